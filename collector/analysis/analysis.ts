@@ -1,0 +1,109 @@
+import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+
+/** What a run reads. A later kind reads the pages of a running node. */
+export interface ImageSource {
+  readonly kind: 'lime';
+  /** Absolute path of a LiME image. */
+  readonly path: string;
+}
+
+/** One image to analyse. */
+export interface AnalysisJob {
+  readonly captureId: string;
+  readonly image: ImageSource;
+  /** Absolute path of the kernel's ISF: .json, .json.gz or .json.xz. */
+  readonly isfPath: string;
+  /** As the node told them when it registered. */
+  readonly kernel: { readonly banner: string; readonly vmcoreinfo: string };
+  /** The containers that the node named; kept in the report for the join with processes. */
+  readonly containers: readonly PodContainerNames[];
+  /** Absolute path of the directory for the results. What an earlier analysis left there is replaced. */
+  readonly outputDir: string;
+  /** Default: `defaultPlugins`. */
+  readonly plugins?: readonly string[];
+}
+
+/** Our own plugins and those of Volatility that run on every image. */
+export const defaultPlugins: readonly string[] = [
+  'processes',
+  'sockets',
+  'linux.pslist.PsList',
+  'linux.pstree.PsTree',
+  'linux.psaux.PsAux',
+  'linux.sockstat.Sockstat',
+  'linux.lsof.Lsof',
+  'linux.lsmod.Lsmod',
+];
+
+/** How one plugin ended. `rows`: in `<outputDir>/<name>.jsonl`; `empty`: it ran to its end and nothing is there. */
+export interface PluginReport {
+  readonly name: string;
+  readonly state: 'rows' | 'empty' | 'failed';
+  /** Empty unless failed: timeout, out_of_memory, output_limit, protocol, signal NAME, exit N, not_run (reason), or the error's text. */
+  readonly reason: string;
+  readonly rowCount: number;
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+  readonly columns: readonly string[];
+}
+
+/** What the runner found out about the kernel in the image. */
+export interface ImageKernel {
+  readonly banner: string;
+  /** 4 or 5. */
+  readonly pagingLevels: number;
+  /** Addresses, 0x…. */
+  readonly kernelOffset: string;
+  readonly dtb: string;
+}
+
+/** The whole analysis, as it lies in `<outputDir>/report.json`. */
+export interface AnalysisReport {
+  readonly captureId: string;
+  /** `done`: every plugin has ended and at least one of them not by failing. */
+  readonly state: 'done' | 'failed';
+  /**
+   * Empty when done: symbols_mismatch, symbols_rejected, image_rejected, kernel_unknown, runner_unavailable, runner_failed, timeout,
+   * out_of_memory, output_limit, protocol, signal NAME, plugins_failed.
+   */
+  readonly reason: string;
+  /** One sentence for people; empty when done. */
+  readonly detail: string;
+  /** The banner in the image is not the node's. */
+  readonly kernelMismatch: boolean;
+  /** Unset when the runner did not get so far. */
+  readonly kernel?: ImageKernel;
+  /** Versions of the tools by name: volatility, python. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly isolation: Isolation;
+  readonly plugins: readonly PluginReport[];
+  readonly containers: readonly PodContainerNames[];
+  /** One entry for each run that broke off: why, and the end of what it wrote to stderr. For the operator of the collector. */
+  readonly diagnostics: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly seconds: number;
+}
+
+/** What stood between the runner and the machine. */
+export interface Isolation {
+  /** `none`: in a network namespace without any interface that is up; `shared`: this machine does not let us, it had the collector's network. */
+  readonly network: 'none' | 'shared';
+  /** Whether the runner is killed when the collector dies, whatever kills it. */
+  readonly endsWithCollector: boolean;
+}
+
+/** A container that the node named, as plain text. */
+export type PodContainerNames = Pick<
+  PodContainer,
+  'podNamespace' | 'podName' | 'podUid' | 'containerName' | 'containerId'
+>;
+
+/** Analyses images. */
+export interface Analysis {
+  /**
+   * Runs the plugins over one image and leaves their rows and the report in the job's directory. Endings of any kind are in the report; throws
+   * Fault storage_failed when the results cannot be written, and the signal's reason after an abort, with nothing of the run left behind.
+   */
+  analyze(job: AnalysisJob, signal: AbortSignal): Promise<AnalysisReport>;
+}

@@ -1,0 +1,118 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+import {
+  type Analysis,
+  type AnalysisJob,
+  type AnalysisReport,
+  defaultPlugins,
+  type PodContainerNames,
+} from './analysis.ts';
+import { type Confinement, probeConfinement } from './isolation.ts';
+import { type AnalysisLimits, defaultLimits } from './limits.ts';
+import { OutputBudget } from './output-budget.ts';
+import { PluginRecord } from './plugin-record.ts';
+import { reportPath, writeReport } from './report-file.ts';
+import { type RunEnd, type RunnerProgram, runDirPrefix, runPlugins } from './run.ts';
+import { verdict } from './verdict.ts';
+
+/** Analyses one image in a child process, started again without the plugin that broke it as often as it takes. */
+export function createAnalysis(program: RunnerProgram, limits: AnalysisLimits = defaultLimits): Analysis {
+  let probed: Promise<Confinement> | undefined;
+  return {
+    async analyze(job, signal) {
+      signal.throwIfAborted();
+      probed ??= probeConfinement();
+      const confinement = await probed;
+      const plugins = checkPlugins(job.plugins ?? defaultPlugins);
+      try {
+        await mkdir(job.outputDir, { recursive: true, mode: 0o700 });
+        await clear(job.outputDir);
+        const report = await runAll(job, plugins, program, confinement, limits, signal);
+        await writeReport(job.outputDir, report);
+        return report;
+      } catch (error) {
+        // What lies there without a report is nobody's result.
+        await clear(job.outputDir).catch(() => {});
+        signal.throwIfAborted();
+        throw storageFault(job, error);
+      }
+    },
+  };
+}
+
+async function runAll(
+  job: AnalysisJob,
+  plugins: readonly string[],
+  program: RunnerProgram,
+  confinement: Confinement,
+  limits: AnalysisLimits,
+  signal: AbortSignal,
+): Promise<AnalysisReport> {
+  const startedAt = new Date().toISOString();
+  const startedMs = performance.now();
+  const record = new PluginRecord(job.outputDir, plugins);
+  const budget = new OutputBudget(limits.outputBytes);
+  const runs: RunEnd[] = [];
+  try {
+    while (record.remaining.length > 0) {
+      const before = record.remaining.length;
+      const wallMs = limits.wallMs - (performance.now() - startedMs);
+      const run = await runPlugins(job, record, budget, { program, confinement, limits, wallMs }, signal);
+      runs.push(run);
+      const reason = run.broken?.reason ?? 'protocol';
+      await record.fail(reason);
+      budget.refund();
+      // A run that brought no plugin to an end will not do so the next time either.
+      const hopeless = run.broken?.whole === true || record.remaining.length === before;
+      const outOfTime = performance.now() - startedMs >= limits.wallMs;
+      if (run.broken === undefined || hopeless || outOfTime) record.failRemaining(`not_run: ${reason}`);
+    }
+  } catch (error) {
+    await record.fail('canceled');
+    throw error;
+  }
+  return {
+    captureId: job.captureId,
+    ...verdict(runs, record.reports, program),
+    isolation: confinement.isolation,
+    plugins: record.reports,
+    containers: job.containers.map(namesOf),
+    startedAt,
+    seconds: Math.round(performance.now() - startedMs) / 1000,
+  };
+}
+
+/** Removes what an analysis left, its report first. */
+async function clear(outputDir: string): Promise<void> {
+  await rm(reportPath(outputDir), { force: true });
+  for (const name of await readdir(outputDir)) {
+    const ours = name.startsWith(runDirPrefix) || name.endsWith('.jsonl') || name.endsWith('.part');
+    if (ours) await rm(join(outputDir, name), { recursive: true, force: true });
+  }
+}
+
+function checkPlugins(plugins: readonly string[]): readonly string[] {
+  const wrong = plugins.find((name) => !/^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$/.test(name));
+  if (wrong !== undefined) {
+    throw new Fault(
+      'invalid_argument',
+      `"${wrong.slice(0, 80)}" is no name of a plugin; give names such as linux.pslist.PsList`,
+    );
+  }
+  if (plugins.length === 0 || new Set(plugins).size !== plugins.length) {
+    throw new Fault('invalid_argument', 'an analysis needs at least one plugin, and each only once');
+  }
+  return plugins;
+}
+
+function namesOf({ podNamespace, podName, podUid, containerName, containerId }: PodContainerNames): PodContainerNames {
+  return { podNamespace, podName, podUid, containerName, containerId };
+}
+
+function storageFault(job: AnalysisJob, error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = `the results of the analysis of capture ${job.captureId} could not be written to ${job.outputDir} (${reason}); check its rights and its free space`;
+  return new Fault('storage_failed', message, { cause: error });
+}

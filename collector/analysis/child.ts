@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { killTree } from './process-tree.ts';
+
+const stderrLimitBytes = 2048;
+const lowPriority = 10;
+
+/** A running program in a process group of its own. */
+export interface Child {
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Settles when the program has exited and its output is closed; never rejects. */
+  readonly ended: Promise<ChildEnd>;
+  /** Kills the program and all that it has started. */
+  kill(): void;
+}
+
+export interface ChildEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The last 2 KiB of its stderr. */
+  readonly stderr: string;
+}
+
+/** Starts a program at low priority with exactly this environment. Throws the system's error when it cannot be started. */
+export async function startChild(
+  argv: readonly string[],
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+): Promise<Child> {
+  const [program = '', ...rest] = argv;
+  const child = spawn(program, rest, { ...options, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const { pid } = child;
+  if (pid === undefined) {
+    await new Promise((_, reject) => child.once('error', reject));
+    throw new Error('unreachable: a program without a pid did not fail');
+  }
+  child.on('error', () => {});
+  // A program that ends without reading its input breaks the pipe; its exit tells why.
+  child.stdin.on('error', () => {});
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-stderrLimitBytes);
+  });
+  // Whatever it started and left would hold its output open.
+  child.once('exit', () => killTree(pid));
+  const ended = new Promise<ChildEnd>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, stderr }));
+  });
+  lowerPriority(pid);
+  return { pid, stdin: child.stdin, stdout: child.stdout, ended, kill: () => killTree(pid) };
+}
+
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, lowPriority);
+  } catch {
+    // It has already ended, or this user may not.
+  }
+}

@@ -1,0 +1,128 @@
+import type { PluginReport } from './analysis.ts';
+import { ProtocolError, type RunnerLine } from './protocol.ts';
+import { RowFile } from './row-file.ts';
+
+type PluginLine = Extract<RunnerLine, { type: 'started' | 'rows' | 'ended' }>;
+
+const maxWarnings = 100;
+const maxColumns = 256;
+const maxTextLength = 1000;
+
+interface Running {
+  readonly name: string;
+  readonly startedMs: number;
+  columns: readonly string[] | undefined;
+  rows: RowFile | undefined;
+}
+
+/**
+ * What has become of each plugin, over as many runs as it takes. Rows of a plugin that fails are thrown away: a part of them would look like
+ * all of them.
+ */
+export class PluginRecord {
+  readonly #outputDir: string;
+  readonly #order: readonly string[];
+  readonly #reports = new Map<string, PluginReport>();
+  #running: Running | undefined;
+
+  constructor(outputDir: string, plugins: readonly string[]) {
+    this.#outputDir = outputDir;
+    this.#order = plugins;
+  }
+
+  /** Plugins without an end, in order. */
+  get remaining(): readonly string[] {
+    return this.#order.filter((name) => !this.#reports.has(name));
+  }
+
+  get reports(): readonly PluginReport[] {
+    return this.#order.flatMap((name) => this.#reports.get(name) ?? []);
+  }
+
+  /** Takes a line of the runner. Throws ProtocolError when it does not follow from the lines before. */
+  async take(line: PluginLine): Promise<void> {
+    if (line.type === 'started') {
+      this.#start(line.plugin);
+      return;
+    }
+    const running = this.#running;
+    if (running?.name !== line.plugin)
+      throw new ProtocolError(`the runner printed ${line.type} of ${line.plugin}, which was not running`);
+    if (line.type === 'rows') await this.#append(running, line.columns, line.rows);
+    else await this.#end(running, line);
+  }
+
+  /** Ends the plugin that runs now, if one does, as failed. */
+  async fail(reason: string): Promise<boolean> {
+    const running = this.#running;
+    if (running === undefined) return false;
+    await this.#close(running, {
+      state: 'failed',
+      reason,
+      rowCount: 0,
+      seconds: Math.round(performance.now() - running.startedMs) / 1000,
+      warnings: [],
+    });
+    return true;
+  }
+
+  /** Ends every plugin that has no end yet as failed. */
+  failRemaining(reason: string): void {
+    for (const name of this.remaining) {
+      this.#reports.set(name, { name, state: 'failed', reason, rowCount: 0, seconds: 0, warnings: [], columns: [] });
+    }
+  }
+
+  #start(plugin: string): void {
+    if (this.#running !== undefined)
+      throw new ProtocolError(`the runner started ${plugin} while ${this.#running.name} was running`);
+    if (!this.remaining.includes(plugin))
+      throw new ProtocolError(`the runner started ${plugin}, which was not to be run`);
+    this.#running = { name: plugin, startedMs: performance.now(), columns: undefined, rows: undefined };
+  }
+
+  async #append(running: Running, columns: readonly string[], rows: readonly (readonly unknown[])[]): Promise<void> {
+    if (columns.length > maxColumns)
+      throw new ProtocolError(`the runner printed ${columns.length} columns of ${running.name}`);
+    running.columns ??= columns;
+    if (JSON.stringify(running.columns) !== JSON.stringify(columns)) {
+      throw new ProtocolError(`the runner changed the columns of ${running.name} between its rows`);
+    }
+    running.rows ??= await RowFile.open(this.#outputDir, running.name);
+    await running.rows.append(rows);
+  }
+
+  async #end(running: Running, line: Extract<PluginLine, { type: 'ended' }>): Promise<void> {
+    const written = running.rows?.rowCount ?? 0;
+    const { state, seconds, warnings } = line;
+    if (state === 'failed') {
+      await this.#close(running, { state, reason: line.reason || 'no reason given', rowCount: 0, seconds, warnings });
+      return;
+    }
+    if (line.rowCount !== written || (state === 'rows') !== written > 0) {
+      throw new ProtocolError(
+        `the runner counted ${line.rowCount} rows (${state}) of ${running.name}, ${written} came`,
+      );
+    }
+    await this.#close(running, { state, reason: '', rowCount: written, seconds, warnings });
+  }
+
+  async #close(running: Running, end: Omit<PluginReport, 'name' | 'columns'>): Promise<void> {
+    this.#running = undefined;
+    if (end.state === 'rows') await running.rows?.seal();
+    else await running.rows?.abandon();
+    this.#reports.set(running.name, {
+      name: running.name,
+      ...end,
+      reason: end.reason.slice(0, maxTextLength),
+      warnings: shorten(end.warnings),
+      columns: running.columns ?? [],
+    });
+  }
+}
+
+/** The report is held in memory: what a hostile image makes the runner say is kept within bounds. */
+function shorten(warnings: readonly string[]): string[] {
+  const kept = warnings.slice(0, maxWarnings).map((warning) => warning.slice(0, maxTextLength));
+  return kept.length === warnings.length ? kept : [...kept, `and ${warnings.length - kept.length} more warnings`];
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+
+const maxProcesses = 256;
+
+/** Kills a process, its group, and the descendants that have left the group. */
+export function killTree(pid: number): void {
+  for (const target of [...descendants(pid), -pid, pid]) {
+    try {
+      process.kill(target, 'SIGKILL');
+    } catch {
+      // It is gone.
+    }
+  }
+}
+
+/** Resident memory of a process and its descendants in bytes; 0 when it is gone. */
+export async function residentBytes(pid: number): Promise<number> {
+  let bytes = 0;
+  for (const each of [pid, ...descendants(pid)]) {
+    const status = await readFile(`/proc/${each}/status`, 'latin1').catch(() => '');
+    bytes += Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  }
+  return bytes;
+}
+
+function descendants(pid: number): number[] {
+  const found: number[] = [];
+  const queue = [pid];
+  for (let next = queue.shift(); next !== undefined && found.length < maxProcesses; next = queue.shift()) {
+    const children = childrenOf(next);
+    found.push(...children);
+    queue.push(...children);
+  }
+  return found;
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+    return text
+      .split(' ')
+      .map(Number)
+      .filter((child) => child > 0);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,143 @@
+import type { AnalysisLimits } from './limits.ts';
+
+/** What the runner gets on its stdin. */
+export interface RunnerJob {
+  readonly image: { readonly kind: 'lime'; readonly path: string };
+  readonly isfPath: string;
+  readonly kernel: { readonly banner: string | null; readonly vmcoreinfo: string };
+  readonly plugins: readonly string[];
+  readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
+  /** A private directory, removed after the run. */
+  readonly cacheDir: string;
+}
+
+/** One line of the runner. */
+export type RunnerLine =
+  | {
+      readonly type: 'kernel';
+      readonly imageBanner: string;
+      readonly pagingLevels: number;
+      readonly kernelOffset: string;
+      readonly dtb: string;
+      readonly kernelMismatch: boolean;
+    }
+  | { readonly type: 'fatal'; readonly reason: string; readonly detail: string }
+  | { readonly type: 'started'; readonly plugin: string }
+  | {
+      readonly type: 'rows';
+      readonly plugin: string;
+      readonly columns: readonly string[];
+      readonly rows: readonly (readonly unknown[])[];
+    }
+  | {
+      readonly type: 'ended';
+      readonly plugin: string;
+      readonly state: 'rows' | 'empty' | 'failed';
+      readonly rowCount: number;
+      readonly seconds: number;
+      readonly reason: string;
+      readonly warnings: readonly string[];
+    }
+  | { readonly type: 'done'; readonly versions: Readonly<Record<string, string>> };
+
+/** A line or an order of lines that the protocol does not have. */
+export class ProtocolError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ProtocolError';
+  }
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads one line. Throws ProtocolError for anything that is not one of the runner's lines. */
+export function parseLine(line: Buffer): RunnerLine {
+  const fields = parseObject(line);
+  switch (fields.type) {
+    case 'kernel':
+      return {
+        type: 'kernel',
+        imageBanner: text(fields, 'imageBanner'),
+        pagingLevels: count(fields, 'pagingLevels'),
+        kernelOffset: text(fields, 'kernelOffset'),
+        dtb: text(fields, 'dtb'),
+        kernelMismatch: fields.kernelMismatch === true,
+      };
+    case 'fatal':
+      return { type: 'fatal', reason: text(fields, 'reason'), detail: text(fields, 'detail') };
+    case 'plugin':
+      return parsePlugin(fields);
+    case 'rows':
+      return parseRows(fields);
+    case 'done':
+      return { type: 'done', versions: parseVersions(fields.versions) };
+    default:
+      throw new ProtocolError(`the runner printed a line of unknown type ${JSON.stringify(fields.type)?.slice(0, 80)}`);
+  }
+}
+
+function parsePlugin(fields: Fields): RunnerLine {
+  const plugin = text(fields, 'plugin');
+  const state = fields.state;
+  if (state === 'started') return { type: 'started', plugin };
+  if (state !== 'rows' && state !== 'empty' && state !== 'failed') {
+    throw new ProtocolError(`the runner ended plugin ${plugin} in an unknown state`);
+  }
+  return {
+    type: 'ended',
+    plugin,
+    state,
+    rowCount: count(fields, 'rows'),
+    seconds: count(fields, 'seconds'),
+    reason: fields.reason === undefined ? '' : text(fields, 'reason'),
+    warnings: fields.warnings === undefined ? [] : texts(fields, 'warnings'),
+  };
+}
+
+function parseRows(fields: Fields): RunnerLine {
+  const columns = texts(fields, 'columns');
+  const rows: unknown = fields.rows;
+  const fits = (row: unknown): row is unknown[] => Array.isArray(row) && row.length === columns.length;
+  if (!Array.isArray(rows) || !rows.every(fits)) {
+    throw new ProtocolError('the runner printed rows that do not fit their columns');
+  }
+  return { type: 'rows', plugin: text(fields, 'plugin'), columns, rows };
+}
+
+function parseObject(line: Buffer): Fields {
+  try {
+    const value: unknown = JSON.parse(line.toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Falls through to the one error.
+  }
+  throw new ProtocolError(`the runner printed a line that is no JSON object: ${line.toString('latin1', 0, 80)}`);
+}
+
+function parseVersions(value: unknown): Record<string, string> {
+  const versions: Record<string, string> = {};
+  if (typeof value !== 'object' || value === null) return versions;
+  for (const [name, version] of Object.entries(value)) if (typeof version === 'string') versions[name] = version;
+  return versions;
+}
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== 'string') throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
+  return value.toWellFormed();
+}
+
+function texts(fields: Fields, name: string): string[] {
+  const value = fields[name];
+  const areTexts = Array.isArray(value) && value.every((each) => typeof each === 'string');
+  if (!areTexts) throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
+  return value.map((each) => each.toWellFormed());
+}
+
+function count(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
+  }
+  return value;
+}

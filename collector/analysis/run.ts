@@ -1,0 +1,169 @@
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AnalysisJob, ImageKernel } from './analysis.ts';
+import { type Child, type ChildEnd, startChild } from './child.ts';
+import { runnerEnvironment } from './environment.ts';
+import type { Confinement } from './isolation.ts';
+import type { AnalysisLimits } from './limits.ts';
+import { LineTooLong, readLines } from './lines.ts';
+import type { OutputBudget } from './output-budget.ts';
+import type { PluginRecord } from './plugin-record.ts';
+import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
+import { Watch } from './watch.ts';
+
+/** The program that analyses: `<python> <entry>`, both absolute paths. */
+export interface RunnerProgram {
+  readonly python: string;
+  readonly entry: string;
+}
+
+/** Name of the directories that runs have for themselves in the output directory. */
+export const runDirPrefix = '.run-';
+
+export interface RunSettings {
+  readonly program: RunnerProgram;
+  readonly confinement: Confinement;
+  readonly limits: AnalysisLimits;
+  /** What is left of the whole analysis' time. */
+  readonly wallMs: number;
+}
+
+/** What one run of the runner came to, besides what it did to the record. */
+export interface RunEnd {
+  kernel?: ImageKernel;
+  kernelMismatch: boolean;
+  versions: Readonly<Record<string, string>>;
+  /** Unset when it reached its last line. `whole`: nothing can come of another run either. */
+  broken?: { readonly reason: string; readonly detail: string; readonly stderr: string; readonly whole: boolean };
+}
+
+/** Runs the remaining plugins of the record until the runner ends or is killed. Its directory and its processes are gone afterwards. */
+export async function runPlugins(
+  job: AnalysisJob,
+  record: PluginRecord,
+  budget: OutputBudget,
+  settings: RunSettings,
+  signal: AbortSignal,
+): Promise<RunEnd> {
+  const privateDir = await mkdtemp(join(job.outputDir, runDirPrefix));
+  try {
+    const started = await start(settings, privateDir);
+    if ('end' in started) return started.end;
+    const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings.limits);
+    return await follow(started.child, runnerJob, record, budget, settings, signal);
+  } finally {
+    await rm(privateDir, { recursive: true, force: true });
+  }
+}
+
+async function start(
+  { program, confinement }: RunSettings,
+  privateDir: string,
+): Promise<{ child: Child } | { end: RunEnd }> {
+  try {
+    await access(program.python, constants.X_OK);
+    await access(program.entry, constants.R_OK);
+    const argv = [...confinement.argv, program.python, program.entry];
+    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir) }) };
+  } catch (error) {
+    const detail = `${program.python} cannot run ${program.entry}: ${error instanceof Error ? error.message : error}`;
+    const broken = { reason: 'runner_unavailable', detail, stderr: '', whole: true };
+    return { end: { kernelMismatch: false, versions: {}, broken } };
+  }
+}
+
+async function follow(
+  child: Child,
+  runnerJob: RunnerJob,
+  record: PluginRecord,
+  budget: OutputBudget,
+  settings: RunSettings,
+  signal: AbortSignal,
+): Promise<RunEnd> {
+  const watch = new Watch(child, settings.limits, settings.wallMs, signal);
+  const end: RunEnd = { kernelMismatch: false, versions: {} };
+  let last: Extract<RunnerLine, { type: 'fatal' | 'done' }> | undefined;
+  try {
+    child.stdin.end(JSON.stringify(runnerJob));
+    try {
+      for await (const bytes of readLines(child.stdout, settings.limits.lineBytes)) {
+        if (!budget.take(bytes.length + 1)) {
+          watch.stop('output_limit', `the runner printed more than ${settings.limits.outputBytes} bytes`);
+          break;
+        }
+        if (last !== undefined) throw new ProtocolError('the runner went on after its last line');
+        const line = parseLine(bytes);
+        if (line.type === 'fatal' || line.type === 'done') last = line;
+        else if (line.type === 'kernel') takeKernel(end, line);
+        else await takePluginLine(line, end, record, budget, watch);
+      }
+    } catch (error) {
+      if (error instanceof LineTooLong) watch.stop('output_limit', `the runner printed ${error.message}`);
+      else if (error instanceof ProtocolError) watch.stop('protocol', error.message);
+      else throw error;
+    }
+    if (last === undefined) child.stdout.destroy();
+    const exit = await child.ended;
+    signal.throwIfAborted();
+    if (last?.type === 'done' && watch.stopped === undefined) return { ...end, versions: last.versions };
+    const broken = watch.stopped ?? (last?.type === 'fatal' ? last : explain(exit, end));
+    return {
+      ...end,
+      broken: { ...broken, stderr: exit.stderr, whole: last?.type === 'fatal' || end.kernel === undefined },
+    };
+  } finally {
+    child.kill();
+    watch.end();
+  }
+}
+
+async function takePluginLine(
+  line: Extract<RunnerLine, { type: 'started' | 'rows' | 'ended' }>,
+  end: RunEnd,
+  record: PluginRecord,
+  budget: OutputBudget,
+  watch: Watch,
+): Promise<void> {
+  if (end.kernel === undefined) throw new ProtocolError('the runner ran a plugin without having told the kernel');
+  await record.take(line);
+  if (line.type === 'started') watch.nextStep();
+  if (line.type === 'ended') {
+    watch.nextStep();
+    if (line.state === 'rows') budget.keep();
+    else budget.refund();
+  }
+}
+
+function takeKernel(end: RunEnd, line: Extract<RunnerLine, { type: 'kernel' }>): void {
+  if (end.kernel !== undefined) throw new ProtocolError('the runner told the kernel twice');
+  const { imageBanner, pagingLevels, kernelOffset, dtb } = line;
+  end.kernel = { banner: imageBanner, pagingLevels, kernelOffset, dtb };
+  end.kernelMismatch = line.kernelMismatch;
+}
+
+/** Why a runner ended that was not killed by us and did not say why itself. */
+function explain(exit: ChildEnd, end: RunEnd): { reason: string; detail: string } {
+  const lastWords = exit.stderr.trim().split('\n').at(-1) ?? '';
+  if (exit.signal !== null)
+    return { reason: `signal ${exit.signal}`, detail: `the runner was killed by ${exit.signal}` };
+  const detail = `the runner ended early with exit code ${exit.code}: ${lastWords}`;
+  if (end.kernel !== undefined) return { reason: `exit ${exit.code}`, detail };
+  return { reason: 'runner_failed', detail };
+}
+
+function makeRunnerJob(
+  job: AnalysisJob,
+  plugins: readonly string[],
+  cacheDir: string,
+  limits: AnalysisLimits,
+): RunnerJob {
+  const { banner, vmcoreinfo } = job.kernel;
+  return {
+    image: job.image,
+    isfPath: job.isfPath,
+    kernel: { banner: banner === '' ? null : banner, vmcoreinfo },
+    plugins,
+    limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
+    cacheDir,
+  };
+}

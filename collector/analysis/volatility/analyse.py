@@ -1,0 +1,88 @@
+"""The analysis of one image: the kernel line, then every plugin to its own end, then `done`."""
+
+import gc
+import logging
+import platform
+import time
+from typing import Any
+
+from volatility3.framework import constants
+
+import speedups
+from fatal import Fatal
+from job import Job
+from kernel import Kernel, open_kernel
+from lines import Lines
+from plugins.processes import open_processes
+from plugins.sockets import open_sockets
+from stock import open_stock
+from table import Table
+from warn import Warnings
+
+_log = logging.getLogger(__name__)
+
+_OURS = {"processes": open_processes, "sockets": open_sockets}
+# No kernel is without processes, and whoever reads an image had files open: nothing found means nothing was readable.
+_NEVER_EMPTY = frozenset(
+    {"processes", "linux.pslist.PsList", "linux.pstree.PsTree", "linux.psaux.PsAux", "linux.lsof.Lsof"}
+)
+
+
+def analyse(job: Job, lines: Lines) -> None:
+    """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
+    speedups.apply()
+    kernel = _open(job)
+    lines.write(
+        {
+            "type": "kernel",
+            "imageBanner": kernel.banner,
+            "kernelMismatch": kernel.banner_differs,
+            "pagingLevels": kernel.place.paging_levels,
+            "kernelOffset": hex(kernel.place.kernel_offset),
+            "dtb": hex(kernel.place.dtb),
+        }
+    )
+    for name in job.plugins:
+        lines.write({"type": "plugin", "plugin": name, "state": "started"})
+        lines.write({"type": "plugin", "plugin": name, **_run(kernel, name, lines)})
+    versions = {"volatility": constants.PACKAGE_VERSION, "python": platform.python_version()}
+    lines.write({"type": "done", "versions": versions})
+
+
+def _open(job: Job) -> Kernel:
+    try:
+        return open_kernel(job)
+    except MemoryError as error:
+        detail = f"The memory limit of {job.memory_bytes} bytes is too low to load the symbols."
+        raise Fatal("out_of_memory", detail) from error
+
+
+def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
+    start = time.monotonic()
+    warnings = Warnings()
+    written, reason = 0, None
+    try:
+        for written in lines.write_rows(name, _open_table(kernel, name, warnings)):
+            pass
+    except BrokenPipeError:
+        raise
+    except MemoryError:
+        reason = "out_of_memory"
+    except (Exception, SystemExit) as error:
+        _log.exception("plugin %s", name)
+        reason = f"{type(error).__name__}: {error}"[:500]
+    if reason is None and written == 0 and name in _NEVER_EMPTY:
+        reason = "nothing found, which cannot be true of a running kernel: its memory is not readable in this image"
+    end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}
+    end["seconds"] = round(time.monotonic() - start, 3)
+    if reason:
+        gc.collect()
+        end["reason"] = reason
+    if warnings.sentences():
+        end["warnings"] = warnings.sentences()
+    return end
+
+
+def _open_table(kernel: Kernel, name: str, warnings: Warnings) -> Table:
+    ours = _OURS.get(name)
+    return ours(kernel, warnings) if ours else open_stock(kernel, name, warnings)

@@ -1,0 +1,79 @@
+"""The job: one JSON object on stdin, checked before anything else is touched."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fatal import Fatal
+
+_PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
+
+
+@dataclass(frozen=True)
+class Job:
+    """`banner` is the node's /proc/version without its line end, or None; `memory_bytes` and `file_bytes` are limits."""
+
+    image_kind: str
+    image_path: str
+    isf_path: str
+    banner: str | None
+    vmcoreinfo: str
+    plugins: tuple[str, ...]
+    memory_bytes: int
+    file_bytes: int
+    cache_dir: str
+
+
+def parse_job(text: str | bytes) -> Job:
+    """Raises Fatal(job_rejected) naming the first field that is missing or of the wrong kind."""
+    try:
+        job = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Fatal("job_rejected", f"The job on stdin is not JSON: {error}.") from error
+    banner = _field(job, "kernel.banner", (str, type(None)))
+    return Job(
+        image_kind=_field(job, "image.kind", str),
+        image_path=_absolute(job, "image.path"),
+        isf_path=_absolute(job, "isfPath"),
+        banner=banner.strip() if banner and banner.strip() else None,
+        vmcoreinfo=_field(job, "kernel.vmcoreinfo", str),
+        plugins=_plugins(job),
+        memory_bytes=_limit(job, "limits.memoryBytes"),
+        file_bytes=_limit(job, "limits.fileBytes"),
+        cache_dir=_absolute(job, "cacheDir"),
+    )
+
+
+def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
+    value = job
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise Fatal("job_rejected", f"The job's field {path} is missing or of the wrong kind.")
+    return value
+
+
+def _absolute(job: Any, path: str) -> str:
+    value = _field(job, path, str)
+    if not os.path.isabs(value) or "\0" in value:
+        raise Fatal("job_rejected", f"The job's field {path} is not an absolute path.")
+    return value
+
+
+def _limit(job: Any, path: str) -> int:
+    value = _field(job, path, int)
+    if value <= 0:
+        raise Fatal("job_rejected", f"The job's field {path} is not a positive number of bytes.")
+    return value
+
+
+def _plugins(job: Any) -> tuple[str, ...]:
+    names = _field(job, "plugins", list)
+    for name in names:
+        if not isinstance(name, str) or not _PLUGIN_NAME.match(name):
+            raise Fatal("job_rejected", "The job's field plugins holds something that is no plugin name.")
+    if not names or len(set(names)) != len(names):
+        raise Fatal("job_rejected", "The job's field plugins is empty or names a plugin twice.")
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""The plugins of ours: what Volatility does not have, or leaves out."""

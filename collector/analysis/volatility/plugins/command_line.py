@@ -1,0 +1,32 @@
+"""A process's arguments, from its own address space, as /proc/PID/cmdline gives them."""
+
+from typing import Any
+
+from kernel import Kernel
+from memory import read_to_nul
+
+LIMIT_BYTES = 128 * 1024
+_TITLE_LIMIT_BYTES = 4096
+
+
+def read_command_line(kernel: Kernel, holder: Any) -> bytes | None:
+    """Arguments ended by NUL each, at most LIMIT_BYTES; None when the process has no page tables.
+
+    `holder` is a task with an mm. Raises InvalidAddressException when a page is not in the image. A process that wrote
+    its title over the arguments (no NUL at their end) is read up to the first NUL, as the kernel does.
+    """
+    layer_name = holder.add_process_layer()
+    if layer_name is None:
+        return None
+    layer = kernel.context.layers[layer_name]
+    start, end = int(holder.mm.arg_start), int(holder.mm.arg_end)
+    if end <= start:
+        return b""
+    if layer.read(end - 1, 1) != b"\0":
+        return read_to_nul(layer, start, _TITLE_LIMIT_BYTES)
+    return layer.read(start, min(end - start, LIMIT_BYTES))
+
+
+def join_arguments(arguments: bytes) -> str:
+    """One blank between arguments; empty ones are kept."""
+    return arguments.removesuffix(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")

@@ -1,0 +1,51 @@
+"""Analyses one memory image. A job as JSON on stdin, lines of JSON on stdout, logs on stderr.
+
+Exit status: 0 when every plugin came to an end (each with its own state), 3 after a `fatal` line.
+"""
+
+import logging
+import os
+import sys
+
+from confine import forbid_network_and_programs, set_limits, take_stdout
+from fatal import EXIT_STATUS, Fatal
+from job import Job, parse_job
+from lines import Lines
+
+
+def main() -> int:
+    lines = Lines(take_stdout())
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    fatal = None
+    try:
+        job = parse_job(sys.stdin.buffer.read())
+        _confine(job)
+        # Not before: Volatility reads its cache folder from the environment when it is imported.
+        from analyse import analyse
+
+        analyse(job, lines)
+        return 0
+    except Fatal as error:
+        fatal = error
+    except BrokenPipeError:
+        return 1
+    except MemoryError:
+        fatal = Fatal("out_of_memory", "The memory limit is too low for an analysis.")
+    except Exception as error:
+        logging.exception("the run")
+        fatal = Fatal("crashed", f"{type(error).__name__}: {error}"[:500])
+    lines.write({"type": "fatal", "reason": fatal.reason, "detail": fatal.detail})
+    return EXIT_STATUS
+
+
+def _confine(job: Job) -> None:
+    os.makedirs(job.cache_dir, mode=0o700, exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = job.cache_dir
+    set_limits(job.memory_bytes, job.file_bytes)
+    forbid_network_and_programs()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # every line is flushed; freeing millions of objects one by one would take another second

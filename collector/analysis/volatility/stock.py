@@ -1,0 +1,83 @@
+"""Runs Volatility's own plugins in the shared context."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import volatility3.framework.constants.architectures  # lsmod and others take it for loaded, as the `vol` command does
+from volatility3.framework import interfaces
+
+from kernel import Kernel
+from memory import follow_list
+from rows import plain
+from table import Plain, Table
+from tasks import task_list
+from warn import Warnings
+
+_TREE_COLUMN = "TreeDepth"
+_ONE_ROW_A_PROCESS = frozenset({"linux.pslist.PsList", "linux.psaux.PsAux", "linux.pstree.PsTree"})
+_OVER_ALL_PROCESSES = frozenset({"linux.sockstat.Sockstat", "linux.lsof.Lsof"})
+
+
+def open_stock(kernel: Kernel, name: str, warnings: Warnings) -> Table:
+    """Raises LookupError for a name that is no plugin of this Volatility."""
+    plugin = _load(name)
+    config_path = f"plugins.{plugin.__name__}"
+    kernel.context.config[f"{config_path}.kernel"] = kernel.module_name
+    grid = plugin(kernel.context, config_path).run()
+    columns = [column.name for column in grid.columns]
+    if name == "linux.pstree.PsTree":
+        return Table([_TREE_COLUMN, *columns], _checked(kernel, name, columns, _tree_rows(grid), warnings))
+    return Table(columns, _checked(kernel, name, columns, _flat_rows(grid), warnings))
+
+
+def _load(name: str) -> type[interfaces.plugins.PluginInterface]:
+    module_name, _, class_name = name.rpartition(".")
+    if not module_name.startswith("linux."):
+        raise LookupError(f"there is no plugin {name}")
+    try:
+        plugin = getattr(importlib.import_module(f"volatility3.plugins.{module_name}"), class_name)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"there is no plugin {name} in this Volatility: {error}") from error
+    if not (isinstance(plugin, type) and issubclass(plugin, interfaces.plugins.PluginInterface)):
+        raise LookupError(f"{name} is not a plugin")
+    return plugin
+
+
+def _flat_rows(grid: Any) -> Iterator[list[Plain]]:
+    # The generator itself, not populate(): that keeps every row of a table, which a hostile image can make endless.
+    for _depth, values in grid._generator:
+        yield [plain(value) for value in values]
+
+
+def _tree_rows(grid: Any) -> Iterator[list[Plain]]:
+    for depth, values in grid._generator:
+        yield [depth, *(plain(value) for value in values)]
+
+
+def _checked(
+    kernel: Kernel, name: str, columns: list[str], rows: Iterator[list[Plain]], warnings: Warnings
+) -> Iterator[list[Plain]]:
+    """Passes the rows on and compares them with the task list: Volatility leaves out what it cannot read, silently."""
+    if name == "linux.lsmod.Lsmod":
+        _check_modules(kernel, warnings)
+    if name not in _ONE_ROW_A_PROCESS | _OVER_ALL_PROCESSES:
+        yield from rows
+        return
+    known = {int(task.tgid) for task in task_list(kernel).leaders}
+    pid_column = columns.index("PID") - len(columns)
+    for row in rows:
+        known.discard(row[pid_column])
+        yield row
+    task_list(kernel).explain(warnings)
+    if name in _ONE_ROW_A_PROCESS:
+        for pid in sorted(known):
+            warnings.add_process("not in Volatility's list (its first thread has exited, or is not readable)", pid)
+
+
+def _check_modules(kernel: Kernel, warnings: Warnings) -> None:
+    walk = follow_list(kernel.layer, kernel.module.object_from_symbol("modules").vol.offset)
+    if not walk.complete and not walk.nodes:
+        raise LookupError("the kernel's module list is not readable in this image")
+    if not walk.complete:
+        warnings.add("The kernel's module list is broken in this image (smear or tampering): modules may be missing.")

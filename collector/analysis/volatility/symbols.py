@@ -1,0 +1,97 @@
+"""Loads the kernel's symbols (an ISF file) and makes sure that they are this kernel's."""
+
+import binascii
+import gc
+import pathlib
+from collections.abc import Iterable
+
+from volatility3.framework import contexts, exceptions
+from volatility3.framework.layers import intel
+from volatility3.framework.symbols import linux
+from volatility3.framework.symbols.linux import network
+
+from fatal import Fatal
+from vmcoreinfo import KernelPlace
+
+TABLE = "kernel_symbols"
+
+
+class KernelSymbols(linux.LinuxKernelIntermedSymbols):
+    """Volatility's table, but finding names by address without making 150,000 symbol objects first (3.5 s)."""
+
+    def get_symbols_by_location(self, offset: int, size: int = 0) -> Iterable[str]:
+        if not self._sort_symbols:
+            mask = self.config["symbol_mask"]
+            symbols = self._delegate._json_object["symbols"]
+            self._sort_symbols = sorted((symbol["address"] & mask, name) for name, symbol in symbols.items())
+        return super().get_symbols_by_location(offset, size)
+
+
+def load_symbols(context: contexts.Context, isf_path: str, symbol_mask: int) -> KernelSymbols:
+    """Adds the symbol table TABLE to the context. Raises Fatal(symbols_rejected)."""
+    path = pathlib.Path(isf_path)
+    if not path.is_file():
+        raise Fatal("symbols_rejected", f"There is no symbol file {isf_path}.")
+    # In the config as well: the table reads its mask from there, and without it look-ups by address find nothing.
+    context.config["kernel.symbol_table_name.symbol_mask"] = symbol_mask
+    gc.disable()  # the loader makes millions of objects and no cycles; collecting costs half of the time
+    try:
+        table = KernelSymbols(
+            context=context,
+            config_path="kernel.symbol_table_name",
+            name=TABLE,
+            isf_url=path.as_uri(),
+            validate=False,
+            symbol_mask=symbol_mask,
+        )
+        network.NetSymbols.apply(table)
+        context.symbol_space.append(table)
+    except MemoryError:
+        raise
+    except Exception as error:  # the parser meets whatever a broken file makes of it: KeyError, EOFError, LZMAError, …
+        raise Fatal("symbols_rejected", f"The symbol file {isf_path} is not usable: {_words(error)}.") from error
+    finally:
+        gc.freeze()  # the symbols stay to the end: never walk them again
+        gc.enable()
+    return table
+
+
+def check_symbols(table: KernelSymbols, banner: str | None, place: KernelPlace, layer: intel.Intel) -> str:
+    """Compares the ISF with the node and returns the banner that the ISF was made for.
+
+    Raises Fatal(symbols_mismatch) on another banner, or on an address that VMCOREINFO names and the ISF puts elsewhere:
+    two builds of one release can share a banner but hardly all addresses.
+    """
+    made_for = _banner_constant(table)
+    if banner is not None and banner != made_for:
+        raise Fatal("symbols_mismatch", f"The symbols are for {made_for!r}, but the node runs {banner!r}.")
+    compared = 0
+    for name in ("_stext", "init_top_pgt", "init_uts_ns", "vmap_area_list", "prb", "node_data"):
+        if name not in place.symbols or name not in table.symbols:
+            continue
+        compared += 1
+        expected = place.symbols[name] - place.kernel_offset
+        found = layer.canonicalize(table.get_symbol(name).address)
+        if found != expected:
+            raise Fatal(
+                "symbols_mismatch",
+                f"The symbols put {name} at {found:#x}, the node's kernel at {expected:#x}: they are of another build.",
+            )
+    if compared == 0:
+        raise Fatal("symbols_rejected", "The symbols hold none of the addresses that the node's VMCOREINFO names.")
+    return made_for
+
+
+def _banner_constant(table: KernelSymbols) -> str:
+    try:
+        constant = table.get_symbol("linux_banner").constant_data
+    except (exceptions.SymbolError, binascii.Error, KeyError, TypeError, ValueError) as error:
+        raise Fatal("symbols_rejected", f"The symbols do not say which kernel they are for: {_words(error)}.") from error
+    banner = bytes(constant or b"").rstrip(b"\0").decode("utf-8", "replace").strip()
+    if not banner.startswith("Linux version "):
+        raise Fatal("symbols_rejected", "The symbols do not say which kernel they are for (linux_banner has no text).")
+    return banner
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300]

@@ -1,0 +1,86 @@
+"""The kernel's task list, as thread group leaders, with what is needed to trust it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from volatility3.framework import exceptions
+
+from kernel import Kernel
+from memory import follow_list
+from warn import Warnings
+
+_LIST = "task list"
+
+
+@dataclass(frozen=True)
+class TaskList:
+    """`leaders` without the idle task. `unreadable` tasks are linked but their memory is not in the image."""
+
+    leaders: tuple[Any, ...]
+    unreadable: int
+    complete: bool
+
+    def explain(self, warnings: Warnings) -> None:
+        if not self.complete:
+            warnings.add("The kernel's task list is broken in this image (smear or tampering): processes may be missing.")
+        if self.unreadable:
+            warnings.add(f"{self.unreadable} tasks of the task list are not in the image: those processes are missing.")
+
+
+class Process:
+    """A thread group. A leader that has exited gave up its memory, files and namespaces, so they are asked of a thread."""
+
+    def __init__(self, kernel: Kernel, leader: Any) -> None:
+        self._kernel = kernel
+        self.leader = leader
+        self.pid = int(leader.tgid)
+
+    @cached_property
+    def live_threads(self) -> tuple[Any, ...]:
+        """Threads that have not exited, leader first if it has not."""
+        head = self.leader.signal.thread_head.vol.offset
+        offset = self._kernel.module.get_type("task_struct").relative_child_offset("thread_node")
+        nodes = follow_list(self._kernel.layer, head).nodes
+        tasks = [self._kernel.object("task_struct", node - offset) for node in nodes]
+        return tuple(task for task in tasks if _readable(self._kernel, task) and int(task.exit_state) == 0)
+
+    @cached_property
+    def leader_gone(self) -> bool:
+        return int(self.leader.exit_state) != 0
+
+    def holder(self, member: str) -> Any:
+        """The leader, or else a live thread, whose pointer `member` is not NULL; None if no thread has one."""
+        if int(getattr(self.leader, member)):
+            return self.leader
+        if not self.leader_gone:
+            return None
+        return next((task for task in self.live_threads if int(getattr(task, member))), None)
+
+
+def task_list(kernel: Kernel) -> TaskList:
+    """Read once in a run. Unlike Volatility's list it keeps tasks without nsproxy: zombies and exited leaders.
+
+    Raises LookupError when there is not one task in it, which cannot be true of a running kernel.
+    """
+    if _LIST not in kernel.findings:
+        kernel.findings[_LIST] = _read_task_list(kernel)
+    return kernel.findings[_LIST]
+
+
+def _read_task_list(kernel: Kernel) -> TaskList:
+    offset = kernel.module.get_type("task_struct").relative_child_offset("tasks")
+    init_task = kernel.module.object_from_symbol("init_task")
+    walk = follow_list(kernel.layer, init_task.vol.offset + offset)
+    tasks = [kernel.object("task_struct", node - offset) for node in walk.nodes]
+    leaders = tuple(task for task in tasks if _readable(kernel, task))
+    if not leaders:
+        raise LookupError("the kernel's task list is not readable in this image")
+    return TaskList(leaders, len(tasks) - len(leaders), walk.complete)
+
+
+def _readable(kernel: Kernel, task: Any) -> bool:
+    try:
+        return kernel.layer.is_valid(task.vol.offset, task.vol.size) and bool(task.signal.is_readable())
+    except exceptions.InvalidAddressException:
+        return False

@@ -1,0 +1,30 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { NodeIdentity } from '../capture/capture.ts';
+
+/** Who is at the other end, by the certificate that was verified and by nothing else. */
+export type Identity =
+  | ({ readonly kind: 'node' } & NodeIdentity)
+  | { readonly kind: 'operator'; readonly name: string };
+
+const nodePattern = /^spiffe:\/\/kcorder\/node\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)\/([A-Za-z0-9-]{1,64})$/;
+const operatorPattern = /^spiffe:\/\/kcorder\/operator\/([A-Za-z0-9._@-]{1,128})$/;
+
+/**
+ * The identity in a certificate's subject alternative names, as Node prints them ("URI:…, DNS:…"). Throws unauthenticated unless
+ * there is exactly one URI and it is one of ours.
+ */
+export function identityOf(peerNames: string): Identity {
+  const uris = peerNames.split(', ').filter((name) => name.startsWith('URI:'));
+  const uri = uris.length === 1 ? uris[0]?.slice(4) : undefined;
+  const node = nodePattern.exec(uri ?? '');
+  if (node?.[1] !== undefined && node[2] !== undefined) return { kind: 'node', name: node[1], uid: node[2] };
+  const operator = operatorPattern.exec(uri ?? '');
+  if (operator?.[1] !== undefined) return { kind: 'operator', name: operator[1] };
+  throw new Fault(
+    'unauthenticated',
+    'the client certificate names no kcorder identity: use one that the authority of this collector issued',
+  );
+}
+
+/** For the records: node/NAME or operator/NAME. */
+export const actorOf = (identity: Identity): string => `${identity.kind}/${identity.name}`;

@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { WatchCaptureResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+
+type Response = MessageInitShape<typeof WatchCaptureResponseSchema>;
+
+const atMostEveryMs = 250;
+
+/** The capture now and at every change, at most four times a second, until it is done. Throws capture_unknown. */
+export async function* watchCapture(
+  journal: CaptureJournal,
+  captureId: string,
+  present: (capture: JournaledCapture) => Response['capture'] & object,
+  signal: AbortSignal,
+): AsyncIterable<Response> {
+  let changed = Promise.withResolvers<void>();
+  const stop = journal.watch(({ capture }) => {
+    if (capture.request.id === captureId) changed.resolve();
+  });
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  try {
+    while (true) {
+      const capture = journal.get(captureId);
+      yield { capture: present(capture) };
+      if (capture.state.phase === 'done') return;
+      await Promise.race([changed.promise, aborted]);
+      signal.throwIfAborted();
+      changed = Promise.withResolvers<void>();
+      await sleep(atMostEveryMs, undefined, { signal });
+    }
+  } finally {
+    stop();
+  }
+}

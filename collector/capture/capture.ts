@@ -1,0 +1,153 @@
+/** One range of physical memory, both ends inclusive. */
+export interface RamRange {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+/** What a node told of its kernel: see KernelDescriptor of the contract. */
+export interface Kernel {
+  readonly release: string;
+  readonly banner: string;
+  readonly buildId: string;
+  readonly vmcoreinfo: string;
+  readonly architecture: string;
+  readonly cosBuildId: string;
+  readonly bootId: string;
+  readonly machineId: string;
+  readonly lockdown: string;
+  readonly ramRanges: readonly RamRange[];
+}
+
+export interface NodeIdentity {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A container as the node named it when the capture began. */
+export interface NamedContainer {
+  readonly podNamespace: string;
+  readonly podName: string;
+  readonly podUid: string;
+  readonly containerName: string;
+  readonly containerId: string;
+}
+
+/** What holds for a capture from its request on. */
+export interface Request {
+  readonly id: string;
+  readonly node: NodeIdentity;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly requestedAt: string;
+  /** No image of this node may be larger. */
+  readonly ceilingBytes: number;
+  readonly kernel: Kernel;
+  readonly agentVersion: string;
+}
+
+/** What holds for an acquisition from its start on. Times are ISO 8601, UTC, by the clock named. */
+export interface AcquisitionStart {
+  readonly acquisitionId: string;
+  readonly acquirer: { readonly name: string; readonly version: string; readonly sha256: string };
+  readonly argv: readonly string[];
+  readonly startedAtAgent: string;
+  readonly openedAt: string;
+  /** Agent's clock minus the collector's when the upload was opened, in milliseconds. */
+  readonly clockOffsetMs: number;
+  readonly bootId: string;
+  readonly containers: readonly NamedContainer[];
+}
+
+/** How the acquirer ended, as the agent saw it. */
+export interface AcquisitionEnd {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly exitCode: number;
+  readonly signal: string;
+  readonly stderrTail: string;
+  readonly firstByteAtAgent: string;
+  readonly lastByteAtAgent: string;
+  readonly endedAtAgent: string;
+  readonly canceled: boolean;
+}
+
+/** A break of the upload that was resumed at an offset. */
+export interface Interruption {
+  readonly at: string;
+  readonly offsetBytes: number;
+  readonly cause: string;
+}
+
+export type PartialReason =
+  | 'acquirer_died'
+  | 'acquirer_failed'
+  | 'network_stall'
+  | 'ceiling_exceeded'
+  | 'bytes_missing'
+  | 'image_malformed'
+  | 'evidence_lost';
+export type FailedReason =
+  | 'preflight_refused'
+  | 'order_expired'
+  | 'agent_restarted'
+  | 'acquirer_failed'
+  | 'network_stall'
+  | 'integrity_conflict'
+  | 'storage_failed';
+
+/** How the acquisition ended; final. */
+export type Outcome =
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'partial'; readonly reason: PartialReason; readonly detail: string }
+  | { readonly kind: 'failed'; readonly reason: FailedReason; readonly detail: string }
+  | { readonly kind: 'canceled'; readonly by: string };
+
+/** The bytes that were kept. */
+export interface Evidence {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly path: string;
+}
+
+export type AnalysisEnding =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly reason: string; readonly detail: string }
+  | { readonly kind: 'skipped'; readonly reason: string; readonly detail: string };
+
+interface Acquired {
+  readonly start: AcquisitionStart;
+  readonly interruptions: readonly Interruption[];
+}
+
+/** Where a capture is; each state holds only what is true in it. */
+export type CaptureState =
+  | { readonly phase: 'requested' }
+  | ({ readonly phase: 'acquiring'; readonly epoch: number; readonly attempt: number } & Acquired)
+  | ({ readonly phase: 'sealing'; readonly outcome: Outcome; readonly end: AcquisitionEnd | undefined } & Acquired)
+  | ({
+      readonly phase: 'sealed';
+      readonly outcome: Outcome;
+      readonly evidence: Evidence;
+      readonly endedAt: string;
+    } & Acquired)
+  | ({
+      readonly phase: 'analyzing';
+      readonly outcome: Outcome;
+      readonly evidence: Evidence;
+      readonly endedAt: string;
+    } & Acquired)
+  | {
+      readonly phase: 'done';
+      readonly outcome: Outcome;
+      readonly endedAt: string;
+      readonly analysis: AnalysisEnding;
+      /** Unset when no byte was acquired. */
+      readonly evidence?: Evidence;
+      readonly acquired?: Acquired;
+    };
+
+/** A capture: its request and where it is. */
+export interface Capture {
+  readonly request: Request;
+  readonly state: CaptureState;
+}

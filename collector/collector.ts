@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import tls from 'node:tls';
+import { pathOf } from '@kcorder/proto/bridge/definition.ts';
+import { causeChain } from '@kcorder/proto/fault.ts';
+import type { Logger } from 'pino';
+import { createAnalysis } from './analysis/analyze.ts';
+import { defaultLimits } from './analysis/limits.ts';
+import { AnalysisQueue } from './analysis/queue.ts';
+import { operatorHandlers } from './api/operator.ts';
+import { widenReceiveWindows } from './api/receive-window.ts';
+import { listen } from './api/server.ts';
+import type { Config } from './config.ts';
+import { EvidenceDirectory } from './evidence/evidence-directory.ts';
+import { Captures } from './fleet/captures.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { startWatchdog } from './fleet/watchdog.ts';
+import { Acquisitions } from './ingest/acquisitions.ts';
+import { CaptureJournal } from './journal/captures.ts';
+import { openDatabase } from './journal/database.ts';
+import { NodeJournal } from './journal/nodes.ts';
+import { countChanges, Metrics } from './metrics.ts';
+import { createDwarf2json } from './symbols/dwarf2json.ts';
+import { createSymbols } from './symbols/find.ts';
+import { version } from './version.ts';
+
+/** A collector that works. */
+export interface Collector {
+  readonly port: number;
+  /** Ends within 20 s. Running captures go on when a collector is started again on the same data. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a collector: opens the journal, takes up what a killed collector left, listens. Throws config_invalid, database_unusable,
+ * storage_failed.
+ */
+export async function startCollector(config: Config, log: Logger): Promise<Collector> {
+  // grpc-js has no setting of its own for this.
+  tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+  widenReceiveWindows();
+  const database = openDatabase(config.dataDir);
+  const journal = new CaptureJournal(database);
+  const fleet = new Fleet(new NodeJournal(database));
+  const evidence = new EvidenceDirectory(config.dataDir);
+  const metrics = new Metrics(journal, fleet, version);
+  const acquisitions = new Acquisitions(journal, evidence, version);
+  const captures = new Captures(journal, acquisitions, evidence, fleet, config);
+  const symbols = createSymbols({
+    cacheDir: join(config.dataDir, 'symbols'),
+    directories: config.symbolDirs,
+    builder: createDwarf2json(config.dwarf2json),
+  });
+  const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
+  const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
+  const queue = new AnalysisQueue(journal, evidence, symbols, createAnalysis(runner, limits), {
+    analyzed: (capture, report) => {
+      metrics.analysisEnded(report);
+      log.info(
+        { capture: capture.request.id, state: report.state, reason: report.reason, seconds: report.seconds },
+        'analysis ended',
+      );
+    },
+    failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
+  });
+  const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
+
+  const stopCounting = countChanges(journal, metrics);
+  const stopWaking = journal.watch(({ event }) => {
+    if (event !== undefined) queue.wake();
+  });
+  const stopWatchdog = startWatchdog(journal, acquisitions, config, complain('a capture could not be ended'));
+  const metricsServer = await metrics.listen(config.metricsListen);
+  const server = await listen(config.listen, config.tlsDir, {
+    version,
+    fleet,
+    acquisitions,
+    attachmentEvents: {
+      attached: (agent, running) => {
+        log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
+        captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
+      },
+      refused: (node, captureId, detail) => {
+        log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
+        captures.agentRefused(node, captureId, detail);
+      },
+    },
+    operator: operatorHandlers({ version, journal, captures, acquisitions, evidence, fleet }),
+    ended: (context, fault) => {
+      if (fault === undefined) return;
+      metrics.callFaulted(pathOf(context.method), fault.code);
+      const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
+      log.warn(
+        { method: pathOf(context.method), peer: context.peerNames, code: fault.code, message: fault.message, causes },
+        'call ended in a fault',
+      );
+    },
+  });
+  queue.wake();
+  log.info({ listen: config.listen, port: server.port, data: config.dataDir, version }, 'collector is up');
+  return {
+    port: server.port,
+    close: async () => {
+      stopWatchdog();
+      await acquisitions.close();
+      await Promise.all([server.close(), queue.close()]);
+      stopWaking();
+      stopCounting();
+      metricsServer.close();
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { isAbsolute } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+
+/** How a collector is set up. Sizes in bytes, times in milliseconds. */
+export interface Config {
+  readonly listen: string;
+  readonly metricsListen: string;
+  readonly tlsDir: string;
+  readonly dataDir: string;
+  readonly symbolDirs: readonly string[];
+  readonly dwarf2json: string;
+  readonly python: string;
+  readonly logLevel: string;
+  readonly stallMs: number;
+  readonly orderMs: number;
+  readonly reserveBytes: number;
+  readonly analysisMemoryBytes: number;
+  readonly pluginMs: number;
+}
+
+const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+interface Setting {
+  readonly fallback?: string;
+  readonly check: (value: string) => string | undefined;
+}
+
+const address = (value: string): string | undefined => (/^.+:\d{1,5}$/.test(value) ? undefined : 'is not host:port');
+const path = (value: string): string | undefined => (isAbsolute(value) ? undefined : 'is not an absolute path');
+const whole = (value: string): string | undefined =>
+  /^\d{1,15}$/.test(value) && Number(value) > 0 ? undefined : 'is not a positive whole number';
+
+const settings = {
+  KCORDER_LISTEN: { fallback: '127.0.0.1:7443', check: address },
+  KCORDER_METRICS_LISTEN: { fallback: '127.0.0.1:9464', check: address },
+  KCORDER_TLS_DIR: { fallback: '/etc/kcorder/tls', check: path },
+  KCORDER_DATA_DIR: { fallback: '/var/lib/kcorder', check: path },
+  KCORDER_SYMBOL_DIRS: {
+    fallback: '',
+    check: (value) =>
+      value === '' || value.split(':').every(isAbsolute)
+        ? undefined
+        : 'is not a list of absolute paths with colons between',
+  },
+  KCORDER_DWARF2JSON: { fallback: 'dwarf2json', check: () => undefined },
+  KCORDER_PYTHON: { fallback: 'python3', check: () => undefined },
+  KCORDER_LOG_LEVEL: {
+    fallback: 'info',
+    check: (value) => (levels.includes(value) ? undefined : `is not one of ${levels.join(', ')}`),
+  },
+  KCORDER_STALL_SECONDS: { fallback: '900', check: whole },
+  KCORDER_ORDER_SECONDS: { fallback: '600', check: whole },
+  KCORDER_RESERVE_BYTES: { fallback: String(1 << 30), check: whole },
+  KCORDER_ANALYSIS_MEMORY_BYTES: { fallback: String(4 * 2 ** 30), check: whole },
+  KCORDER_PLUGIN_SECONDS: { fallback: '300', check: whole },
+} satisfies Record<string, Setting>;
+
+type Key = keyof typeof settings;
+
+/** Reads the environment. Throws config_invalid that names every error at once; unknown KCORDER_ names are errors. */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const errors: string[] = [];
+  for (const key of Object.keys(environment)) {
+    if (key.startsWith('KCORDER_') && !Object.hasOwn(settings, key)) errors.push(`${key} is unknown`);
+  }
+  const values = {} as Record<Key, string>;
+  for (const [key, setting] of Object.entries(settings) as [Key, Setting][]) {
+    const value = environment[key] ?? setting.fallback ?? '';
+    const error = setting.check(value);
+    if (error !== undefined) errors.push(`${key}="${value}" ${error}`);
+    values[key] = value;
+  }
+  if (errors.length > 0)
+    throw new Fault('config_invalid', `the environment of the collector is wrong: ${errors.join('; ')}`);
+  return {
+    listen: values.KCORDER_LISTEN,
+    metricsListen: values.KCORDER_METRICS_LISTEN,
+    tlsDir: values.KCORDER_TLS_DIR,
+    dataDir: values.KCORDER_DATA_DIR,
+    symbolDirs: values.KCORDER_SYMBOL_DIRS.split(':').filter((directory) => directory !== ''),
+    dwarf2json: values.KCORDER_DWARF2JSON,
+    python: values.KCORDER_PYTHON,
+    logLevel: values.KCORDER_LOG_LEVEL,
+    stallMs: Number(values.KCORDER_STALL_SECONDS) * 1000,
+    orderMs: Number(values.KCORDER_ORDER_SECONDS) * 1000,
+    reserveBytes: Number(values.KCORDER_RESERVE_BYTES),
+    analysisMemoryBytes: Number(values.KCORDER_ANALYSIS_MEMORY_BYTES),
+    pluginMs: Number(values.KCORDER_PLUGIN_SECONDS) * 1000,
+  };
+}

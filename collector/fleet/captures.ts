@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { NodeIdentity } from '../capture/capture.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import type { Acquisitions } from '../ingest/acquisitions.ts';
+import { imageCeilingBytes } from '../ingest/image-progress.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { Attached, Fleet } from './fleet.ts';
+
+/** What a person asks for. */
+export interface Wish {
+  readonly nodeName: string;
+  readonly reason: string;
+  readonly idempotencyKey: string;
+  readonly requestedBy: string;
+}
+
+/** Orders captures and follows what becomes of the orders. */
+export class Captures {
+  readonly #journal: CaptureJournal;
+  readonly #acquisitions: Acquisitions;
+  readonly #evidence: EvidenceDirectory;
+  readonly #fleet: Fleet;
+  readonly #limits: { orderMs: number; reserveBytes: number };
+
+  constructor(
+    journal: CaptureJournal,
+    acquisitions: Acquisitions,
+    evidence: EvidenceDirectory,
+    fleet: Fleet,
+    limits: { orderMs: number; reserveBytes: number },
+  ) {
+    this.#journal = journal;
+    this.#acquisitions = acquisitions;
+    this.#evidence = evidence;
+    this.#fleet = fleet;
+    this.#limits = limits;
+  }
+
+  /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, node_busy, disk_too_small. */
+  async create(wish: Wish): Promise<JournaledCapture> {
+    const before = this.#journal.findByKey(wish.requestedBy, wish.idempotencyKey);
+    if (before !== undefined) {
+      if (before.request.node.name === wish.nodeName) return before;
+      throw new Fault(
+        'invalid_argument',
+        `idempotency key ${wish.idempotencyKey} belongs to capture ${before.request.id} of node ${before.request.node.name}: use a new key`,
+      );
+    }
+    const agent = this.#fleet.capturable(wish.nodeName);
+    const { name, uid, kernel, agentVersion } = agent.node;
+    const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
+    const request = {
+      id: captureId(),
+      node: { name, uid },
+      requestedBy: wish.requestedBy,
+      reason: wish.reason,
+      requestedAt: new Date().toISOString(),
+      ceilingBytes: imageCeilingBytes(kernel.ramRanges),
+      kernel,
+      agentVersion,
+    };
+    const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes);
+    if (created) agent.send({ kind: 'capture', captureId: request.id, validForMs: this.#limits.orderMs });
+    return capture;
+  }
+
+  /** Ends a running capture; what was acquired is kept. Throws capture_unknown, capture_ended. */
+  async cancel(id: string, by: string): Promise<JournaledCapture> {
+    const { request, state } = this.#journal.get(id);
+    if (!(await this.#acquisitions.conclude(id, { kind: 'canceled', at: new Date().toISOString(), by }, by))) {
+      throw new Fault('capture_ended', `capture ${id} is ${state.phase}: there is no acquisition to cancel`);
+    }
+    this.#fleet.online(request.node.uid)?.send({ kind: 'cancel', captureId: id });
+    return this.#journal.get(id);
+  }
+
+  /**
+   * An agent has attached: a capture that does not live in it any more has lost its AVML for good; one that was never taken up is
+   * ordered again; one that it runs though it has ended is canceled.
+   */
+  async agentAttached(agent: Attached, runningCaptureIds: readonly string[]): Promise<void> {
+    const { node } = agent;
+    const open = this.#journal.runningOn(node.uid);
+    for (const id of runningCaptureIds) if (open?.request.id !== id) agent.send({ kind: 'cancel', captureId: id });
+    if (open === undefined || runningCaptureIds.includes(open.request.id)) return;
+    const { id } = open.request;
+    if (open.state.phase === 'requested') {
+      agent.send({ kind: 'capture', captureId: id, validForMs: this.#limits.orderMs });
+      return;
+    }
+    const detail = `the agent of node ${node.name} was started anew, and its AVML died with it`;
+    await this.#acquisitions.conclude(
+      id,
+      { kind: 'broken', at: new Date().toISOString(), reason: 'acquirer_died', detail },
+      `node/${node.name}`,
+    );
+  }
+
+  /** The agent will not carry out an order. */
+  agentRefused(node: NodeIdentity, id: string, detail: string): void {
+    if (this.#journal.find(id)?.request.node.uid !== node.uid) return;
+    this.#journal.apply(id, { kind: 'refused', at: new Date().toISOString(), detail }, `node/${node.name}`);
+  }
+}
+
+/** Sortable by time, unguessable, and safe as a path part. */
+function captureId(): string {
+  const stamp = new Date()
+    .toISOString()
+    .replaceAll(/[-:]|\.\d+Z/g, '')
+    .toLowerCase();
+  return `c${stamp}-${randomBytes(4).toString('hex')}`;
+}

@@ -1,0 +1,98 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/nodes.ts';
+
+/** What can be sent to an attached agent. */
+export type Order =
+  | { readonly kind: 'capture'; readonly captureId: string; readonly validForMs: number }
+  | { readonly kind: 'cancel'; readonly captureId: string };
+
+/** An agent whose stream is open. */
+export interface Attached {
+  readonly node: KnownNode;
+  /** Made anew at every start of the agent. */
+  readonly instanceId: string;
+  send(order: Order): void;
+  /** Ends the stream. */
+  detach(fault: Fault): void;
+}
+
+/** The agents that are attached now, and the nodes that ever were. */
+export class Fleet {
+  readonly #nodes: NodeJournal;
+  readonly #attached = new Map<string, Attached>();
+
+  constructor(nodes: NodeJournal) {
+    this.#nodes = nodes;
+  }
+
+  /**
+   * Takes an agent in. The same instance that dials again replaces its old stream, which is half-open at best; another instance is
+   * refused with already_attached until the old stream has ended.
+   */
+  attach(agent: Attached): void {
+    const held = this.#attached.get(agent.node.uid);
+    if (held !== undefined && held.instanceId !== agent.instanceId) {
+      throw new Fault('already_attached', `node ${agent.node.name} has an agent attached already: one node, one agent`);
+    }
+    this.#attached.set(agent.node.uid, agent);
+    held?.detach(new Fault('stream_fenced', `the agent of node ${agent.node.name} has attached again`));
+    this.#nodes.put(agent.node);
+  }
+
+  /** Forgets an agent whose stream has ended, unless a newer stream has taken its place. */
+  detached(agent: Attached): void {
+    const { uid } = agent.node;
+    if (this.#attached.get(uid)?.send !== agent.send) return;
+    this.#attached.delete(uid);
+    this.#nodes.put({ ...agent.node, lastSeenAt: new Date().toISOString() });
+  }
+
+  /** Notes a heartbeat. */
+  seen(uid: string, refusals: readonly PreflightRefusal[]): void {
+    const agent = this.#attached.get(uid);
+    if (agent === undefined) return;
+    this.#attached.set(uid, { ...agent, node: { ...agent.node, refusals, lastSeenAt: new Date().toISOString() } });
+  }
+
+  online(uid: string): Attached | undefined {
+    return this.#attached.get(uid);
+  }
+
+  get onlineCount(): number {
+    return this.#attached.size;
+  }
+
+  /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */
+  capturable(nodeName: string): Attached {
+    const known = this.#nodes.named(nodeName);
+    if (known === undefined) {
+      throw new Fault(
+        'node_unknown',
+        `no agent of a node named ${nodeName} has ever attached: see 'kcorder get nodes'`,
+      );
+    }
+    const attached = [...this.#attached.values()].find(({ node }) => node.name === nodeName);
+    if (attached === undefined) {
+      throw new Fault(
+        'node_offline',
+        `the agent of node ${nodeName} is not attached (last seen ${known.lastSeenAt}): see to its pod, then try again`,
+      );
+    }
+    const { refusals } = attached.node;
+    if (refusals.length > 0) {
+      throw new Fault(
+        'preflight_refused',
+        `node ${nodeName} cannot be captured: ${refusals.map(({ message }) => message).join('; ')}`,
+      );
+    }
+    return attached;
+  }
+
+  /** Every node, online or not. */
+  list(): { node: KnownNode; online: boolean }[] {
+    return this.#nodes.list().map((known) => {
+      const attached = this.#attached.get(known.uid);
+      return { node: attached?.node ?? known, online: attached !== undefined };
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import type { Acquisitions } from '../ingest/acquisitions.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
+
+/** How long a capture may stand still. */
+export interface Patience {
+  /** Without durable progress while acquiring. */
+  readonly stallMs: number;
+  /** From the request until the agent opens its upload. */
+  readonly orderMs: number;
+}
+
+const everyMs = 2_000;
+
+/**
+ * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Counts by the monotonic clock, from
+ * the start of the collector or the last durable progress, whichever is later. Returns the function that stops it.
+ */
+export function startWatchdog(
+  journal: CaptureJournal,
+  acquisitions: Acquisitions,
+  patience: Patience,
+  report: (error: unknown) => void,
+): () => void {
+  const startedMs = performance.now();
+  const firstSeenMs = new Map<string, number>();
+
+  const look = async (): Promise<void> => {
+    const open = journal.open();
+    for (const captureId of firstSeenMs.keys()) {
+      if (!open.some(({ request }) => request.id === captureId)) firstSeenMs.delete(captureId);
+    }
+    for (const { request, state } of open) {
+      const seenMs = firstSeenMs.get(request.id) ?? performance.now();
+      firstSeenMs.set(request.id, seenMs);
+      if (state.phase === 'sealing') {
+        await acquisitions.sealUp(request.id);
+      } else if (state.phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
+        const detail = `the agent of node ${request.node.name} did not take up the order within ${patience.orderMs / 1000} s`;
+        journal.apply(request.id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
+      } else if (state.phase === 'acquiring') {
+        const live = acquisitions.live(request.id);
+        const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
+        if (sinceMs <= patience.stallMs) continue;
+        const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
+        const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
+        await acquisitions.conclude(
+          request.id,
+          { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },
+          'collector',
+        );
+      }
+    }
+  };
+
+  const timer = setInterval(() => void look().catch(report), everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}

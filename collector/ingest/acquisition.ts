@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { Chunk } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import type { Request } from '../capture/capture.ts';
+import type { ImageWriter } from '../evidence/image-writer.ts';
+import { scannedBytes } from './image-progress.ts';
+
+const chunkLimitBytes = 1 << 20;
+const syncEveryBytes = 8 << 20;
+const syncEveryMs = 100;
+
+/** What an acquisition needs from the rest of the collector. */
+export interface AcquisitionPorts {
+  /** Opens the image file at the durable offset. */
+  openWriter(durableBytes: number): Promise<ImageWriter>;
+  /** Journals the durable offset. */
+  advance(durableBytes: number): void;
+}
+
+/** An upload stream that can be asked to let go. */
+export interface StreamHolder {
+  readonly acquisitionId: string;
+  readonly attempt: number;
+  /** Ends the stream with this fault and resolves when it has let go. */
+  end(fault: Fault): Promise<void>;
+}
+
+/** One image on its way to the disk, over any number of upload streams. Bytes are acknowledged only when synced and journaled. */
+export class Acquisition {
+  readonly request: Request;
+  /** Monotonic milliseconds of the last durable progress. */
+  lastProgressMs = performance.now();
+  /** Why bytes do not become durable at the moment; for the reason of a stall. */
+  trouble: string | undefined;
+  /** Told the durable offset whenever it moves; the stream that is open now sets it. */
+  acknowledge: (durableBytes: number) => void = () => undefined;
+  /** The upload stream that is open now. */
+  holder: StreamHolder | undefined;
+  readonly #ports: AcquisitionPorts;
+  #writer: ImageWriter | undefined;
+  #durable: number;
+  #syncing: Promise<void> | undefined;
+
+  constructor(request: Request, durableBytes: number, ports: AcquisitionPorts) {
+    this.request = request;
+    this.#durable = durableBytes;
+    this.#ports = ports;
+  }
+
+  get durableBytes(): number {
+    return this.#durable;
+  }
+
+  get scannedBytes(): number {
+    return this.#writer === undefined ? 0 : scannedBytes(this.request.kernel.ramRanges, this.#writer.walker);
+  }
+
+  /** The writer at the end of what is stored; after a failed sync a new one, back at the durable offset. */
+  async writer(): Promise<ImageWriter> {
+    this.#writer ??= await this.#ports.openWriter(this.#durable);
+    return this.#writer;
+  }
+
+  /**
+   * Stores one chunk. Throws checksum_mismatch, offset_gap, ceiling_exceeded, integrity_conflict; waits while the disk refuses bytes,
+   * so that the sender is held back and nothing is lost.
+   */
+  async store(chunk: Chunk, signal: AbortSignal): Promise<void> {
+    const { data } = chunk;
+    const offset = Number(chunk.offset);
+    const what = `capture ${this.request.id}, chunk at byte ${offset}`;
+    if (data.length === 0 || data.length > chunkLimitBytes) {
+      throw new Fault('invalid_argument', `${what}: ${data.length} bytes, 1 to ${chunkLimitBytes} are taken`);
+    }
+    if (crc32(data) !== chunk.crc32)
+      throw new Fault('checksum_mismatch', `${what}: its checksum does not fit: send it again`);
+    const writer = await this.writer();
+    const expected = writer.offsetBytes;
+    if (offset > expected) throw new Fault('offset_gap', `${what}: byte ${expected} is expected: go on from there`);
+    if (offset + data.length > this.request.ceilingBytes) {
+      throw new Fault(
+        'ceiling_exceeded',
+        `${what}: the node declared memory for at most ${this.request.ceilingBytes} bytes of image`,
+      );
+    }
+    const known = data.subarray(0, expected - offset);
+    if (known.length > 0 && !(await writer.holds(offset, known))) {
+      throw new Fault('integrity_conflict', `${what}: it differs from what is stored there`);
+    }
+    await this.#append(writer, data.subarray(known.length), signal);
+    this.#sync();
+  }
+
+  async #append(writer: ImageWriter, data: Uint8Array, signal: AbortSignal): Promise<void> {
+    if (data.length === 0) return;
+    while (true) {
+      try {
+        await writer.append(data);
+        this.trouble = undefined;
+        return;
+      } catch (error) {
+        this.trouble = Fault.from(error).message;
+        await sleep(1000, undefined, { signal });
+      }
+    }
+  }
+
+  /** Makes everything stored durable. Throws storage_failed. */
+  async settle(): Promise<void> {
+    await this.#syncing?.catch(() => undefined);
+    if (this.#writer !== undefined && this.#writer.offsetBytes > this.#durable) await this.#syncOnce(this.#writer);
+  }
+
+  /** Lets go of the file. */
+  async close(): Promise<void> {
+    await this.#syncing?.catch(() => undefined);
+    const writer = this.#writer;
+    this.#writer = undefined;
+    await writer?.close();
+  }
+
+  /** Hands the writer over for sealing. */
+  async release(): Promise<ImageWriter> {
+    await this.settle();
+    const writer = await this.writer();
+    this.#writer = undefined;
+    return writer;
+  }
+
+  #sync(): void {
+    if (this.#syncing !== undefined) return;
+    this.#syncing = this.#syncLoop().finally(() => {
+      this.#syncing = undefined;
+    });
+    // The failure reaches the stream through `trouble` and the writer that is gone; the loop itself has nobody waiting for it.
+    this.#syncing.catch(() => undefined);
+  }
+
+  async #syncLoop(): Promise<void> {
+    while (this.#writer !== undefined && this.#writer.offsetBytes > this.#durable) {
+      if (this.#writer.offsetBytes - this.#durable < syncEveryBytes) await sleep(syncEveryMs);
+      if (this.#writer === undefined) return;
+      await this.#syncOnce(this.#writer);
+      this.acknowledge(this.#durable);
+    }
+  }
+
+  async #syncOnce(writer: ImageWriter): Promise<void> {
+    try {
+      const durable = await writer.sync();
+      this.#ports.advance(durable);
+      this.#durable = durable;
+      this.lastProgressMs = performance.now();
+    } catch (error) {
+      // After a failed fsync the kernel may have dropped dirty pages: nothing past the last acknowledgement is trusted.
+      this.#writer = undefined;
+      await writer.close().catch(() => undefined);
+      this.trouble = Fault.from(error).message;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { Capture, CaptureState, Request } from '../capture/capture.ts';
+import type { CaptureEvent } from '../capture/event.ts';
+import { next, type Step } from '../capture/next.ts';
+import { AuditLog } from './audit.ts';
+import { transact } from './database.ts';
+import { decode, encode } from './encode.ts';
+
+/** A capture as the journal has it. */
+export interface JournaledCapture extends Capture {
+  /** Bytes that survive a crash. */
+  readonly durableBytes: number;
+}
+
+/** A change of a capture that is durable by now. */
+export interface Change {
+  readonly capture: JournaledCapture;
+  /** Unset when only the durable offset moved. */
+  readonly event?: CaptureEvent;
+  readonly addedBytes: number;
+}
+
+/** The captures on disk. Every change is one transaction with its audit record, and durable when the call returns. */
+export class CaptureJournal {
+  readonly audit: AuditLog;
+  readonly #database: DatabaseSync;
+  readonly #watchers = new Set<(change: Change) => void>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.audit = new AuditLog(database);
+  }
+
+  /**
+   * Writes a new capture, unless the requester used the key before: then that capture comes back, `created` false. Throws
+   * node_busy when the node has a running capture, disk_too_small when `freeBytes` does not hold it beside all that is reserved.
+   */
+  create(request: Request, idempotencyKey: string, freeBytes: number): { capture: JournaledCapture; created: boolean } {
+    return transact(this.#database, () => {
+      const existing = this.findByKey(request.requestedBy, idempotencyKey);
+      if (existing !== undefined) return { capture: existing, created: false };
+      const running = this.runningOn(request.node.uid);
+      if (running !== undefined) {
+        throw new Fault(
+          'node_busy',
+          `node ${request.node.name} is being captured (${running.request.id}): wait for it, or cancel it`,
+        );
+      }
+      this.#reserve(request, freeBytes);
+      const state: CaptureState = { phase: 'requested' };
+      this.#database
+        .prepare(
+          `INSERT INTO captures (id, node_uid, node_name, requested_by, idempotency_key, requested_at, phase, ceiling_bytes, request, state)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(
+          request.id,
+          request.node.uid,
+          request.node.name,
+          request.requestedBy,
+          idempotencyKey,
+          request.requestedAt,
+          state.phase,
+          request.ceilingBytes,
+          encode(request),
+          encode(state),
+        );
+      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node } = request;
+      this.audit.append({ at, captureId, actor, action: 'requested', detail: { reason, node: node.name } });
+      return { capture: { request, state, durableBytes: 0 }, created: true };
+    });
+  }
+
+  #reserve(request: Request, freeBytes: number): void {
+    const row = this.#database
+      .prepare(
+        `SELECT coalesce(sum(ceiling_bytes - durable_bytes), 0) AS reserved FROM captures WHERE phase IN ('requested', 'acquiring')`,
+      )
+      .get();
+    const reserved = Number(row?.reserved);
+    if (request.ceilingBytes <= freeBytes - reserved) return;
+    const taken = reserved === 0 ? '' : `, ${reserved} of them reserved by running captures`;
+    throw new Fault(
+      'disk_too_small',
+      `node ${request.node.name} needs up to ${request.ceilingBytes} bytes of evidence, ${freeBytes} bytes are free${taken}: free space or give the collector a larger disk. Nothing was started`,
+    );
+  }
+
+  find(captureId: string): JournaledCapture | undefined {
+    const row = this.#database.prepare('SELECT * FROM captures WHERE id = ?').get(captureId);
+    return row === undefined ? undefined : toCapture(row);
+  }
+
+  /** The capture that a requester created under a key. */
+  findByKey(requestedBy: string, idempotencyKey: string): JournaledCapture | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM captures WHERE requested_by = ? AND idempotency_key = ?')
+      .get(requestedBy, idempotencyKey);
+    return row === undefined ? undefined : toCapture(row);
+  }
+
+  /** Throws capture_unknown. */
+  get(captureId: string): JournaledCapture {
+    const capture = this.find(captureId);
+    if (capture !== undefined) return capture;
+    throw new Fault('capture_unknown', `there is no capture ${captureId}: list them with 'kcorder get captures'`);
+  }
+
+  /** Newest first; `before` is the last one of the page before. */
+  list(options: {
+    nodeName?: string;
+    limit: number;
+    before?: { requestedAt: string; id: string };
+  }): JournaledCapture[] {
+    return this.#database
+      .prepare(
+        `SELECT * FROM captures WHERE (?1 IS NULL OR node_name = ?1) AND (?2 IS NULL OR (requested_at, id) < (?2, ?3))
+         ORDER BY requested_at DESC, id DESC LIMIT ?4`,
+      )
+      .all(options.nodeName ?? null, options.before?.requestedAt ?? null, options.before?.id ?? null, options.limit)
+      .map(toCapture);
+  }
+
+  /** Every capture that has not ended, oldest first. */
+  open(): JournaledCapture[] {
+    return this.#database
+      .prepare(`SELECT * FROM captures WHERE phase <> 'done' ORDER BY requested_at`)
+      .all()
+      .map(toCapture);
+  }
+
+  /** The capture that is requested or being acquired on a node. */
+  runningOn(nodeUid: string): JournaledCapture | undefined {
+    const row = this.#database
+      .prepare(`SELECT * FROM captures WHERE node_uid = ? AND phase IN ('requested', 'acquiring')`)
+      .get(nodeUid);
+    return row === undefined ? undefined : toCapture(row);
+  }
+
+  /** Applies an event. A refused step changes nothing. */
+  apply(captureId: string, event: CaptureEvent, actor: string): Step {
+    const step = transact(this.#database, () => {
+      const { state } = this.get(captureId);
+      const result = next(state, event);
+      if (result.kind === 'refused') return result;
+      this.#database
+        .prepare('UPDATE captures SET phase = ?, state = ? WHERE id = ?')
+        .run(result.state.phase, encode(result.state), captureId);
+      const { kind: action, at, ...detail } = event;
+      this.audit.append({ at, captureId, actor, action, detail: JSON.parse(encode(detail)) as unknown });
+      return result;
+    });
+    if (step.kind === 'moved') this.#tell({ capture: this.get(captureId), event, addedBytes: 0 });
+    return step;
+  }
+
+  /** Moves the durable offset forward; bytes before it must be on disk already. */
+  advance(captureId: string, durableBytes: number): void {
+    const addedBytes = durableBytes - this.get(captureId).durableBytes;
+    this.#database.prepare('UPDATE captures SET durable_bytes = ? WHERE id = ?').run(durableBytes, captureId);
+    this.#tell({ capture: this.get(captureId), addedBytes });
+  }
+
+  /** Calls back at every change, until the returned function is called. */
+  watch(changed: (change: Change) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  #tell(change: Change): void {
+    for (const changed of this.#watchers) changed(change);
+  }
+}
+
+function toCapture(row: Record<string, unknown>): JournaledCapture {
+  return {
+    request: decode<Request>(String(row.request)),
+    state: decode<CaptureState>(String(row.state)),
+    durableBytes: Number(row.durable_bytes),
+  };
+}

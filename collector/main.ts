@@ -1,0 +1,30 @@
+import { causeChain, Fault, faults } from '@kcorder/proto/fault.ts';
+import { pino } from 'pino';
+import { startCollector } from './collector.ts';
+import { readConfig } from './config.ts';
+
+const log = pino({ name: 'kcorder-collector' }, pino.destination({ dest: 2, sync: true }));
+
+function giveUp(error: unknown): never {
+  const fault = Fault.from(error);
+  log.fatal({ code: fault.code, causes: causeChain(error) }, fault.message);
+  process.exit(faults[fault.code].exit);
+}
+
+process.on('unhandledRejection', giveUp);
+try {
+  const config = readConfig();
+  log.level = config.logLevel;
+  const collector = await startCollector(config, log);
+  let ending = false;
+  const end = (signal: string): void => {
+    if (ending) return;
+    ending = true;
+    log.info({ signal }, 'ending');
+    collector.close().then(() => process.exit(0), giveUp);
+  };
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+} catch (error) {
+  giveUp(error);
+}

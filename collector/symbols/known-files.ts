@@ -1,0 +1,65 @@
+import { open, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { isElf, readBuildId } from './elf-build-id.ts';
+import { type IsfState, inspectIsf, isIsfName } from './isf-file.ts';
+import { SingleFlight } from './single-flight.ts';
+
+/** What a file in a directory of symbols is. */
+export type SymbolFile =
+  | IsfState
+  | { readonly kind: 'elf'; readonly buildId: string | undefined }
+  /** Nothing to do with symbols. */
+  | { readonly kind: 'other' };
+
+interface Known {
+  readonly stamp: string;
+  readonly file: SymbolFile;
+}
+
+const maxKnown = 10_000;
+
+/** What files are, remembered until their size, time or inode changes. */
+export class KnownFiles {
+  readonly #known = new Map<string, Known>();
+  readonly #reads = new SingleFlight<SymbolFile>();
+
+  /** What the file at `path` is now. Files that cannot be read are `unusable`. Throws only the signal's reason. */
+  async inspect(path: string, signal: AbortSignal): Promise<SymbolFile> {
+    signal.throwIfAborted();
+    try {
+      const { size, mtimeMs, ctimeMs, ino, isFile } = await describe(path);
+      if (!isFile) return { kind: 'other' };
+      const stamp = `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
+      const known = this.#known.get(path);
+      if (known?.stamp === stamp) return known.file;
+      const file = await this.#reads.run(`${path} ${stamp}`, (shared) => read(path, shared), signal);
+      if (this.#known.size >= maxKnown) this.#known.clear();
+      this.#known.set(path, { stamp, file });
+      return file;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#known.delete(path);
+      const reason = error instanceof Error ? error.message : String(error);
+      return { kind: 'unusable', problem: `cannot be read (${reason})` };
+    }
+  }
+}
+
+async function describe(path: string) {
+  const found = await stat(path);
+  const { size, mtimeMs, ctimeMs, ino } = found;
+  return { size, mtimeMs, ctimeMs, ino, isFile: found.isFile() };
+}
+
+async function read(path: string, signal: AbortSignal): Promise<SymbolFile> {
+  if (isIsfName(basename(path))) return inspectIsf(path, signal);
+  const file = await open(path);
+  try {
+    const head = Buffer.alloc(64);
+    const { bytesRead } = await file.read(head, 0, 64, 0);
+    if (!isElf(head.subarray(0, bytesRead))) return { kind: 'other' };
+    return { kind: 'elf', buildId: await readBuildId(file) };
+  } finally {
+    await file.close();
+  }
+}
