@@ -1,0 +1,43 @@
+import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { Session } from '../session.ts';
+
+/** Says on stderr what is wrong with an analysis. False when one of the plugins that matter here gave no result. */
+export function remarkOnPlugins(
+  session: Session,
+  analysis: GetAnalysisResponse,
+  matter: 'all' | readonly string[],
+): boolean {
+  if (analysis.kernelMismatch) {
+    session.warn(
+      'kernel_mismatch: the kernel found in the image is not the one that the node told of. Do not trust what the node says about itself.',
+    );
+  }
+  const known = analysis.plugins.map(({ name }) => name);
+  const wanted = matter === 'all' ? [...new Set([...needed, ...known])] : matter;
+  return wanted.map((name) => remarkOnPlugin(session, analysis, name)).every((good) => good);
+}
+
+/** What the process table is made of. */
+export const needed: readonly string[] = ['processes', 'sockets'];
+
+function remarkOnPlugin(session: Session, analysis: GetAnalysisResponse, name: string): boolean {
+  const plugin = analysis.plugins.find((result) => result.name === name);
+  for (const warning of plugin?.warnings ?? []) session.warn(`${name}: ${warning}`);
+  const why = failureText(plugin);
+  if (why !== undefined) session.note(`FAILED: ${name}: ${why}`);
+  return why === undefined;
+}
+
+/** Why a plugin has no result; undefined when it has one, be it empty. */
+function failureText(plugin: PluginResult | undefined): string | undefined {
+  if (plugin === undefined) return 'it was not run';
+  if (plugin.state === PluginState.ROWS || plugin.state === PluginState.EMPTY) return undefined;
+  return plugin.reason || 'no reason given';
+}
+
+/** Whether the column of listeners may be believed. */
+export function socketsKnown(analysis: GetAnalysisResponse): boolean {
+  const sockets = analysis.plugins.find(({ name }) => name === 'sockets');
+  return sockets !== undefined && sockets.state !== PluginState.FAILED;
+}

@@ -1,0 +1,28 @@
+import { create } from '@bufbuild/protobuf';
+import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { getCapture, listCaptures, printCapture } from '../captures.ts';
+import { exitCode } from '../exit-code.ts';
+import { documentOf } from '../output/document.ts';
+import { capturesTable } from '../render/captures.ts';
+import type { Session } from '../session.ts';
+
+/** `kcorder get captures [ID] [--node N]`: all captures, newest first, or one with its details. */
+export async function getCaptures(
+  session: Session,
+  id: string | undefined,
+  nodeName: string | undefined,
+): Promise<number> {
+  if (id !== undefined) {
+    printCapture(session, await getCapture(session, id));
+    return exitCode.ok;
+  }
+  const captures: Capture[] = [];
+  for await (const capture of listCaptures(session, nodeName ?? '')) captures.push(capture);
+  if (captures.length === 0) session.note(`No captures${nodeName === undefined ? '' : ` of node ${nodeName}`}.`);
+  session.print({
+    document: () => documentOf(ListCapturesResponseSchema, create(ListCapturesResponseSchema, { captures })),
+    table: (look) => (captures.length === 0 ? '' : capturesTable(captures, look, Date.now())),
+  });
+  return exitCode.ok;
+}

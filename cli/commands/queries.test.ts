@@ -1,0 +1,245 @@
+import { create } from '@bufbuild/protobuf';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { AnalysisState, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { type GetAnalysisResponse, GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from '../fixtures/collector.ts';
+import { runCommand } from '../fixtures/command.ts';
+import { analysisOf, captureOf, nodesOf } from '../fixtures/lab-capture.ts';
+
+const lsof = {
+  name: 'linux.lsof.Lsof',
+  state: PluginState.ROWS,
+  rowCount: 2n,
+  columns: ['Pid', 'Path'],
+  rows: [
+    {
+      values: [
+        { kind: { case: 'numberValue' as const, value: 512 } },
+        { kind: { case: 'stringValue' as const, value: '/etc\x1b[2J' } },
+      ],
+    },
+    {
+      values: [
+        { kind: { case: 'numberValue' as const, value: 630 } },
+        { kind: { case: 'nullValue' as const, value: 0 as const } },
+      ],
+    },
+  ],
+};
+const healthy = analysisOf().plugins;
+const pending = captureOf({ id: 'pending', phase: Phase.ANALYZING, analysis: { state: AnalysisState.RUNNING } });
+const captures = [
+  captureOf(),
+  pending,
+  captureOf({
+    id: 'nosymbols',
+    analysis: { state: AnalysisState.FAILED, reason: 'symbols_missing', detail: 'looked in /symbols' },
+  }),
+  captureOf({
+    id: 'partial',
+    outcome: { kind: OutcomeKind.PARTIAL, reason: 'acquirer_died', detail: 'AVML was killed' },
+  }),
+  ...['failed', 'socketless', 'mismatch', 'lying', 'void'].map((id) => captureOf({ id })),
+];
+const analyses: Readonly<Record<string, GetAnalysisResponse>> = {
+  failed: create(GetAnalysisResponseSchema, {
+    plugins: [{ name: 'processes', state: PluginState.FAILED, reason: 'timeout' }],
+  }),
+  socketless: analysisOf({
+    plugins: [healthy[0] ?? {}, { name: 'sockets', state: PluginState.FAILED, reason: 'signal SIGSEGV' }],
+  }),
+  mismatch: analysisOf({ kernelMismatch: true }),
+  lying: analysisOf({ plugins: [...healthy, { ...lsof, rowCount: 9n }] }),
+  void: create(GetAnalysisResponseSchema, {
+    plugins: [
+      { name: 'processes', state: PluginState.EMPTY },
+      { name: 'sockets', state: PluginState.EMPTY },
+      { name: 'linux.lsmod.Lsmod', state: PluginState.EMPTY },
+    ],
+  }),
+};
+
+let certificates: Certificates;
+let collector: LoopbackCollector;
+const kcorder = (line: string) =>
+  runCommand(line.split(' '), {
+    environment: { KCORDER_COLLECTOR: collector.address, KCORDER_TLS_DIR: certificates.operatorDir },
+  });
+
+beforeAll(async () => {
+  certificates = makeCertificates();
+  collector = await startCollector(certificates, {
+    getCapture: async ({ captureId }) => {
+      const capture = captures.find(({ id }) => id === captureId);
+      if (capture === undefined)
+        throw new Fault('capture_unknown', `There is no capture ${captureId}. See \`kcorder get captures\``);
+      return { capture };
+    },
+    listCaptures: async ({ nodeName, pageToken }) => {
+      const found =
+        nodeName === 'lab-2' ? [pending] : nodeName === '' || nodeName === 'lab-1' ? [pending, captureOf()] : [];
+      const at = Number(pageToken);
+      return { captures: found.slice(at, at + 1), nextPageToken: at + 1 < found.length ? String(at + 1) : '' };
+    },
+    getAnalysis: async ({ captureId, rowPlugins }) =>
+      analyses[captureId] ?? analysisOf(rowPlugins.includes(lsof.name) ? { plugins: [...healthy, lsof] } : {}),
+    cancelCapture: async () => ({
+      capture: captureOf({ outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by alice' } }),
+    }),
+    listNodes: async () => ({ nodes: nodesOf() }),
+    getVersion: async () => ({ version: '0.9.0' }),
+  });
+});
+afterAll(async () => {
+  await collector[Symbol.asyncDispose]();
+  certificates[Symbol.dispose]();
+});
+
+test.each([
+  ['all captures, over all pages', 'get captures', /^ID .*\npending .*analyzing.*\n0193a5c2d7 .*complete.*\n$/],
+  ['one capture with its details', 'get captures partial', /PARTIAL, acquirer_died: AVML was killed/],
+  ['all nodes', 'get nodes', /^NAME .*\nlab-1 .*\nlab-2 .*no: lockdown/],
+  ['one node with its refusals', 'get nodes lab-2', /lockdown: The kernel runs with/],
+  ['both versions', 'version', /^PROGRAM +VERSION\nkcorder +0\.1\.0\ncollector +0\.9\.0\n$/],
+  [
+    'the processes of a capture',
+    'ps 0193a5c2d7',
+    /lab-1 > demo > exfil-demo > netcat\n512 .*tcp \*:4444 .*nc -lk -p 4444 -e \/bin\/sh\n/,
+  ],
+  ['kernel threads', 'ps 0193a5c2d7 --all', /\[kswapd0\]/],
+  [
+    'the rows of a plugin, escaped',
+    'ps 0193a5c2d7 --plugin linux.lsof.Lsof',
+    /^PID +PATH\n512 +\/etc\\x1b\[2J\n630 +-\n$/,
+  ],
+  ['a canceled capture', 'cancel 0193a5c2d7', /canceled, canceled: by alice/],
+])('%s: kcorder %s', async (_what, line, expected) => {
+  const { exit, stdout } = await kcorder(line);
+  expect(stdout).toMatch(expected);
+  expect(exit).toBe(0);
+});
+
+test.each([
+  [
+    'a node means its newest analysed capture, and a newer one is named',
+    'ps lab-1',
+    0,
+    /warning: capture pending of lab-1 is newer, but has no process list; this is 0193a5c2d7/,
+  ],
+  [
+    'a partial capture is marked on stderr too',
+    'ps partial',
+    3,
+    /warning: PARTIAL image of capture partial: acquirer_died/,
+  ],
+  ['a kernel that lied is named', 'ps mismatch', 0, /warning: kernel_mismatch: /],
+  ['a failed list of sockets spoils the table, and says so', 'ps socketless', 1, /FAILED: sockets: signal SIGSEGV/],
+  [
+    'rows that did not all arrive are no success',
+    'ps lying --plugin linux.lsof.Lsof',
+    1,
+    /counted 9 rows of linux\.lsof\.Lsof and sent 2/,
+  ],
+])('%s: kcorder %s', async (_what, line, exit, expected) => {
+  const ran = await kcorder(line);
+  expect(ran.stderr).toMatch(expected);
+  expect(ran.exit).toBe(exit);
+  expect(ran.stdout).not.toBe('');
+});
+
+test.each([
+  [
+    'a failed plugin is no empty table',
+    'ps failed',
+    1,
+    /^FAILED: processes: timeout\nFAILED: sockets: it was not run\n$/,
+  ],
+  [
+    'an empty result says what was asked',
+    'ps void --plugin linux.lsmod.Lsmod',
+    0,
+    /^Plugin linux\.lsmod\.Lsmod found nothing in capture void\.\n$/,
+  ],
+  ['no processes at all are said', 'ps void', 0, /^No processes in capture void\.\n$/],
+  ['no captures of a node are said', 'get captures --node lab-9', 0, /^No captures of node lab-9\.\n$/],
+  [
+    'a plugin that was not run',
+    'ps 0193a5c2d7 --plugin nope',
+    2,
+    /^kcorder: plugin "nope" was not run on capture 0193a5c2d7\. The ones that were: processes, sockets\.\n$/,
+  ],
+  [
+    'a capture without symbols',
+    'ps nosymbols',
+    1,
+    /^kcorder: no process list of capture nosymbols: .*symbols_missing: looked in \/symbols; the evidence is complete, `kcorder download nosymbols` gets it\.\n$/,
+  ],
+  [
+    'an analysis that still runs',
+    'ps pending',
+    1,
+    /^kcorder: the analysis of capture pending has not ended\. `kcorder watch pending` waits for it\.\n$/,
+  ],
+  [
+    'a node whose captures are not analysed',
+    'ps lab-2',
+    1,
+    /^kcorder: no capture of node lab-2 has been analysed; the newest is pending\./,
+  ],
+  ['neither a capture nor a node', 'ps lab-9', 1, /^kcorder: "lab-9" is neither a capture nor a node with captures\./],
+  [
+    "an unknown capture, in the collector's words",
+    'get captures nope',
+    1,
+    /^kcorder: there is no capture nope\. See `kcorder get captures`\.\n$/,
+  ],
+  ['an unknown node', 'get nodes nope', 1, /^kcorder: no node named "nope"/],
+])('%s: kcorder %s', async (_what, line, exit, expected) => {
+  const ran = await kcorder(line);
+  expect(ran.stderr).toMatch(expected);
+  expect(ran.exit).toBe(exit);
+  expect(ran.stdout).toBe('');
+});
+
+test("JSON and YAML carry the same, by protobuf's own mapping", async () => {
+  const json: unknown = JSON.parse((await kcorder('get captures 0193a5c2d7 -o json')).stdout);
+  expect(json).toMatchObject({
+    id: '0193a5c2d7',
+    nodeName: 'lab-1',
+    outcome: { kind: 'OUTCOME_KIND_COMPLETE' },
+    durableBytes: '346095616',
+  });
+  expect(parse((await kcorder('get captures 0193a5c2d7 -o yaml')).stdout)).toEqual(json);
+  const list = JSON.parse((await kcorder('get captures -o json')).stdout);
+  expect(list.captures.map(({ id }: { id: string }) => id)).toEqual(['pending', '0193a5c2d7']);
+  expect(JSON.parse((await kcorder('get nodes -o json')).stdout).nodes).toHaveLength(2);
+  expect(JSON.parse((await kcorder('version -o json')).stdout)).toEqual({ kcorder: '0.1.0', collector: '0.9.0' });
+});
+
+test('an empty list is an empty list in JSON', async () => {
+  const { stdout } = await kcorder('get captures --node lab-9 -o json');
+  expect(JSON.parse(stdout)).toMatchObject({ captures: [] });
+});
+
+test('ps in JSON has every process with its place and its sockets', async () => {
+  const { processes } = JSON.parse((await kcorder('ps lab-1 -o json')).stdout);
+  expect(processes).toHaveLength(20);
+  expect(processes.find(({ pid }: { pid: number }) => pid === 512)).toMatchObject({
+    commandLine: 'nc -lk -p 4444 -e /bin/sh',
+    placement: { podNamespace: 'demo', podName: 'exfil-demo', containerName: 'netcat' },
+    sockets: [{ localPort: 4444, state: 'LISTEN' }],
+  });
+});
+
+test('a capture that is still being stopped points to its end', async () => {
+  await using slow = await startCollector(certificates, {
+    cancelCapture: async () => ({ capture: captureOf({ phase: Phase.ACQUIRING }) }),
+  });
+  const ran = await runCommand(['cancel', 'x1', '--collector', slow.address, '--tls-dir', certificates.operatorDir]);
+  expect(ran.stderr).toBe(
+    'Capture x1 is being stopped; what was acquired is kept. `kcorder watch x1` shows its end.\n',
+  );
+});

@@ -1,0 +1,117 @@
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { fileProblem } from '../connection.ts';
+
+/** A download on its way: the bytes so far in FILE.part, with their running digest. */
+export interface PartFile extends AsyncDisposable {
+  readonly path: string;
+  /** Bytes that it holds. */
+  readonly sizeBytes: bigint;
+  append(data: Uint8Array): Promise<void>;
+  /** Lower-case hex SHA-256 of all its bytes. */
+  sha256(): string;
+  /** Flushes it and gives it its final name, unless that is taken. */
+  finish(path: string): Promise<void>;
+  /** Puts it out of the way of the next attempt; returns its new name. */
+  reject(): Promise<string>;
+}
+
+/** Memory holds secrets: nobody but the owner reads what is made here. */
+export const privateMode = 0o600;
+
+const readSizeBytes = 1 << 20;
+
+/** Opens FILE.part, old or new, and reads what is there once for its digest. */
+export async function openPartFile(path: string): Promise<PartFile> {
+  const file = await told(path, () =>
+    open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, privateMode),
+  );
+  const hash = createHash('sha256');
+  let sizeBytes = await told(path, () => digestOf(file, hash));
+  return {
+    path,
+    get sizeBytes() {
+      return BigInt(sizeBytes);
+    },
+    append: (data) =>
+      told(path, async () => {
+        for (let at = 0; at < data.length; ) {
+          const { bytesWritten } = await file.write(data, at, data.length - at, sizeBytes + at);
+          at += bytesWritten;
+        }
+        hash.update(data);
+        sizeBytes += data.length;
+      }),
+    sha256: () => hash.copy().digest('hex'),
+    finish: (finalPath) =>
+      told(finalPath, async () => {
+        await file.sync();
+        await moveWithoutReplacing(path, finalPath);
+      }),
+    reject: async () => {
+      const aside = `${path.replace(/\.part$/, '')}.rejected`;
+      await told(aside, () => rename(path, aside));
+      return aside;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await file.close();
+      // Without a byte there is nothing to go on from.
+      if (sizeBytes === 0) await unlink(path).catch(() => undefined);
+    },
+  };
+}
+
+/** Runs file work; what goes wrong there is a fault that names the file. */
+export async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault('storage_failed', `cannot write ${path}: ${fileProblem(error)}. Choose another place with -f.`, {
+      cause: error,
+    });
+  }
+}
+
+/** Whether something has this name. */
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The refusal to write over a file. */
+export function taken(path: string): Fault {
+  return new Fault(
+    'storage_failed',
+    `${path} is there already and is not overwritten. Choose another name with -f, or move it away.`,
+  );
+}
+
+async function digestOf(file: FileHandle, hash: Hash): Promise<number> {
+  const buffer = Buffer.allocUnsafe(readSizeBytes);
+  let sizeBytes = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, sizeBytes);
+    if (bytesRead === 0) return sizeBytes;
+    hash.update(buffer.subarray(0, bytesRead));
+    sizeBytes += bytesRead;
+  }
+}
+
+/** A link fails when the name is taken, whoever took it meanwhile; a rename would replace it. */
+async function moveWithoutReplacing(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === 'EEXIST' || (await exists(to))) throw taken(to);
+    // A file system without hard links.
+    await rename(from, to);
+    return;
+  }
+  await unlink(from);
+}

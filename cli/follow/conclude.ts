@@ -1,0 +1,60 @@
+import { AnalysisState, type Capture, CaptureSchema, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { type GetAnalysisResponse, GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { fetchAnalysis } from '../analysis/fetch.ts';
+import { remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
+import { exitCode } from '../exit-code.ts';
+import { documentOf } from '../output/document.ts';
+import { bytesText } from '../output/figures.ts';
+import { analysisWord, because, isComplete, isPartial, outcomeWord } from '../render/capture-words.ts';
+import { processesText } from '../render/processes.ts';
+import type { Session } from '../session.ts';
+
+/** Prints how a capture ended: the process table, where the evidence lies, and whatever is not as it should be. Returns the exit code. */
+export async function conclude(session: Session, capture: Capture): Promise<number> {
+  const analysis =
+    capture.analysis?.state === AnalysisState.DONE ? await fetchAnalysis(session, capture.id) : undefined;
+  session.print({
+    document: () => ({
+      capture: documentOf(CaptureSchema, capture),
+      analysis: analysis === undefined ? null : documentOf(GetAnalysisResponseSchema, withoutCapture(analysis)),
+    }),
+    table: (look) =>
+      analysis === undefined || analysis.processes.length === 0
+        ? ''
+        : processesText(analysis, { kernelThreads: false, socketsKnown: socketsKnown(analysis) }, look),
+  });
+  const analysed =
+    analysis === undefined ? remarkOnMissing(session, capture) : remarkOnPlugins(session, analysis, 'all');
+  remarkOnEvidence(session, capture);
+  if (isPartial(capture)) return exitCode.partial;
+  return isComplete(capture) && analysed ? exitCode.ok : exitCode.failure;
+}
+
+function withoutCapture(analysis: GetAnalysisResponse): GetAnalysisResponse {
+  return { ...analysis, capture: undefined };
+}
+
+function remarkOnMissing(session: Session, capture: Capture): boolean {
+  if (capture.outcome?.kind === OutcomeKind.FAILED || capture.outcome?.kind === OutcomeKind.CANCELED) return false;
+  const why = because(capture.analysis) || 'no reason given';
+  session.warn(`no process list: the analysis of capture ${capture.id} is ${analysisWord(capture.analysis)}: ${why}`);
+  return false;
+}
+
+function remarkOnEvidence(session: Session, capture: Capture): void {
+  const { id, outcome, evidencePath } = capture;
+  const size = bytesText(capture.durableBytes);
+  const place = evidencePath === '' ? '' : ` at ${evidencePath} on the collector`;
+  const get = `\`kcorder download ${id}\` gets it`;
+  if (outcome?.kind === OutcomeKind.COMPLETE) {
+    session.note(`evidence complete: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
+  } else if (outcome?.kind === OutcomeKind.PARTIAL) {
+    session.warn(`PARTIAL evidence: ${because(outcome) || 'no reason given'}`);
+    session.note(`what was acquired is kept: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
+  } else {
+    session.warn(
+      `capture ${id} of ${capture.nodeName} ended ${outcomeWord(outcome)}: ${because(outcome) || 'no reason given'}`,
+    );
+    if (evidencePath !== '') session.note(`what was acquired is kept: ${size}${place}; ${get}`);
+  }
+}

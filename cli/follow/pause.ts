@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { spokenByCollector } from '../failure.ts';
+
+const firstMs = 250;
+const longestMs = 5000;
+
+/** How long to wait before the next attempt, in ms, after a number of failures in a row (at least 1). */
+export function pauseMs(failures: number): number {
+  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
+}
+
+/** Waits; throws the signal's reason when it fires first. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+/** Whether a stream that ended with this fault is worth opening again: the connection broke, or the collector asks for patience. */
+export function worthAnotherTry(fault: Fault): boolean {
+  if (fault.retry) return true;
+  // A collector that is killed resets its streams: grpc-js shows that as CANCELLED or INTERNAL.
+  return !spokenByCollector(fault) && (fault.code === 'canceled' || fault.code === 'internal');
+}
+
+/** A signal that fires after a time with `deadline_exceeded`, or with the other one. Without a time, the other one alone. */
+export function deadlineSignal(signal: AbortSignal, spanMs: number | undefined, message: string): AbortSignal {
+  if (spanMs === undefined) return signal;
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Fault('deadline_exceeded', message)), spanMs).unref();
+  return AbortSignal.any([signal, controller.signal]);
+}

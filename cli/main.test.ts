@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from './fixtures/collector.ts';
+import { analysisOf, captureOf } from './fixtures/lab-capture.ts';
+
+const program = fileURLToPath(new URL('main.ts', import.meta.url));
+
+let certificates: Certificates;
+let collector: LoopbackCollector;
+const acquiring = captureOf({ phase: Phase.ACQUIRING });
+acquiring.outcome = undefined;
+const many = Array.from({ length: 500 }, () => analysisOf().processes).flat();
+
+beforeAll(async () => {
+  certificates = makeCertificates();
+  collector = await startCollector(certificates, {
+    createCapture: async () => ({ capture: acquiring }),
+    watchCapture: async function* (_request, { signal }) {
+      yield { capture: acquiring };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+    getCapture: async () => ({ capture: captureOf() }),
+    getAnalysis: async ({ captureId }) => analysisOf(captureId === '0193a5c2d7' ? { processes: many } : {}),
+  });
+});
+afterAll(async () => {
+  await collector[Symbol.asyncDispose]();
+  certificates[Symbol.dispose]();
+});
+
+function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  const env = {
+    KCORDER_COLLECTOR: collector.address,
+    KCORDER_TLS_DIR: certificates.operatorDir,
+    ...environment,
+  };
+  return spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+interface Ended {
+  readonly exit: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function ended(child: ChildProcess): Promise<Ended> {
+  const texts = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (data) => {
+    texts.stdout += data;
+  });
+  child.stderr?.on('data', (data) => {
+    texts.stderr += data;
+  });
+  const [exit] = await once(child, 'close');
+  return { exit, ...texts };
+}
+
+test.each([
+  [
+    'an unknown command, with the one that was meant',
+    ['pss'],
+    /^kcorder: unknown command 'pss'\n\(Did you mean ps\?\)\n/,
+  ],
+  [
+    'an unknown option, with the one that was meant',
+    ['ps', 'x', '--al'],
+    /^kcorder: unknown option '--al'\n\(Did you mean --all\?\)\n/,
+  ],
+  ['a missing argument', ['watch'], /^kcorder: missing required argument 'capture'\n/],
+  ['an argument too many', ['cancel', 'a', 'b'], /^kcorder: too many arguments for 'cancel'/],
+  ['a capture without a reason', ['capture', 'n'], /^kcorder: required option '--reason <text>' not specified\n/],
+  ['an empty reason', ['capture', 'n', '--reason', ' '], /argument ' ' is invalid\. It must not be empty\./],
+  ['a time that is none', ['watch', 'x', '--timeout', 'soon'], /Give a time such as 90s, 30m or 1h30m/],
+  [
+    'a key that is too long',
+    ['capture', 'n', '--reason', 'x', '--idempotency-key', 'k'.repeat(129)],
+    /longer than 128 characters/,
+  ],
+  [
+    '--timeout without --wait',
+    ['capture', 'n', '--reason', 'x', '--timeout', '5m'],
+    /^kcorder: --timeout says how long --wait waits/,
+  ],
+  [
+    'an id beside --node',
+    ['get', 'captures', 'x', '--node', 'n'],
+    /^kcorder: a capture id and --node do not go together/,
+  ],
+  ['--all beside --plugin', ['ps', 'x', '--all', '--plugin', 'p'], /^kcorder: --all and --plugin do not go together/],
+  [
+    'an unknown form',
+    ['get', 'nodes', '-o', 'xml'],
+    /argument 'xml' is invalid\. Allowed choices are table, wide, json, yaml\./,
+  ],
+  ['no command', [], /^Usage: kcorder/],
+])('%s ends with exit code 2', async (_what, args, expected) => {
+  const { exit, stdout, stderr } = await ended(start(args));
+  expect(stderr).toMatch(expected);
+  expect(stdout).toBe('');
+  expect(exit).toBe(2);
+});
+
+test.each([
+  [[]],
+  [['capture']],
+  [['get', 'captures']],
+  [['get', 'nodes']],
+  [['ps']],
+  [['watch']],
+  [['cancel']],
+  [['download']],
+  [['version']],
+])('kcorder %s --help shows examples and the exit code is 0', async (command) => {
+  const { exit, stdout, stderr } = await ended(start([...command, '--help']));
+  expect(stdout).toMatch(/^Usage: kcorder/);
+  if (command.length > 0) {
+    expect(stdout.split('Examples:')[1]?.match(/^ {2}kcorder /gm)?.length).toBeGreaterThanOrEqual(2);
+    expect(stdout).toContain('--tls-dir <dir>');
+  }
+  expect(stderr).toBe('');
+  expect(exit).toBe(0);
+});
+
+test('version needs no collector', async () => {
+  const { exit, stdout } = await ended(start(['version'], { KCORDER_COLLECTOR: '' }));
+  expect(stdout).toBe('PROGRAM  VERSION\nkcorder  0.1.0\n');
+  expect(exit).toBe(0);
+});
+
+test('Ctrl-C while waiting leaves the capture running: exit code 130, and the way on', async () => {
+  const child = start(['capture', 'lab-1', '--reason', 'x', '--wait']);
+  child.stderr?.on('data', (data) => {
+    if (String(data).includes('acquiring')) child.kill('SIGINT');
+  });
+  const { exit, stdout, stderr } = await ended(child);
+  expect(stderr).toContain('kcorder: interrupted; capture 0193a5c2d7 goes on. Go on with `kcorder watch 0193a5c2d7`');
+  expect(stdout).toBe('');
+  expect(exit).toBe(130);
+});
+
+test('a wait that takes too long ends with exit code 124', async () => {
+  const { exit, stderr } = await ended(start(['watch', 'x', '--timeout', '400ms']));
+  expect(stderr).toMatch(/kcorder: capture x has not ended within 400ms\./);
+  expect(exit).toBe(124);
+});
+
+test('a reader that has seen enough ends the command quietly', async () => {
+  const child = start(['ps', '0193a5c2d7']);
+  child.stdout?.once('data', () => child.stdout?.destroy());
+  let stderr = '';
+  child.stderr?.on('data', (data) => {
+    stderr += data;
+  });
+  const [exit, signal] = await once(child, 'exit');
+  expect({ exit, signal, stderr }).toEqual({ exit: 0, signal: null, stderr: '' });
+});
+
+test('a long table arrives whole through a pipe, without one control character', async () => {
+  const { exit, stdout, stderr } = await ended(start(['ps', '0193a5c2d7'], { COLUMNS: '40' }));
+  expect(stdout.match(/nc -lk -p 4444 -e \/bin\/sh$/gm)).toHaveLength(500);
+  expect([...new Set(stdout)].filter((character) => character < ' ')).toEqual(['\n']);
+  expect(stderr).toBe('');
+  expect(exit).toBe(0);
+});

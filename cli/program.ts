@@ -1,0 +1,204 @@
+import { Command, Option } from 'commander';
+import { examples, filled, key, timeSpan } from './arguments.ts';
+import type { Environment } from './config.ts';
+import { exitCode } from './exit-code.ts';
+import type { Terminal } from './output/terminal.ts';
+import { visible } from './output/visible.ts';
+import type { GlobalOptions, Session } from './session.ts';
+
+/** How a run of the program ends when it ends well, or badly without an error. */
+export interface Ending {
+  exit: number;
+}
+
+const defaultTimeout = '30m';
+
+/** The command tree. Commands are loaded when they run, so that help and usage errors are instant. */
+export function createProgram(environment: Environment, terminal: Terminal, ending: Ending): Command {
+  const program = new Command('kcorder')
+    .description("The memory flight recorder for Kubernetes nodes: capture a node's memory, see its processes by pod.")
+    .configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+      outputError: (text, write) =>
+        write(
+          text
+            .replace(/^error: /, 'kcorder: ')
+            .split('\n')
+            .map(visible)
+            .join('\n'),
+        ),
+      getOutHelpWidth: () => terminal.out.columns ?? 100,
+      getErrHelpWidth: () => terminal.err.columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .showHelpAfterError('Run the same command with --help for its usage and examples.')
+    .exitOverride()
+    .addOption(
+      new Option('-o, --output <form>', 'how results are printed')
+        .choices(['table', 'wide', 'json', 'yaml'])
+        .default('table'),
+    )
+    .option('--collector <host:port>', 'the collector (or KCORDER_COLLECTOR)')
+    .option('--tls-dir <dir>', 'directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)')
+    .option('--no-color', 'no colours (or NO_COLOR)');
+
+  const inSession = async (work: (session: Session) => Promise<number>): Promise<void> => {
+    const { openSession } = await import('./session.ts');
+    const session = openSession(program.opts<GlobalOptions>(), environment, terminal);
+    try {
+      ending.exit = await work(session);
+    } finally {
+      session.close();
+    }
+  };
+
+  program
+    .command('capture')
+    .description("Order a capture of a node's memory.")
+    .argument('<node>', 'name of the node', filled)
+    .requiredOption('--reason <text>', 'why: an incident number or a sentence; it stays in the evidence', filled)
+    .option('--wait', 'wait for the end, then print the processes by pod')
+    .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan)
+    .option('--idempotency-key <key>', 'the same key never makes a second capture (default: a new one)', key)
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder capture node-1 --reason "INC-4711 beacon to 203.0.113.9" --wait',
+        'kcorder capture node-1 --reason INC-4711 -o json',
+        'kcorder capture node-1 --reason INC-4711 --wait --timeout 2h --idempotency-key INC-4711-1',
+      ),
+    )
+    .action(
+      (
+        node: string,
+        options: { reason: string; wait?: true; timeout?: number; idempotencyKey?: string },
+        command: Command,
+      ) => {
+        if (options.timeout !== undefined && options.wait !== true)
+          command.error('error: --timeout says how long --wait waits: give both or neither.');
+        const { timeout, ...given } = options;
+        return inSession(async (session) => {
+          const { capture } = await import('./commands/capture.ts');
+          return capture(session, node, {
+            ...given,
+            wait: options.wait === true,
+            timeoutMs: timeout ?? timeSpan(defaultTimeout),
+          });
+        });
+      },
+    );
+
+  const get = program.command('get').description('List captures or nodes.');
+  get
+    .command('captures')
+    .alias('capture')
+    .description('List captures, newest first, or show one.')
+    .argument('[id]', 'a capture', filled)
+    .option('--node <name>', 'only captures of this node', filled)
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder get captures',
+        'kcorder get captures --node node-1 -o wide',
+        'kcorder get captures 0193a5c2 -o json',
+      ),
+    )
+    .action((id: string | undefined, options: { node?: string }, command: Command) => {
+      if (id !== undefined && options.node !== undefined)
+        command.error('error: a capture id and --node do not go together: give one of them.');
+      return inSession(async (session) => {
+        const { getCaptures } = await import('./commands/get-captures.ts');
+        return getCaptures(session, id, options.node);
+      });
+    });
+  get
+    .command('nodes')
+    .alias('node')
+    .description('List nodes, or show one and what stands in the way of capturing it.')
+    .argument('[name]', 'a node', filled)
+    .addHelpText('after', examples('kcorder get nodes', 'kcorder get nodes node-1', 'kcorder get nodes -o wide'))
+    .action((name: string | undefined) =>
+      inSession(async (session) => {
+        const { getNodes } = await import('./commands/get-nodes.ts');
+        return getNodes(session, name);
+      }),
+    );
+
+  program
+    .command('ps')
+    .description('Show the processes of a capture by namespace, pod and container.')
+    .argument('<capture|node>', 'a capture, or a node for its newest analysed capture', filled)
+    .option('--plugin <name>', 'print the rows of this plugin instead', filled)
+    .option('--all', 'list kernel threads too')
+    .addHelpText(
+      'after',
+      examples('kcorder ps node-1', 'kcorder ps 0193a5c2 --all -o wide', 'kcorder ps node-1 --plugin linux.lsof.Lsof'),
+    )
+    .action((target: string, options: { plugin?: string; all?: true }, command: Command) => {
+      if (options.plugin !== undefined && options.all === true)
+        command.error('error: --all and --plugin do not go together: give one of them.');
+      return inSession(async (session) => {
+        const { ps } = await import('./commands/ps.ts');
+        return ps(session, target, { ...options, all: options.all === true });
+      });
+    });
+
+  program
+    .command('watch')
+    .description('Follow a capture to its end, then print the processes by pod.')
+    .argument('<capture>', 'a capture', filled)
+    .option('--timeout <time>', `longest time to wait (default ${defaultTimeout})`, timeSpan)
+    .addHelpText('after', examples('kcorder watch 0193a5c2', 'kcorder watch 0193a5c2 --timeout 2h -o json'))
+    .action((id: string, options: { timeout?: number }) =>
+      inSession(async (session) => {
+        const { watch } = await import('./commands/watch.ts');
+        return watch(session, id, options.timeout ?? timeSpan(defaultTimeout));
+      }),
+    );
+
+  program
+    .command('cancel')
+    .description('Stop a running capture; what was acquired is kept.')
+    .argument('<capture>', 'a capture', filled)
+    .addHelpText('after', examples('kcorder cancel 0193a5c2', 'kcorder cancel 0193a5c2 -o json'))
+    .action((id: string) =>
+      inSession(async (session) => {
+        const { cancel } = await import('./commands/cancel.ts');
+        return cancel(session, id);
+      }),
+    );
+
+  program
+    .command('download')
+    .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
+    .argument('<capture>', 'a capture', filled)
+    .option('-f, --file <file>', 'name of the image (default: <capture>.lime here)', filled)
+    .addHelpText(
+      'after',
+      examples('kcorder download 0193a5c2', 'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime'),
+    )
+    .action((id: string, options: { file?: string }) =>
+      inSession(async (session) => {
+        const { download } = await import('./commands/download.ts');
+        return download(session, id, options.file);
+      }),
+    );
+
+  program
+    .command('version')
+    .description('Print the versions of this program and of the collector.')
+    .addHelpText('after', examples('kcorder version', 'kcorder version -o json'))
+    .action(async () => {
+      const { version } = await import('./commands/version.ts');
+      ending.exit = await version(program.opts<GlobalOptions>(), environment, terminal);
+    });
+
+  program.addHelpText(
+    'after',
+    `\nExit codes: ${exitCode.ok} ok, ${exitCode.failure} failure, ${exitCode.usage} usage, ${exitCode.partial} partial evidence, ${exitCode.timeout} timeout, ${exitCode.interrupted} interrupted.`,
+  );
+  return program;
+}

@@ -1,0 +1,51 @@
+import {
+  AnalysisState,
+  AnalysisStateSchema,
+  type AnalysisStatus,
+  type Capture,
+  type Outcome,
+  OutcomeKind,
+  OutcomeKindSchema,
+  Phase,
+  PhaseSchema,
+} from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { enumWord } from './enum-word.ts';
+
+/** The phase in one word. */
+export function phaseWord(phase: Phase): string {
+  return enumWord(PhaseSchema, phase);
+}
+
+/** The outcome in one word, in capitals when it is not good; a dash while there is none. */
+export function outcomeWord(outcome: Outcome | undefined): string {
+  if (outcome === undefined) return '-';
+  const word = enumWord(OutcomeKindSchema, outcome.kind);
+  return outcome.kind === OutcomeKind.PARTIAL || outcome.kind === OutcomeKind.FAILED ? word.toUpperCase() : word;
+}
+
+/** The state of the analysis in one word; a dash while there is none. */
+export function analysisWord(status: AnalysisStatus | undefined): string {
+  if (status === undefined || status.state === AnalysisState.UNSPECIFIED) return '-';
+  const word = enumWord(AnalysisStateSchema, status.state);
+  return status.state === AnalysisState.FAILED ? word.toUpperCase() : word;
+}
+
+/** Reason and detail as far as they are known: `acquirer_died: AVML ended …`; empty without both. */
+export function because(ending: { readonly reason: string; readonly detail: string } | undefined): string {
+  return [ending?.reason ?? '', ending?.detail ?? ''].filter((part) => part !== '').join(': ');
+}
+
+/** Whether a capture and its analysis have ended. */
+export function hasEnded(capture: Capture): boolean {
+  return capture.phase === Phase.DONE;
+}
+
+/** Whether the image of a capture is only a part. */
+export function isPartial(capture: Capture): boolean {
+  return capture.outcome?.kind === OutcomeKind.PARTIAL;
+}
+
+/** Whether a capture ended with its whole image. */
+export function isComplete(capture: Capture): boolean {
+  return capture.outcome?.kind === OutcomeKind.COMPLETE;
+}

@@ -1,0 +1,58 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { AnalysisState, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { expect, test } from 'vitest';
+import { captureOf, takenMs } from '../fixtures/lab-capture.ts';
+import type { Look } from '../output/grid.ts';
+import { paintFor } from '../output/paint.ts';
+import { capturesTable, captureText } from './captures.ts';
+
+const look: Look = { paint: paintFor(false), width: undefined, wide: false };
+const nowMs = takenMs + 3_600_000;
+const partial = captureOf({
+  id: '0193a5ffff',
+  outcome: { kind: OutcomeKind.PARTIAL, reason: 'acquirer_died', detail: 'AVML was killed' },
+  analysis: { state: AnalysisState.SKIPPED, reason: 'image_partial' },
+  interruptions: [{ at: timestampFromMs(takenMs + 4000), offset: 104_857_600n, cause: 'the connection\x1b[2J broke' }],
+  reason: 'again\nand again',
+});
+const running = captureOf({
+  id: '01',
+  phase: Phase.ACQUIRING,
+  outcome: undefined,
+  analysis: undefined,
+  durableBytes: 0n,
+} as object);
+
+test('captures, one a line', () => {
+  expect(capturesTable([captureOf(), partial, running], look, nowMs)).toBe(
+    `
+ID          NODE   PHASE      OUTCOME   ANALYSIS       SIZE  AGE  REASON
+0193a5c2d7  lab-1  done       complete  done      330.1 MiB   1h  INC-4711 beacon
+0193a5ffff  lab-1  done       PARTIAL   skipped   330.1 MiB   1h  again\\nand again
+01          lab-1  acquiring  -         -                 -   1h  INC-4711 beacon
+`.trimStart(),
+  );
+});
+
+test('one capture with its details', () => {
+  expect(captureText(partial, look, nowMs)).toBe(
+    `
+ID          NODE   PHASE  OUTCOME  ANALYSIS       SIZE  AGE  REASON
+0193a5ffff  lab-1  done   PARTIAL  skipped   330.1 MiB   1h  again\\nand again
+
+requested    2026-11-22 19:03:10 UTC by alice
+outcome      PARTIAL, acquirer_died: AVML was killed
+analysis     skipped, image_partial
+interrupted  2026-11-22 19:03:15 UTC at 100.0 MiB, resumed: the connection\\x1b[2J broke
+evidence     /var/lib/kcorder/evidence/0193a5c2d7/image.lime
+sha-256      9f2c8e1d5b7a4c3f0e6d9b8a7c5f4e3d2c1b0a9f8e7d6c5b4a3f2e1d0c9b8a7f
+`.trimStart(),
+  );
+});
+
+test('wide adds who, when, where and the digest', () => {
+  const [header] = capturesTable([captureOf()], { ...look, wide: true }, nowMs).split('\n');
+  expect(header?.split(/ {2,}/)).toEqual(
+    'ID,NODE,PHASE,OUTCOME,ANALYSIS,SIZE,AGE,REQUESTED (UTC),REQUESTED BY,SHA-256,EVIDENCE,REASON'.split(','),
+  );
+});

@@ -1,0 +1,79 @@
+import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
+import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
+import { visible } from '../output/visible.ts';
+import { analysisWord, because, outcomeWord, phaseWord } from './capture-words.ts';
+
+const columns: readonly Column[] = [
+  { title: 'ID' },
+  { title: 'NODE' },
+  { title: 'PHASE' },
+  { title: 'OUTCOME' },
+  { title: 'ANALYSIS' },
+  { title: 'SIZE', align: 'right' },
+  { title: 'AGE', align: 'right' },
+];
+const wideColumns: readonly Column[] = [
+  { title: 'REQUESTED (UTC)' },
+  { title: 'REQUESTED BY' },
+  { title: 'SHA-256' },
+  { title: 'EVIDENCE' },
+];
+
+/** Captures, one a line. */
+export function capturesTable(captures: readonly Capture[], look: Look, nowMs: number): string {
+  const titles = [...columns, ...(look.wide ? wideColumns : []), { title: 'REASON' }];
+  return tableOf(
+    titles,
+    captures.map((capture) => rowOf(capture, look.wide, nowMs)),
+    look,
+  );
+}
+
+/** One capture: its line, then what the line has no room for. */
+export function captureText(capture: Capture, look: Look, nowMs: number): string {
+  const facts: [string, string][] = [
+    ['requested', `${utcText(momentOf(capture.requestedAt))} UTC by ${capture.requestedBy || 'somebody unnamed'}`],
+    ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
+    ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
+    ...capture.interruptions.map((break_): [string, string] => [
+      'interrupted',
+      `${utcText(momentOf(break_.at))} UTC at ${bytesText(break_.offset)}, resumed: ${break_.cause}`,
+    ]),
+    ['evidence', capture.evidencePath],
+    ['sha-256', capture.sha256],
+  ];
+  const lines = facts
+    .filter(([, value]) => value !== '' && value !== '-')
+    .map(([name, value]) => `${look.paint('quiet', name.padEnd(12))} ${visible(value)}\n`);
+  return `${capturesTable([capture], look, nowMs)}\n${lines.join('')}`;
+}
+
+function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
+  const more = wide
+    ? [
+        utcText(momentOf(capture.requestedAt)),
+        capture.requestedBy || '-',
+        capture.sha256 || '-',
+        capture.evidencePath || '-',
+      ]
+    : [];
+  return [
+    capture.id,
+    capture.nodeName,
+    phaseWord(capture.phase),
+    outcomeCell(capture),
+    analysisWord(capture.analysis),
+    capture.durableBytes === 0n ? '-' : bytesText(capture.durableBytes),
+    ageText(momentOf(capture.requestedAt), nowMs),
+    ...more,
+    capture.reason,
+  ];
+}
+
+function outcomeCell(capture: Capture): string | Cell {
+  const text = outcomeWord(capture.outcome);
+  const kind = capture.outcome?.kind;
+  return kind === OutcomeKind.PARTIAL || kind === OutcomeKind.FAILED ? { text, tone: 'bad' } : text;
+}
