@@ -85,7 +85,10 @@ export interface AnalysisReport {
   readonly seconds: number;
 }
 
-/** What stood between the runner and the machine. */
+/**
+ * What stood between the runner and the machine, besides its limits and its empty environment. It is no sandbox: the runner is the collector's
+ * user and can read and write what that user can.
+ */
 export interface Isolation {
   /** `none`: in a network namespace without any interface that is up; `shared`: this machine does not let us, it had the collector's network. */
   readonly network: 'none' | 'shared';

@@ -14,7 +14,7 @@ import { OutputBudget } from './output-budget.ts';
 import { PluginRecord } from './plugin-record.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { type RunEnd, type RunnerProgram, runDirPrefix, runPlugins } from './run.ts';
-import { verdict } from './verdict.ts';
+import { explainBreak, verdict } from './verdict.ts';
 
 /** Analyses one image in a child process, started again without the plugin that broke it as often as it takes. */
 export function createAnalysis(program: RunnerProgram, limits: AnalysisLimits = defaultLimits): Analysis {
@@ -59,6 +59,7 @@ async function runAll(
       const before = record.remaining.length;
       const wallMs = limits.wallMs - (performance.now() - startedMs);
       const run = await runPlugins(job, record, budget, { program, confinement, limits, wallMs }, signal);
+      if (run.broken !== undefined) run.broken = explainBreak(run.broken, program);
       runs.push(run);
       const reason = run.broken?.reason ?? 'protocol';
       await record.fail(reason);
@@ -74,7 +75,7 @@ async function runAll(
   }
   return {
     captureId: job.captureId,
-    ...verdict(runs, record.reports, program),
+    ...verdict(runs, record.reports),
     isolation: confinement.isolation,
     plugins: record.reports,
     containers: job.containers.map(namesOf),

@@ -48,6 +48,9 @@ export class ProtocolError extends Error {
   }
 }
 
+const maxTextLength = 4096;
+const maxVersions = 16;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads one line. Throws ProtocolError for anything that is not one of the runner's lines. */
@@ -117,21 +120,26 @@ function parseObject(line: Buffer): Fields {
 function parseVersions(value: unknown): Record<string, string> {
   const versions: Record<string, string> = {};
   if (typeof value !== 'object' || value === null) return versions;
-  for (const [name, version] of Object.entries(value)) if (typeof version === 'string') versions[name] = version;
+  for (const [name, version] of Object.entries(value).slice(0, maxVersions))
+    if (typeof version === 'string') versions[name] = wellFormed(version);
   return versions;
 }
 
 function text(fields: Fields, name: string): string {
   const value = fields[name];
   if (typeof value !== 'string') throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
-  return value.toWellFormed();
+  return wellFormed(value);
+}
+
+function wellFormed(value: string): string {
+  return value.slice(0, maxTextLength).toWellFormed();
 }
 
 function texts(fields: Fields, name: string): string[] {
   const value = fields[name];
   const areTexts = Array.isArray(value) && value.every((each) => typeof each === 'string');
   if (!areTexts) throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
-  return value.map((each) => each.toWellFormed());
+  return value.map(wellFormed);
 }
 
 function count(fields: Fields, name: string): number {

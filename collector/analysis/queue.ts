@@ -37,9 +37,12 @@ export class AnalysisQueue {
   /** Looks for sealed captures; call it whenever one may be there. */
   wake(): void {
     if (this.#running !== undefined || this.#controller.signal.aborted) return;
-    this.#running = this.#drain().finally(() => {
-      this.#running = undefined;
-    });
+    // Later, not now: the caller may be in the middle of a change of the journal, and draining makes further ones.
+    this.#running = Promise.resolve()
+      .then(() => this.#drain())
+      .finally(() => {
+        this.#running = undefined;
+      });
   }
 
   /** Ends the running analysis, which begins anew after a restart. */

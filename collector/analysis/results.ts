@@ -24,7 +24,7 @@ const maxJoinedRows = 250_000;
  * The rows of a plugin that ended with rows, one by one; none for any other ending. Throws Fault invalid_argument for a plugin that was not run
  * and evidence_missing when the rows are not there or not as many as the report says.
  */
-export async function* streamRows(
+async function* streamRows(
   outputDir: string,
   report: AnalysisReport,
   plugin: string,
@@ -51,7 +51,9 @@ export async function readRows(outputDir: string, plugin: string): Promise<ListV
   const report = await readReport(outputDir);
   if (report === undefined) throw missing(outputDir, 'no report is there');
   const path = rowPath(outputDir, plugin);
-  const sizeBytes = report.plugins.some(({ name, state }) => name === plugin && state === 'rows') ? await sizeOf(path) : 0;
+  const sizeBytes = report.plugins.some(({ name, state }) => name === plugin && state === 'rows')
+    ? await sizeOf(path)
+    : 0;
   if (sizeBytes > maxAnswerBytes) {
     const message = `the rows of ${plugin} take ${sizeBytes} bytes, more than the ${maxAnswerBytes} that go into one answer; they lie in ${path} on the collector`;
     throw new Fault('resource_exhausted', message);

@@ -2,11 +2,13 @@ import { dirname, join } from 'node:path';
 import type { AnalysisReport, PluginReport } from './analysis.ts';
 import type { RunEnd, RunnerProgram } from './run.ts';
 
+type Break = NonNullable<RunEnd['broken']>;
+
 type Verdict = Pick<AnalysisReport, 'state' | 'reason' | 'detail' | 'kernelMismatch' | 'versions' | 'diagnostics'> &
   Pick<Partial<AnalysisReport>, 'kernel'>;
 
 /** What several runs of the runner and the ends of the plugins come to. */
-export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[], program: RunnerProgram): Verdict {
+export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[]): Verdict {
   const kernel = runs.find((run) => run.kernel !== undefined)?.kernel;
   const rest = {
     kernelMismatch: runs.some((run) => run.kernelMismatch),
@@ -16,24 +18,24 @@ export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[
   };
   if (plugins.some((plugin) => plugin.state !== 'failed')) return { state: 'done', reason: '', detail: '', ...rest };
   const broken = runs.at(-1)?.broken;
-  if (broken?.whole === true) return { state: 'failed', ...name(broken, program), ...rest };
+  if (broken?.whole === true) return { state: 'failed', reason: broken.reason, detail: broken.detail, ...rest };
   const detail = `all ${plugins.length} plugins failed; the first: ${plugins[0]?.reason}`;
   return { state: 'failed', reason: 'plugins_failed', detail, ...rest };
 }
 
-function diagnosis({ reason, detail, stderr }: NonNullable<RunEnd['broken']>): string {
+function diagnosis({ reason, detail, stderr }: Break): string {
   return [`${reason}: ${detail}`, stderr.trim()].filter((part) => part !== '').join('\n');
 }
 
-/** The reason in our words: what the runner calls a crash is a broken installation when a part of it is not there. */
-function name(broken: { reason: string; detail: string; stderr: string }, program: RunnerProgram) {
+/** Why a run broke off, in our words: what the runner calls a crash is a broken installation when a part of it is not there. */
+export function explainBreak(broken: Break, program: RunnerProgram): Break {
   const { reason, detail } = broken;
   const crashed = reason === 'crashed' || reason === 'runner_failed';
   const lacksParts = /ModuleNotFoundError|ImportError|SyntaxError|Fatal Python error: init/;
   if (reason === 'runner_unavailable' || (crashed && lacksParts.test(`${detail}\n${broken.stderr}`))) {
     const requirements = join(dirname(program.entry), 'requirements.txt');
-    const advice = `Make its environment again (python3 -m venv DIR, then DIR/bin/pip install --require-hashes -r ${requirements}) and analyse again`;
-    return { reason: 'runner_unavailable', detail: `${detail}. ${advice}` };
+    const advice = `Make its environment again (python3 -m venv DIR, then DIR/bin/pip install --require-hashes -r ${requirements}) and analyse again.`;
+    return { ...broken, reason: 'runner_unavailable', detail: `${detail.replace(/\.$/, '')}. ${advice}` };
   }
-  return { reason: crashed ? 'runner_failed' : reason, detail };
+  return crashed ? { ...broken, reason: 'runner_failed' } : broken;
 }

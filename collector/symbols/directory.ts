@@ -24,7 +24,7 @@ export async function listFiles(
 }
 
 /** Whether a file's name says that it belongs to this kernel. */
-export function isNamedFor(path: string, kernel: KernelIdentity): boolean {
+function isNamedFor(path: string, kernel: KernelIdentity): boolean {
   return [kernel.buildId, kernel.release].some((part) => part.length >= 6 && path.includes(part));
 }
 

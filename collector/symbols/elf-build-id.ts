@@ -1,4 +1,9 @@
-import type { FileHandle } from 'node:fs/promises';
+/** Bytes that can be read anywhere. */
+export interface RandomAccess {
+  readonly sizeBytes: number;
+  /** The bytes from an offset on, fewer at the end. */
+  read(offsetBytes: number, lengthBytes: number): Promise<Buffer>;
+}
 
 const headerBytes = 64;
 const maxHeaders = 4096;
@@ -17,7 +22,7 @@ export function isElf(head: Buffer): boolean {
  * GNU build-id of an ELF file as lower-case hex; undefined when it is no little-endian 64-bit ELF or has none. Reads headers and notes only,
  * at most 4,096 headers and 1 MiB of notes a table. Sections go first: files with debugging information only keep broken program headers.
  */
-export async function readBuildId(file: FileHandle): Promise<string | undefined> {
+export async function readBuildId(file: RandomAccess): Promise<string | undefined> {
   const header = await readAt(file, 0n, headerBytes);
   if (header.length < headerBytes || !isElf(header)) return undefined;
   const segments = {
@@ -57,7 +62,7 @@ interface Part {
 }
 
 async function searchTable(
-  file: FileHandle,
+  file: RandomAccess,
   table: Table,
   leastBytes: number,
   read: (entry: Buffer) => Part,
@@ -97,17 +102,8 @@ function align(bytes: number): number {
   return Math.ceil(bytes / 4) * 4;
 }
 
-/** Up to `bytes` bytes; fewer at the end of the file, none behind any file's end. */
-async function readAt(file: FileHandle, offset: bigint, bytes: number): Promise<Buffer> {
-  if (offset > BigInt(Number.MAX_SAFE_INTEGER) - BigInt(bytes)) return Buffer.alloc(0);
-  const size = (await file.stat()).size;
-  const available = Math.min(bytes, Math.max(0, size - Number(offset)));
-  const buffer = Buffer.alloc(available);
-  let filled = 0;
-  while (filled < available) {
-    const { bytesRead } = await file.read(buffer, filled, available - filled, Number(offset) + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
+/** Up to `bytes` bytes; fewer at the end of the file, none behind it. */
+async function readAt(file: RandomAccess, offset: bigint, bytes: number): Promise<Buffer> {
+  if (offset >= BigInt(file.sizeBytes)) return Buffer.alloc(0);
+  return file.read(Number(offset), Math.min(bytes, file.sizeBytes - Number(offset)));
 }

@@ -66,8 +66,12 @@ async function unpack(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   if (path.endsWith('.xz')) return unpackXz(bytes, take, signal);
+  let enough = false;
   const drain = async (source: AsyncIterable<Buffer>) => {
-    for await (const chunk of source) if (!take(chunk)) return;
+    for await (const chunk of source) {
+      enough = !take(chunk);
+      if (enough) return;
+    }
   };
   if (!path.endsWith('.gz')) {
     await pipeline(bytes, drain, { signal });
@@ -77,6 +81,8 @@ async function unpack(
     await pipeline(bytes, createGunzip(), drain, { signal });
     return undefined;
   } catch (error) {
+    // Leaving a pipeline before its end is an error to it.
+    if (enough) return undefined;
     if (error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')) {
       return `is no whole gzip file (${error.message})`;
     }

@@ -1,6 +1,6 @@
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { isElf, readBuildId } from './elf-build-id.ts';
+import { isElf, type RandomAccess, readBuildId } from './elf-build-id.ts';
 import { type IsfState, inspectIsf, isIsfName } from './isf-file.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -53,13 +53,29 @@ async function describe(path: string) {
 
 async function read(path: string, signal: AbortSignal): Promise<SymbolFile> {
   if (isIsfName(basename(path))) return inspectIsf(path, signal);
-  const file = await open(path);
+  const handle = await open(path);
   try {
-    const head = Buffer.alloc(64);
-    const { bytesRead } = await file.read(head, 0, 64, 0);
-    if (!isElf(head.subarray(0, bytesRead))) return { kind: 'other' };
+    const file = await randomAccess(handle);
+    if (!isElf(await file.read(0, 64))) return { kind: 'other' };
     return { kind: 'elf', buildId: await readBuildId(file) };
   } finally {
-    await file.close();
+    await handle.close();
   }
+}
+
+async function randomAccess(handle: FileHandle): Promise<RandomAccess> {
+  const { size } = await handle.stat();
+  return {
+    sizeBytes: size,
+    async read(offsetBytes, lengthBytes) {
+      const buffer = Buffer.alloc(lengthBytes);
+      let filled = 0;
+      while (filled < lengthBytes) {
+        const { bytesRead } = await handle.read(buffer, filled, lengthBytes - filled, offsetBytes + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    },
+  };
 }

@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { LineTooLong, readLines } from './lines.ts';
+
+async function collect(chunks: Buffer[], limitBytes: number): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of readLines(stream(chunks), limitBytes)) lines.push(line.toString('latin1'));
+  return lines;
+}
+
+async function* stream(chunks: Buffer[]): AsyncGenerator<Buffer, void, undefined> {
+  yield* chunks;
+}
+
+test.each<[string, string[], string[]]>([
+  ['a line in one chunk', ['one\n'], ['one']],
+  ['several lines in a chunk', ['one\ntwo\nthree\n'], ['one', 'two', 'three']],
+  ['a line over three chunks', ['o', 'n', 'e\n'], ['one']],
+  ['empty lines', ['\n\n'], ['', '']],
+  ['bytes after the last line end', ['one\ntw', 'o'], ['one', 'two']],
+  ['nothing', [], []],
+])('%s', async (_what, chunks, lines) => {
+  expect(
+    await collect(
+      chunks.map((chunk) => Buffer.from(chunk)),
+      100,
+    ),
+  ).toEqual(lines);
+});
+
+test('any text cut anywhere gives the same lines as splitting it', async () => {
+  const chunks = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\n') }), { maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(chunks, async (parts) => {
+      const whole = parts.join('').split('\n');
+      if (whole.at(-1) === '') whole.pop();
+      expect(
+        await collect(
+          parts.map((part) => Buffer.from(part)),
+          1_000,
+        ),
+      ).toEqual(whole);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test.each([
+  ['in one chunk', ['xxxxxx\n']],
+  ['over many chunks that never end', Array.from({ length: 1_000 }, () => 'x')],
+])('a line over the limit is refused %s', async (_what, chunks) => {
+  await expect(
+    collect(
+      chunks.map((chunk) => Buffer.from(chunk)),
+      5,
+    ),
+  ).rejects.toBeInstanceOf(LineTooLong);
+});
+
+test('the source is not read on while a line is being dealt with', async () => {
+  let pulled = 0;
+  async function* source(): AsyncGenerator<Buffer, void, undefined> {
+    for (; pulled < 100; pulled += 1) yield Buffer.from('line\n');
+  }
+  for await (const _line of readLines(source(), 100)) if (pulled >= 3) break;
+  expect(pulled).toBe(3);
+});

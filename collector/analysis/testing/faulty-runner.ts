@@ -1,0 +1,132 @@
+// Speaks the runner's protocol and misbehaves on demand: in a plugin as its name says, before the first as the node's banner says.
+import { spawn } from 'node:child_process';
+import { writeSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { text } from 'node:stream/consumers';
+import type { RunnerJob } from '../protocol.ts';
+
+const job = JSON.parse(await text(process.stdin)) as RunnerJob;
+const print = (line: object): void => printText(`${JSON.stringify(line)}\n`);
+const rows = (plugin: string, cells: unknown[][], columns = ['value']): void =>
+  print({ type: 'rows', plugin, columns, rows: cells });
+const hang = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+const leave = (): never => process.exit(0);
+
+const beforeKernel: Record<string, () => void> = {
+  'says fatal': () => {
+    print({ type: 'fatal', reason: 'symbols_mismatch', detail: 'The symbols are of another kernel.' });
+    process.exit(3);
+  },
+  'lacks a module': () => {
+    print({ type: 'fatal', reason: 'crashed', detail: "ModuleNotFoundError: No module named 'volatility3'" });
+    process.exit(3);
+  },
+  hangs: hang,
+  'dies by a signal': () => process.kill(process.pid, 'SIGSEGV') && hang(),
+  'ends silently': leave,
+  'prints rubbish': () => printText('Progress: 100.00\n'),
+  'runs a plugin at once': () => print({ type: 'plugin', plugin: job.plugins[0], state: 'started' }),
+};
+
+const inPlugin: Record<string, (plugin: string) => void> = {
+  hang,
+  segv: () => process.kill(process.pid, 'SIGSEGV') && hang(),
+  quit: leave,
+  crash: () => process.exit(1),
+  garbage: () => printText('{"type":"rows","plugin":\n'),
+  binary: () => printText(`${String.fromCharCode(0, 255, 254)}\n`),
+  unknown_line: () => print({ type: 'progress', percent: 5 }),
+  ragged: (plugin) => rows(plugin, [[1, 2]]),
+  other_rows: () => rows('good', [[1]]),
+  new_columns: (plugin) => {
+    rows(plugin, [[1]]);
+    rows(plugin, [[1]], ['other']);
+  },
+  lost_rows: (plugin) => end(plugin, 'rows', 7),
+  false_empty: (plugin) => {
+    rows(plugin, [[1]]);
+    end(plugin, 'empty', 0);
+  },
+  starts_other: () => print({ type: 'plugin', plugin: 'after', state: 'started' }),
+  partial_failure: (plugin) => {
+    rows(plugin, [[1]]);
+    print({ type: 'plugin', plugin, state: 'failed', rows: 1, seconds: 0.1, reason: 'out_of_memory' });
+  },
+  flood: (plugin) => {
+    for (;;)
+      rows(
+        plugin,
+        Array.from({ length: 500 }, () => ['x'.repeat(100)]),
+      );
+  },
+  endless_line: () => {
+    for (;;) printText('x'.repeat(65_536));
+  },
+  allocate: () => {
+    const held = [];
+    for (;;) held.push(Buffer.alloc(16 << 20, held.length + 1));
+  },
+  children: (plugin) => {
+    const asleep = (detached: boolean) =>
+      spawn('sleep', ['1000'], { detached, stdio: ['ignore', 'inherit', 'ignore'] }).pid;
+    process.stderr.write(`children ${asleep(false)} ${asleep(true)}\n`);
+    rows(plugin, [[0]]);
+    hang();
+  },
+  done_early: () => {
+    done();
+    leave();
+  },
+  nothing: (plugin) => end(plugin, 'empty', 0),
+  surroundings: (plugin) => {
+    rows(plugin, [[process.env], [Object.keys(networkInterfaces())], [process.cwd()]]);
+    end(plugin, 'rows', 3);
+  },
+  stderr: (plugin) => {
+    process.stderr.write('a warning of the runner\n'.repeat(10_000));
+    end(plugin, 'empty', 0);
+  },
+};
+
+process.stderr.write(`pid ${process.pid}\n`);
+beforeKernel[job.kernel.banner ?? '']?.();
+const kernelMismatch = job.kernel.banner !== 'banner of the image';
+print({
+  type: 'kernel',
+  imageBanner: 'banner of the image',
+  kernelMismatch,
+  pagingLevels: 4,
+  kernelOffset: '0x0',
+  dtb: '0x1',
+});
+for (const plugin of job.plugins) {
+  print({ type: 'plugin', plugin, state: 'started' });
+  const misbehave = inPlugin[plugin];
+  if (misbehave !== undefined) {
+    misbehave(plugin);
+    continue;
+  }
+  rows(plugin, [[process.pid], ['two']]);
+  end(plugin, 'rows', 2);
+}
+done();
+
+function end(plugin: string, state: string, count: number): void {
+  print({ type: 'plugin', plugin, state, rows: count, seconds: 0.25, warnings: ['one page was not there'] });
+}
+
+function done(): void {
+  print({ type: 'done', versions: { volatility: '2.28.2', python: '3.11.2' } });
+}
+
+// Written at once, as a crash would otherwise take back what was printed before it.
+function printText(content: string): void {
+  let rest = Buffer.from(content, 'latin1');
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
+}
