@@ -12,7 +12,7 @@ import speedups
 from fatal import Fatal
 from job import Job
 from kernel import Kernel, open_kernel
-from lines import Lines
+from lines import Lines, OutputLost
 from plugins.processes import open_processes
 from plugins.sockets import open_sockets
 from stock import open_stock
@@ -64,15 +64,15 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     try:
         for written in lines.write_rows(name, _open_table(kernel, name, warnings)):
             pass
-    except BrokenPipeError:
+    except OutputLost:
         raise
     except MemoryError:
         reason = "out_of_memory"
     except (Exception, SystemExit) as error:
         _log.exception("plugin %s", name)
         reason = f"{type(error).__name__}: {error}"[:500]
-    if reason is None and written == 0 and name in _NEVER_EMPTY:
-        reason = "nothing found, which cannot be true of a running kernel: its memory is not readable in this image"
+    if reason is None and written == 0:
+        reason = _why_not_empty(name, warnings)
     end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}
     end["seconds"] = round(time.monotonic() - start, 3)
     if reason:
@@ -81,6 +81,15 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     if warnings.sentences():
         end["warnings"] = warnings.sentences()
     return end
+
+
+def _why_not_empty(name: str, warnings: Warnings) -> str | None:
+    """`empty` is a statement about the node, so it is made only when everything was readable."""
+    if name in _NEVER_EMPTY:
+        return "nothing found, which cannot be true of a running kernel: its memory is not readable in this image"
+    if warnings.sentences():
+        return f"nothing found, but not everything was readable: {warnings.sentences()[0]}"
+    return None
 
 
 def _open_table(kernel: Kernel, name: str, warnings: Warnings) -> Table:

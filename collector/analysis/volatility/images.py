@@ -55,7 +55,8 @@ def _follow_records(file: int, size_bytes: int, path: str) -> int:
     if records == 0:
         raise Fatal("image_rejected", f"The image {path} is empty.")
     if offset != size_bytes:
-        raise Fatal("image_rejected", f"The image {path} is cut: its last record needs {offset - size_bytes} bytes more.")
+        missing = offset - size_bytes
+        raise Fatal("image_rejected", f"The image {path} is cut: its last record needs {missing} bytes more.")
     return records
 
 

@@ -13,7 +13,7 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 
 @dataclass(frozen=True)
 class Job:
-    """`banner` is the node's /proc/version without its line end, or None; `memory_bytes` and `file_bytes` are limits."""
+    """`banner` is the node's /proc/version without its line end, or None; `memory_bytes`, `file_bytes` are limits."""
 
     image_kind: str
     image_path: str

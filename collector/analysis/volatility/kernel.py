@@ -1,4 +1,4 @@
-"""One Volatility context for the whole run: memory, page tables, symbols and the kernel module, without any scanning."""
+"""One Volatility context for the whole run: memory, page tables, symbols, kernel module. Nothing is scanned for."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +76,7 @@ def _open_page_tables(context: contexts.Context, memory: str, place: KernelPlace
 
 
 def _read_banner(layer: intel.Intel, address: int) -> str:
-    """A mapping that is wrong would give empty tables and no error, so nothing runs unless the banner is in its place."""
+    """A wrong mapping would give empty tables and no error, so nothing runs unless the banner is in its place."""
     text = b""
     place = f"where VMCOREINFO puts it ({layer.canonicalize(address):#x})"
     try:

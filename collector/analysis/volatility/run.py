@@ -10,7 +10,7 @@ import sys
 from confine import forbid_network_and_programs, set_limits, take_stdout
 from fatal import EXIT_STATUS, Fatal
 from job import Job, parse_job
-from lines import Lines
+from lines import Lines, OutputLost
 
 
 def main() -> int:
@@ -27,14 +27,18 @@ def main() -> int:
         return 0
     except Fatal as error:
         fatal = error
-    except BrokenPipeError:
+    except OutputLost as error:
+        logging.error("the lines cannot be written: %s", error)
         return 1
     except MemoryError:
         fatal = Fatal("out_of_memory", "The memory limit is too low for an analysis.")
     except Exception as error:
         logging.exception("the run")
         fatal = Fatal("crashed", f"{type(error).__name__}: {error}"[:500])
-    lines.write({"type": "fatal", "reason": fatal.reason, "detail": fatal.detail})
+    try:
+        lines.write({"type": "fatal", "reason": fatal.reason, "detail": fatal.detail})
+    except OutputLost as error:
+        logging.error("%s: %s (and the line cannot be written: %s)", fatal.reason, fatal.detail, error)
     return EXIT_STATUS
 
 

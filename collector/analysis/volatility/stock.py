@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-import volatility3.framework.constants.architectures  # lsmod and others take it for loaded, as the `vol` command does
+import volatility3.framework.constants.architectures  # lsmod and others take for granted that it is loaded
 from volatility3.framework import interfaces
 
 from kernel import Kernel

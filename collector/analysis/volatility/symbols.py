@@ -48,7 +48,7 @@ def load_symbols(context: contexts.Context, isf_path: str, symbol_mask: int) -> 
         context.symbol_space.append(table)
     except MemoryError:
         raise
-    except Exception as error:  # the parser meets whatever a broken file makes of it: KeyError, EOFError, LZMAError, …
+    except Exception as error:  # whatever a broken file makes of the parser: KeyError, EOFError, LZMAError, …
         raise Fatal("symbols_rejected", f"The symbol file {isf_path} is not usable: {_words(error)}.") from error
     finally:
         gc.freeze()  # the symbols stay to the end: never walk them again
@@ -86,7 +86,8 @@ def _banner_constant(table: KernelSymbols) -> str:
     try:
         constant = table.get_symbol("linux_banner").constant_data
     except (exceptions.SymbolError, binascii.Error, KeyError, TypeError, ValueError) as error:
-        raise Fatal("symbols_rejected", f"The symbols do not say which kernel they are for: {_words(error)}.") from error
+        detail = f"The symbols do not say which kernel they are for: {_words(error)}."
+        raise Fatal("symbols_rejected", detail) from error
     banner = bytes(constant or b"").rstrip(b"\0").decode("utf-8", "replace").strip()
     if not banner.startswith("Linux version "):
         raise Fatal("symbols_rejected", "The symbols do not say which kernel they are for (linux_banner has no text).")

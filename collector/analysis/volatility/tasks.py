@@ -23,27 +23,40 @@ class TaskList:
 
     def explain(self, warnings: Warnings) -> None:
         if not self.complete:
-            warnings.add("The kernel's task list is broken in this image (smear or tampering): processes may be missing.")
+            warnings.add("The task list is broken in this image (smear or tampering): processes may be missing.")
         if self.unreadable:
             warnings.add(f"{self.unreadable} tasks of the task list are not in the image: those processes are missing.")
 
 
 class Process:
-    """A thread group. A leader that has exited gave up its memory, files and namespaces, so they are asked of a thread."""
+    """A thread group. A leader that has exited gave up its memory, files and namespaces: they are asked of a thread."""
 
     def __init__(self, kernel: Kernel, leader: Any) -> None:
         self._kernel = kernel
         self.leader = leader
         self.pid = int(leader.tgid)
 
-    @cached_property
+    @property
     def live_threads(self) -> tuple[Any, ...]:
         """Threads that have not exited, leader first if it has not."""
+        return tuple(task for task in self._threads[0] if int(task.exit_state) == 0)
+
+    @property
+    def threads_complete(self) -> bool:
+        """False when the thread list is broken or a thread of it is not in the image."""
+        return self._threads[1]
+
+    @cached_property
+    def _threads(self) -> tuple[list[Any], bool]:
         head = self.leader.signal.thread_head.vol.offset
         offset = self._kernel.module.get_type("task_struct").relative_child_offset("thread_node")
-        nodes = follow_list(self._kernel.layer, head).nodes
-        tasks = [self._kernel.object("task_struct", node - offset) for node in nodes]
-        return tuple(task for task in tasks if _readable(self._kernel, task) and int(task.exit_state) == 0)
+        walk = follow_list(self._kernel.layer, head)
+        tasks = [self._kernel.object("task_struct", node - offset) for node in walk.nodes]
+        readable = [task for task in tasks if _readable(self._kernel, task)]
+        if all(task.vol.offset != self.leader.vol.offset for task in readable):
+            readable.insert(0, self.leader)
+            return readable, False
+        return readable, walk.complete and len(readable) == len(tasks)
 
     @cached_property
     def leader_gone(self) -> bool:

@@ -14,7 +14,7 @@ _POD_MARK = "kubepods"
 
 
 def climb(node: Any, name_of: Callable[[Any], str], parent_of: Callable[[Any], Any]) -> str | None:
-    """Path from the root to `node`, the root being "/"; None when the chain has no end. `parent_of` the root is None."""
+    """Path from the root ("/", whose `parent_of` is None) to `node`; None when the chain has no end."""
     names: list[str] = []
     for _ in range(_DEPTH_LIMIT):
         parent = parent_of(node)

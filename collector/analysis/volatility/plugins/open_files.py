@@ -17,11 +17,12 @@ _TABLE_LIMIT = 1 << 20
 def open_files(kernel: Kernel, process: Process, warnings: Warnings) -> Iterator[tuple[int, Any]]:
     """Every (fd, struct file) of the process. Threads can have tables of their own; a shared one is read once."""
     try:
-        tasks = process.live_threads
-        tables = {int(task.files): task.files for task in tasks if int(task.files)}
+        tables = {int(task.files): task.files for task in process.live_threads if int(task.files)}
     except (exceptions.InvalidAddressException, AttributeError):
         warnings.add_process("threads are not readable in the image", process.pid)
         return
+    if not process.threads_complete:
+        warnings.add_process("not every thread is readable in the image", process.pid)
     for table in tables.values():
         try:
             yield from _table(kernel, process, table, warnings)

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from volatility3.framework.symbols.linux import LinuxUtilities
-
 from kernel import Kernel
 from plugins.cgroups import CgroupPaths
 from plugins.command_line import LIMIT_BYTES, join_arguments, read_command_line
+from plugins.executables import ExecutablePaths
 from plugins.task_state import task_state
 from rows import timestamp
 from table import Plain, Table
@@ -47,20 +46,28 @@ def open_processes(kernel: Kernel, warnings: Warnings) -> Table:
 def _rows(kernel: Kernel, warnings: Warnings) -> Iterator[list[Plain]]:
     tasks = task_list(kernel)
     tasks.explain(warnings)
-    cgroups = CgroupPaths(kernel)
+    cgroups, executables = CgroupPaths(kernel), ExecutablePaths(kernel)
     for leader in tasks.leaders:
-        row = _Row(kernel, Process(kernel, leader), cgroups, warnings).values()
+        row = _Row(kernel, Process(kernel, leader), cgroups, executables, warnings).values()
         yield [row[column] for column in COLUMNS]
 
 
 class _Row:
     """One process. A value that cannot be read is null and counted; it never costs the row."""
 
-    def __init__(self, kernel: Kernel, process: Process, cgroups: CgroupPaths, warnings: Warnings) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        process: Process,
+        cgroups: CgroupPaths,
+        executables: ExecutablePaths,
+        warnings: Warnings,
+    ) -> None:
         self._kernel = kernel
         self._process = process
         self._leader = process.leader
         self._cgroups = cgroups
+        self._executables = executables
         self._warnings = warnings
 
     def values(self) -> dict[str, Plain]:
@@ -127,10 +134,10 @@ class _Row:
         mm, fs = self._pointed("mm"), self._process.holder("fs")
         if mm is None or fs is None or not int(mm.exe_file):
             return None
-        path = LinuxUtilities.path_for_file(self._kernel.context, fs, mm.exe_file, files_only=True).strip()
-        if not path:
+        path = self._executables.path(fs, mm.exe_file)
+        if path is None:
             self._warnings.add_process("executable is not readable in the image", self._process.pid)
-        return path or None
+        return path
 
     def _cgroup(self) -> str | None:
         path = self._cgroups.path(self._leader)

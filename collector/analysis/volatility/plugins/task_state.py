@@ -15,7 +15,7 @@ _REPORTED = (
 
 
 def task_state(state: int, exit_state: int, live_threads: int) -> str:
-    """`live_threads` counts for a leader that has exited: with none left it is a zombie, else only the leader is gone."""
+    """`live_threads` counts when the leader has exited: with none left it is a zombie, else only the leader is gone."""
     if exit_state:
         if live_threads:
             return "leader exited"

@@ -1,0 +1,53 @@
+import json
+import unittest
+from typing import Any
+
+from fatal import Fatal
+from job import parse_job
+
+
+def _job(**changes: Any) -> dict[str, Any]:
+    job: dict[str, Any] = {
+        "image": {"kind": "lime", "path": "/evidence/x.lime"},
+        "isfPath": "/symbols/x.json.xz",
+        "kernel": {"banner": "Linux version 6.1.0 (x)\n", "vmcoreinfo": "OSRELEASE=6.1.0"},
+        "plugins": ["processes", "linux.lsof.Lsof"],
+        "limits": {"memoryBytes": 1 << 30, "fileBytes": 1 << 20},
+        "cacheDir": "/run/private",
+    }
+    return job | changes
+
+
+class ParseJob(unittest.TestCase):
+    def test_a_whole_job(self) -> None:
+        job = parse_job(json.dumps(_job()))
+        self.assertEqual((job.image_kind, job.image_path), ("lime", "/evidence/x.lime"))
+        self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
+        self.assertEqual(job.plugins, ("processes", "linux.lsof.Lsof"))
+
+    def test_a_node_that_told_no_banner(self) -> None:
+        for banner in (None, " \n"):
+            job = parse_job(json.dumps(_job(kernel={"banner": banner, "vmcoreinfo": ""})))
+            self.assertIsNone(job.banner)
+
+    def test_a_bad_job_names_the_field(self) -> None:
+        cases = {
+            "isfPath": _job(isfPath="http://symbols/x.json"),
+            "image.path": _job(image={"kind": "lime", "path": "relative.lime"}),
+            "image.kind": _job(image=[]),
+            "kernel.banner": _job(kernel={"banner": 5, "vmcoreinfo": ""}),
+            "limits.memoryBytes": _job(limits={"memoryBytes": True, "fileBytes": 1}),
+            "limits.fileBytes": _job(limits={"memoryBytes": 1, "fileBytes": 0}),
+            "plugins": _job(plugins=["processes", "processes"]),
+            "field plugins": _job(plugins=["../../os"]),
+        }
+        for field, job in cases.items():
+            with self.subTest(field), self.assertRaises(Fatal) as raised:
+                parse_job(json.dumps(job))
+            self.assertEqual(raised.exception.reason, "job_rejected")
+            self.assertIn(field, raised.exception.detail)
+
+    def test_what_is_not_a_json_object_is_refused(self) -> None:
+        for text in ("", "hello", "[]", "7", "[" * 100_000):
+            with self.subTest(text[:10]), self.assertRaises(Fatal):
+                parse_job(text)

@@ -1,0 +1,53 @@
+import io
+import json
+import unittest
+
+from lines import BATCH_CHARACTERS, BATCH_ROWS, Lines
+from table import Plain, Table
+from warn import Warnings
+
+
+class WriteRows(unittest.TestCase):
+    def _written(self, count: int) -> tuple[list[int], list[list[list[Plain]]]]:
+        stream = io.StringIO()
+        table = Table(["pid", "comm"], ([number, "\u2028\x1b\udc80"] for number in range(count)))
+        totals = list(Lines(stream).write_rows("p", table))
+        lines = stream.getvalue().splitlines()
+        self.assertTrue(all(line.isascii() for line in lines))
+        return totals, [json.loads(line)["rows"] for line in lines]
+
+    def test_no_row_writes_no_line(self) -> None:
+        self.assertEqual(self._written(0), ([], []))
+
+    def test_rows_go_in_batches_and_none_is_lost(self) -> None:
+        for count in (1, BATCH_ROWS, BATCH_ROWS + 1, 3 * BATCH_ROWS - 1):
+            with self.subTest(count):
+                totals, batches = self._written(count)
+                self.assertEqual(totals[-1], count)
+                self.assertLessEqual(max(len(batch) for batch in batches), BATCH_ROWS)
+                self.assertEqual([row[0] for batch in batches for row in batch], list(range(count)))
+
+
+    def test_long_texts_make_more_lines_and_not_longer_ones(self) -> None:
+        stream = io.StringIO()
+        table = Table(["commandLine"], (["\x1b" * (BATCH_CHARACTERS // 4)] for _ in range(10)))
+        self.assertEqual(list(Lines(stream).write_rows("p", table)), [4, 8, 10])
+        self.assertLess(max(len(line) for line in stream.getvalue().splitlines()), 7 * BATCH_CHARACTERS)
+
+
+class Sentences(unittest.TestCase):
+    def test_processes_are_counted_once_and_the_first_few_named(self) -> None:
+        warnings = Warnings()
+        warnings.add("The list is broken.")
+        warnings.add("The list is broken.")
+        for pid in (9, 3, 3, 12, 7, 5, 40):
+            warnings.add_process("command line is not readable", pid)
+        warnings.add_process("cgroup is not readable", 1)
+        self.assertEqual(
+            warnings.sentences(),
+            [
+                "The list is broken.",
+                "command line is not readable: 6 processes (pid 3, 5, 7, 9, 12, …)",
+                "cgroup is not readable: 1 process (pid 1)",
+            ],
+        )
