@@ -15,16 +15,22 @@ export function remarkOnPlugins(
   }
   const known = analysis.plugins.map(({ name }) => name);
   const wanted = matter === 'all' ? [...new Set([...needed, ...known])] : matter;
-  return wanted.map((name) => remarkOnPlugin(session, analysis, name)).every((good) => good);
+  // What a plugin could not read matters to who looks at its rows; that a plugin failed matters to everybody.
+  const shown = matter === 'all' ? needed : matter;
+  for (const name of shown) warnOfPlugin(session, analysis, name);
+  return wanted.map((name) => remarkOnFailure(session, analysis, name)).every((good) => good);
 }
 
 /** What the process table is made of. */
 export const needed: readonly string[] = ['processes', 'sockets'];
 
-function remarkOnPlugin(session: Session, analysis: GetAnalysisResponse, name: string): boolean {
+function warnOfPlugin(session: Session, analysis: GetAnalysisResponse, name: string): void {
   const plugin = analysis.plugins.find((result) => result.name === name);
   for (const warning of plugin?.warnings ?? []) session.warn(`${name}: ${warning}`);
-  const why = failureText(plugin);
+}
+
+function remarkOnFailure(session: Session, analysis: GetAnalysisResponse, name: string): boolean {
+  const why = failureText(analysis.plugins.find((result) => result.name === name));
   if (why !== undefined) session.note(`FAILED: ${name}: ${why}`);
   return why === undefined;
 }

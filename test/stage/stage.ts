@@ -1,0 +1,66 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Authority, makeAuthority } from '../certificates.ts';
+import type { NodeOptions } from '../lab/launch.ts';
+import { type LabNode, startNode } from '../lab/node.ts';
+import { freePort } from '../lab/qemu.ts';
+import { ensureIsf } from '../setup/isf.ts';
+import { ensureKernel } from '../setup/kernel.ts';
+import { ensureVolatility } from '../setup/volatility.ts';
+import { CollectorProcess } from './collector-process.ts';
+import type { Context } from './command-line.ts';
+
+/** A collector with an authority of its own, and nodes that enrol with it. Everything ends with this process at the latest. */
+export class Stage {
+  readonly dir: string;
+  readonly authority: Authority;
+  readonly collector: CollectorProcess;
+  readonly context: Context;
+  readonly #nodes: LabNode[] = [];
+
+  private constructor(dir: string, authority: Authority, collector: CollectorProcess) {
+    this.dir = dir;
+    this.authority = authority;
+    this.collector = collector;
+    this.context = { address: collector.address, tlsDir: authority.operator('responder').dir };
+  }
+
+  /** Sets up a stage in an empty directory and starts its collector. Its symbols are those of the given kernel series. */
+  static async open(dir: string, options: { kernel?: string; env?: Record<string, string> } = {}): Promise<Stage> {
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const isf = await ensureIsf(await ensureKernel(options.kernel ?? '6.1'));
+    const python = await ensureVolatility();
+    const authority = makeAuthority(join(dir, 'tls'));
+    const collector = new CollectorProcess({
+      port: await freePort(),
+      metricsPort: await freePort(),
+      dataDir: join(dir, 'data'),
+      tlsDir: authority.server().dir,
+      symbolDirs: [dirname(isf)],
+      python,
+      logPath: join(dir, 'collector.log'),
+      ...(options.env === undefined ? {} : { env: options.env }),
+    });
+    await collector.start();
+    return new Stage(dir, authority, collector);
+  }
+
+  /** Boots a node and resolves when its agent runs; the agent attaches by itself. */
+  async boot(options: NodeOptions): Promise<LabNode> {
+    const node = await startNode(options);
+    this.#nodes.push(node);
+    await this.startAgent(node);
+    return node;
+  }
+
+  async startAgent(node: LabNode, options: { privileged?: boolean } = {}): Promise<void> {
+    const certDir = this.authority.agent(node.name, `uid-${node.name}`).dir;
+    await node.startAgent({ collectorPort: this.collector.options.port, certDir, ...options });
+  }
+
+  /** Switches everything off. */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.collector.stop(), ...this.#nodes.map((node) => node.stop())]);
+  }
+}
