@@ -1,0 +1,118 @@
+import { createReadStream, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { repoDir } from '../setup/cache.ts';
+import { command } from '../setup/command.ts';
+import { type PodDefinition, podFiles } from './pods.ts';
+import { quote } from './quote.ts';
+import { writeTar } from './settings.ts';
+import type { NodeState } from './state.ts';
+
+/** What is asked of a node here: see LabNode. */
+interface Host {
+  readonly name: string;
+  readonly state: NodeState;
+  run: (command: string) => Promise<{ stdout: string; stderr: string; exitCode: number }>;
+  must: (command: string, options?: { stdin?: AsyncIterable<Uint8Array> }) => Promise<string>;
+  forward: (port: number) => Promise<void>;
+}
+
+export interface AgentOptions {
+  /** Port of the collector on this machine's loopback. */
+  collectorPort: number;
+  /** A folder with `ca.crt`, `tls.crt` and `tls.key`. */
+  certDir: string;
+  /** Further settings of the agent; KCORDER_COLLECTOR here overrules the port. */
+  env?: Record<string, string>;
+  /** False: an ordinary container, which the runtime keeps away from /proc/kcore. */
+  privileged?: boolean;
+}
+
+/** The node keeps the path of its running agent's pod here. */
+const currentPath = '/run/lab/agent';
+
+/**
+ * Starts the agent's pod `kcorder/kcorder-agent` from the sources as they are now. Every start is a new pod, with a uid and
+ * container ids of its own, as when a DaemonSet replaces one. Resolves when its container runs.
+ */
+export async function startAgent(node: Host, options: AgentOptions): Promise<void> {
+  if ((await node.run(`test -e ${currentPath}`)).exitCode === 0) {
+    throw new Error(`lab node ${node.name} has an agent already: stop it first`);
+  }
+  for (const port of portsOf(options)) await node.forward(port);
+  const directory = `/run/lab/pods/kcorder_kcorder-agent.${Date.now()}`;
+  const source = `/var/lib/agent-source`;
+  await send(node, source, ['-C', repoDir, '--exclude=*.test.ts', '--transform=s,^,app/,', 'agent', 'proto']);
+  await send(node, `${directory}/tls`, ['-C', options.certDir, 'ca.crt', 'tls.crt', 'tls.key']);
+  const tarPath = join(node.state.folder, `agent-${Date.now()}.tar`);
+  await writeTar(tarPath, podFiles(agentPod(options, source, `${directory}/tls`), '.'));
+  await node.must(`tar -x -C ${quote(directory)}`, { stdin: createReadStream(tarPath) });
+  rmSync(tarPath);
+  const { exitCode, stderr } = await node.run(
+    `start-pod ${quote(directory)} && echo ${quote(directory)} >${currentPath}`,
+  );
+  if (exitCode === 0) return;
+  const why = await node.run(`tail -n 5 ${quote(directory)}/containers/*/runc.log`);
+  await node.run(`stop-pod ${quote(directory)} KILL`);
+  throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
+}
+
+/** Ends the agent: by `TERM` as Kubernetes does (30 s of grace, then by force), or by `KILL` at once. */
+export async function stopAgent(node: Host, signal: 'TERM' | 'KILL' | 'INT' = 'TERM'): Promise<void> {
+  await node.must(`test ! -e ${currentPath} || { stop-pod "$(cat ${currentPath})" ${signal}; rm -f ${currentPath}; }`);
+}
+
+/** What the running agent has logged so far. */
+export async function agentLog(node: Host): Promise<string> {
+  return await node.must('cat $(ls -td /var/log/pods/kcorder_kcorder-agent_*/agent/0.log | head -n 1)');
+}
+
+/** The collector's port, and another that the agent is told in its stead. */
+function portsOf(options: AgentOptions): Set<number> {
+  const told = /^10\.0\.2\.2:(\d+)$/.exec(options.env?.KCORDER_COLLECTOR ?? '')?.[1];
+  return new Set([options.collectorPort, ...(told ? [Number(told)] : [])]);
+}
+
+function agentPod(options: AgentOptions, source: string, tlsDir: string): PodDefinition {
+  const env = { KCORDER_COLLECTOR: `10.0.2.2:${options.collectorPort}`, ...options.env };
+  const readOnly = (from: string, to: string) => ({
+    destination: to,
+    type: 'bind',
+    source: from,
+    options: ['rbind', 'ro'],
+  });
+  return {
+    namespace: 'kcorder',
+    name: 'kcorder-agent',
+    host: 30,
+    ports: [],
+    containers: [
+      {
+        name: 'agent',
+        image: `${source}:/opt/agent-runtime`,
+        args: ['/usr/local/bin/node', '/app/agent/main.ts'],
+        env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        privileged: options.privileged ?? true,
+        mounts: [
+          {
+            destination: '/run/kcorder',
+            type: 'tmpfs',
+            source: 'run',
+            options: ['nosuid', 'nodev', 'mode=700', 'size=1m'],
+          },
+          readOnly(tlsDir, '/etc/kcorder/tls'),
+          readOnly('/etc', '/host/etc'),
+          readOnly('/var/log/containers', '/host/var/log/containers'),
+        ],
+      },
+    ],
+  };
+}
+
+async function send(node: Host, folder: string, what: string[]): Promise<void> {
+  const tarPath = join(node.state.folder, `send-${Date.now()}.tar`);
+  await command('tar', ['-c', '-f', tarPath, '--owner=0', '--group=0', ...what]);
+  await node.must(`rm -rf ${quote(folder)}; mkdir -p ${quote(folder)}; tar -x -C ${quote(folder)}`, {
+    stdin: createReadStream(tarPath),
+  });
+  rmSync(tarPath);
+}

@@ -1,0 +1,18 @@
+import { existsSync, rmSync } from 'node:fs';
+import { list } from '../lab/state.ts';
+import { cacheDir } from './cache.ts';
+import { say } from './progress.ts';
+
+/** Removes the cache, unless lab nodes are up that live in it. Exit code. */
+export async function clean(): Promise<number> {
+  const up = list().map((node) => node.name);
+  if (up.length > 0) {
+    say(
+      `lab nodes are up: ${up.join(', ')}. Take them down first: ${up.map((name) => `./dev lab down --name ${name}`).join(' && ')}`,
+    );
+    return 1;
+  }
+  if (existsSync(cacheDir)) rmSync(cacheDir, { recursive: true, force: true });
+  say(`removed ${cacheDir}`);
+  return 0;
+}
