@@ -7,7 +7,7 @@ import {
 } from '@bufbuild/protobuf';
 import { type Client, type ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { Fault } from '../fault.ts';
-import { type AnyMessage, methodDefinition } from './definition.ts';
+import { type AnyMessage, type EncodedMessage, methodDefinition } from './definition.ts';
 import { streamed } from './stream.ts';
 
 /** How a call may be ended from this side. */
@@ -21,6 +21,8 @@ export interface CallOptions {
 export interface Duplex<I, O> {
   /** Resolves when the transport has taken the message: keep few in flight, since grpc-js counts messages and not bytes. */
   send(message: I): Promise<void>;
+  /** The same for a message of the same kind that is encoded already. */
+  sendEncoded(message: EncodedMessage): Promise<void>;
   /** Nothing more will be sent. */
   end(): void;
   /** Throws the call's fault when it ends badly. */
@@ -85,6 +87,7 @@ function callOf(method: DescMethod, client: Client) {
           new Metadata(),
           deadlineOf(options),
         );
+        call.on('error', () => undefined);
         const stop = cancelOn(options.signal, () => call.cancel());
         try {
           yield* faulty(streamed(call));
@@ -95,7 +98,7 @@ function callOf(method: DescMethod, client: Client) {
       };
     case 'bidi_streaming':
       return (options: CallOptions = {}): Duplex<MessageInitShape<typeof method.input>, AnyMessage> => {
-        const call = client.makeBidiStreamRequest(
+        const call = client.makeBidiStreamRequest<AnyMessage | EncodedMessage, AnyMessage>(
           path,
           requestSerialize,
           responseDeserialize,
@@ -110,7 +113,7 @@ function callOf(method: DescMethod, client: Client) {
 }
 
 function duplex<I>(
-  call: ClientDuplexStream<AnyMessage, AnyMessage>,
+  call: ClientDuplexStream<AnyMessage | EncodedMessage, AnyMessage>,
   build: (message: I) => AnyMessage,
   signal?: AbortSignal,
 ): Duplex<I, AnyMessage> {
@@ -118,14 +121,16 @@ function duplex<I>(
   // The status arrives as an error event too; without a listener it would end the process before anybody reads the responses.
   call.on('error', () => undefined);
   call.on('close', stop);
+  const write = (message: AnyMessage | EncodedMessage): Promise<void> =>
+    new Promise((resolve, reject) => {
+      call.write(message, (error?: Error | null) => {
+        if (error) reject(Fault.from(error));
+        else resolve();
+      });
+    });
   return {
-    send: (message) =>
-      new Promise((resolve, reject) => {
-        call.write(build(message), (error?: Error | null) => {
-          if (error) reject(Fault.from(error));
-          else resolve();
-        });
-      }),
+    send: (message) => write(build(message)),
+    sendEncoded: write,
     end: () => call.end(),
     responses: faulty(streamed(call)),
     cancel: () => call.cancel(),

@@ -11,9 +11,24 @@ import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 /** Messages as one kind of shape: the wire does not know more. */
 export type AnyMessage = MessageShape<DescMessage>;
 
+/** A message that its sender has encoded already. */
+export class EncodedMessage {
+  readonly bytes: Buffer;
+
+  /** `bytes` are given to the transport as they are: they must not change before it has taken them. */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+}
+
+interface Encoders {
+  readonly requestSerialize: (message: AnyMessage | EncodedMessage) => Buffer;
+}
+
 function codec(schema: DescMessage) {
   return {
-    serialize: (message: AnyMessage): Buffer => {
+    serialize: (message: AnyMessage | EncodedMessage): Buffer => {
+      if (message instanceof EncodedMessage) return message.bytes;
       const bytes = toBinary(schema, message);
       // A view: Buffer.from(bytes) would copy every chunk of an image once more.
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -28,7 +43,7 @@ export function pathOf(method: DescMethod): string {
 }
 
 /** The grpc-js definition of one method of a protobuf-es descriptor. */
-export function methodDefinition(method: DescMethod): MethodDefinition<AnyMessage, AnyMessage> {
+export function methodDefinition(method: DescMethod): MethodDefinition<AnyMessage, AnyMessage> & Encoders {
   const input = codec(method.input);
   const output = codec(method.output);
   return {

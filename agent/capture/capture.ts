@@ -1,0 +1,116 @@
+import type { Calls } from '@kcorder/proto/bridge/connect.ts';
+import { causeChain } from '@kcorder/proto/fault.ts';
+import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import type { Logger } from 'pino';
+import type { Avml } from '../avml/avml.ts';
+import { listContainers } from '../containers.ts';
+import { readText } from '../kernel/read.ts';
+import type { Refusal } from '../preflight/refusal.ts';
+import type { SystemPaths } from '../system.ts';
+import { Acquisition } from './acquisition.ts';
+import { type UploadEnd, type UploadPatience, uploadAll } from './resume.ts';
+import type { WindowSize } from './window.ts';
+
+/** What a capture works with. */
+export interface CaptureMeans {
+  readonly system: SystemPaths;
+  readonly avml: Avml;
+  /** Folder on tmpfs for the FIFO. */
+  readonly runDir: string;
+  readonly window: WindowSize;
+  readonly patience: UploadPatience;
+  readonly ingest: Calls<typeof IngestService>;
+  /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
+  readonly reachable: (signal: AbortSignal) => Promise<void>;
+  readonly log: Logger;
+}
+
+/** A capture whose acquisition was started. */
+export interface Capture {
+  readonly captureId: string;
+  /** Settles when AVML is gone and the upload is over; never rejects. */
+  readonly done: Promise<void>;
+  /** An order ends it: AVML dies, what was read is still sent. */
+  cancel(): void;
+  /** The agent must end: AVML dies, what was read is still sent. */
+  endAcquisition(): void;
+  /** Gives up what was not sent. */
+  interrupt(): void;
+}
+
+/** The capture, or why it was not started. */
+export type CaptureStart =
+  | { readonly kind: 'started'; readonly capture: Capture }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+/** Starts AVML and the upload of what it writes. Preflight has passed. */
+export async function startCapture(captureId: string, means: CaptureMeans): Promise<CaptureStart> {
+  const { system, avml } = means;
+  const log = means.log.child({ captureId });
+  const start = await Acquisition.start(avml, system.kcore, means.runDir, means.window);
+  if (start.kind === 'refused') return start;
+  const { acquisition } = start;
+  let canceled = false;
+  const interrupted = new AbortController();
+  const facts = {
+    captureId,
+    acquirer: avml.acquirer,
+    bootId: (readText(system.bootId) ?? '').trim(),
+    containers: listContainers(system.containerLogs),
+    canceled: () => canceled,
+  };
+  log.info({ acquisitionId: acquisition.id, argv: acquisition.argv }, 'acquisition started');
+  const uploaded = uploadAll(
+    means.ingest,
+    facts,
+    acquisition,
+    means.patience,
+    means.reachable,
+    log,
+    interrupted.signal,
+  );
+  const done = uploaded
+    .then(
+      (end) => report(end, acquisition, log),
+      (error: unknown) => log.error({ causes: causeChain(error) }, 'upload failed'),
+    )
+    .then(() => acquisition.abandon());
+  const capture: Capture = {
+    captureId,
+    done,
+    cancel: () => {
+      canceled = true;
+      acquisition.kill();
+    },
+    endAcquisition: () => acquisition.kill(),
+    interrupt: () => interrupted.abort(),
+  };
+  return { kind: 'started', capture };
+}
+
+function report(end: UploadEnd, acquisition: Acquisition, log: Logger): void {
+  const { readBytes, heldFrom } = acquisition.window;
+  const facts = {
+    readBytes,
+    durableBytes: heldFrom,
+    exitCode: acquisition.end?.exitCode,
+    signal: acquisition.end?.signal,
+  };
+  switch (end.kind) {
+    case 'sealed':
+      log.info({ ...facts, sha256: Buffer.from(end.seal.sha256).toString('hex') }, 'evidence sealed');
+      return;
+    case 'refused':
+      log.error({ ...facts, fault: end.fault.code, causes: causeChain(end.fault) }, 'capture ended without a seal');
+      return;
+    case 'stalled':
+      log.error(
+        { ...facts, idleMs: end.idleMs, reason: 'network_stall' },
+        'nothing became durable at the collector for too long; AVML is ended and the rest is dropped',
+      );
+      return;
+    case 'interrupted':
+      log.warn(facts, 'the agent ends; what was not sent is dropped');
+      return;
+  }
+}

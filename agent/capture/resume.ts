@@ -1,0 +1,124 @@
+import type { Calls } from '@kcorder/proto/bridge/connect.ts';
+import { causeChain, Fault, type FaultCode } from '@kcorder/proto/fault.ts';
+import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import type { Logger } from 'pino';
+import { Backoff, type BackoffRange } from '../backoff.ts';
+import type { Acquisition } from './acquisition.ts';
+import { type CaptureFacts, type Seal, uploadOnce } from './upload.ts';
+
+/** How the upload of an acquisition ended. */
+export type UploadEnd =
+  | { readonly kind: 'sealed'; readonly seal: Seal }
+  /** The collector, or our own check, said that it can never succeed. */
+  | { readonly kind: 'refused'; readonly fault: Fault }
+  /** Nothing became durable for as long as is allowed. */
+  | { readonly kind: 'stalled'; readonly idleMs: number }
+  | { readonly kind: 'interrupted' };
+
+/** How long and how often to try. */
+export interface UploadPatience {
+  readonly backoff: BackoffRange;
+  /** Without any durable progress for this long the upload is given up. */
+  readonly stallMs: number;
+}
+
+/** Faults after which no attempt of this acquisition can succeed. Others, even those that the table calls lasting, may be of the way there. */
+const final: ReadonlySet<FaultCode> = new Set([
+  'stream_fenced',
+  'capture_ended',
+  'capture_unknown',
+  'not_ordered',
+  'permission_denied',
+  'integrity_conflict',
+  'ceiling_exceeded',
+  'lease_held',
+  'disk_too_small',
+  'evidence_missing',
+  'invalid_argument',
+  'version_unsupported',
+  'unimplemented',
+]);
+
+/** The same bytes are sent again this often after the collector found them damaged. */
+const checksumResends = 3;
+
+/**
+ * Uploads an acquisition to its end over as many streams as that takes: after a break the next one goes on from what the collector holds.
+ * `reachable` resolves once there is a connection, or when it is not worth waiting for one any longer.
+ */
+export async function uploadAll(
+  ingest: Calls<typeof IngestService>,
+  facts: CaptureFacts,
+  acquisition: Acquisition,
+  patience: UploadPatience,
+  reachable: (signal: AbortSignal) => Promise<void>,
+  log: Logger,
+  interrupt: AbortSignal,
+): Promise<UploadEnd> {
+  const watch = watchProgress(acquisition, patience.stallMs);
+  const signal = AbortSignal.any([interrupt, watch.signal]);
+  const backoff = new Backoff(patience.backoff);
+  const damage = new DamageCount();
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const heldFrom = acquisition.window.heldFrom;
+      try {
+        const seal = await uploadOnce(ingest, facts, acquisition, attempt, signal);
+        return { kind: 'sealed', seal };
+      } catch (error) {
+        if (interrupt.aborted) return { kind: 'interrupted' };
+        if (watch.signal.aborted) return { kind: 'stalled', idleMs: patience.stallMs };
+        const fault = Fault.from(error);
+        const durableBytes = acquisition.window.heldFrom;
+        if (final.has(fault.code)) return { kind: 'refused', fault };
+        if (fault.code === 'checksum_mismatch' && damage.count(durableBytes) > checksumResends) {
+          return { kind: 'refused', fault };
+        }
+        if (durableBytes > heldFrom) backoff.reset();
+        log.warn(
+          { attempt, fault: fault.code, durableBytes, causes: causeChain(fault) },
+          'upload broke off; trying again',
+        );
+        await backoff.wait(signal);
+        await reachable(signal);
+      }
+    }
+  } catch (error) {
+    if (interrupt.aborted) return { kind: 'interrupted' };
+    if (watch.signal.aborted) return { kind: 'stalled', idleMs: patience.stallMs };
+    throw error;
+  } finally {
+    watch.stop();
+  }
+}
+
+/** Counts how often in a row the bytes after the same durable offset arrived damaged. */
+class DamageCount {
+  #offset = -1;
+  #count = 0;
+
+  count(offset: number): number {
+    this.#count = offset === this.#offset ? this.#count + 1 : 1;
+    this.#offset = offset;
+    return this.#count;
+  }
+}
+
+/** Fires its signal when the durable offset has not moved for `stallMs`. */
+function watchProgress({ window }: Acquisition, stallMs: number): { signal: AbortSignal; stop(): void } {
+  const stalled = new AbortController();
+  let heldFrom = window.heldFrom;
+  let movedAt = performance.now();
+  const timer = setInterval(
+    () => {
+      if (window.heldFrom !== heldFrom) {
+        heldFrom = window.heldFrom;
+        movedAt = performance.now();
+      } else if (performance.now() - movedAt >= stallMs) {
+        stalled.abort(new Fault('deadline_exceeded', 'nothing became durable for too long'));
+      }
+    },
+    Math.min(stallMs / 10, 5_000),
+  );
+  return { signal: stalled.signal, stop: () => clearInterval(timer) };
+}

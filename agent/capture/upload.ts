@@ -1,0 +1,170 @@
+import { encodeChunk } from '@kcorder/proto/bridge/chunk.ts';
+import type { Calls, Duplex } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import type { Acquirer } from '../avml/avml.ts';
+import { timestamp } from '../clock.ts';
+import type { PodContainer } from '../containers.ts';
+import type { Acquisition, AcquisitionEnd } from './acquisition.ts';
+
+/** What an upload says of its capture besides the bytes. */
+export interface CaptureFacts {
+  readonly captureId: string;
+  readonly acquirer: Acquirer;
+  readonly bootId: string;
+  readonly containers: readonly PodContainer[];
+  /** Whether an order has ended it. */
+  readonly canceled: () => boolean;
+}
+
+/** The collector's seal on the evidence. */
+export interface Seal {
+  readonly bytes: bigint;
+  readonly sha256: Uint8Array;
+}
+
+type Ingest = Calls<typeof IngestService>;
+type Stream = ReturnType<Ingest['upload']>;
+type Response = Stream extends Duplex<unknown, infer O> ? O : never;
+
+/** grpc-js counts messages, not bytes: two are enough to keep the transport busy. */
+const messagesInFlight = 2;
+
+/**
+ * One stream of an upload: opens it, goes on from the collector's durable offset, and ends with the seal. Throws the fault that broke it;
+ * the acquisition is left as it is, so that the next attempt can go on.
+ */
+export async function uploadOnce(
+  ingest: Ingest,
+  facts: CaptureFacts,
+  acquisition: Acquisition,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<Seal> {
+  const stream = ingest.upload({ signal });
+  const over = new AbortController();
+  const resumed = Promise.withResolvers<number>();
+  resumed.promise.catch(() => undefined);
+  try {
+    const sealed = receive(stream.responses, acquisition, resumed.resolve);
+    const sent = sendAll(stream, facts, acquisition, attempt, resumed.promise, over.signal);
+    // A write that fails says less than the status that follows it, so only our own findings count here.
+    const refuted = sent.then(
+      () => sealed,
+      (error: unknown) =>
+        error instanceof Fault && error.code === 'integrity_conflict' ? Promise.reject(error) : sealed,
+    );
+    return await Promise.race([sealed, refuted]);
+  } finally {
+    over.abort();
+    resumed.reject(over.signal.reason);
+    stream.cancel();
+  }
+}
+
+async function receive(
+  responses: AsyncIterable<Response>,
+  acquisition: Acquisition,
+  resumed: (offset: number) => void,
+): Promise<Seal> {
+  let first = true;
+  for await (const { message } of responses) {
+    if (first !== (message.case === 'resume')) {
+      throw new Fault(
+        'version_unsupported',
+        'the collector answers an upload in an unknown way; bring both to one version',
+      );
+    }
+    first = false;
+    switch (message.case) {
+      case 'resume': {
+        const offset = Number(message.value.durableOffset);
+        checkResume(offset, acquisition);
+        acquisition.acknowledge(offset);
+        resumed(offset);
+        break;
+      }
+      case 'acknowledgement':
+        acquisition.acknowledge(Number(message.value.durableOffset));
+        break;
+      case 'sealed':
+        return message.value;
+      case undefined:
+        // Something a newer collector says in addition.
+        break;
+    }
+  }
+  throw new Fault('unavailable', 'the collector ended the upload before it sealed the evidence');
+}
+
+function checkResume(offset: number, { window }: Acquisition): void {
+  if (offset >= window.heldFrom) return;
+  throw new Fault(
+    'integrity_conflict',
+    `the collector asks for bytes from ${offset}, but had acknowledged ${window.heldFrom}: it lost what it called durable; start a new capture`,
+  );
+}
+
+async function sendAll(
+  stream: Stream,
+  facts: CaptureFacts,
+  acquisition: Acquisition,
+  attempt: number,
+  resumed: Promise<number>,
+  over: AbortSignal,
+): Promise<void> {
+  await stream.send({ message: { case: 'open', value: openMessage(facts, acquisition, attempt) } });
+  let offset = await resumed;
+  const inFlight: Promise<void>[] = [];
+  while (!over.aborted) {
+    const changed = acquisition.changed.next;
+    const { end } = acquisition;
+    // Acknowledged in advance of being sent: a lie of the collector's, which the hash of the whole will show.
+    offset = Math.max(offset, acquisition.window.heldFrom);
+    const chunk = acquisition.window.chunkAt(offset);
+    if (chunk !== undefined) {
+      if (inFlight.length >= messagesInFlight) await inFlight.shift();
+      if (over.aborted) return;
+      const sending = stream.sendEncoded(encodeChunk(chunk.offsetBytes, chunk.crc32, chunk.place));
+      sending.catch(() => undefined);
+      inFlight.push(sending);
+      offset += chunk.dataBytes;
+    } else if (end !== undefined) {
+      await stream.send({ message: { case: 'finish', value: finishMessage(facts, acquisition, end) } });
+      return;
+    } else {
+      await changed;
+    }
+  }
+}
+
+function openMessage(facts: CaptureFacts, acquisition: Acquisition, attempt: number) {
+  return {
+    captureId: facts.captureId,
+    acquisitionId: acquisition.id,
+    attempt,
+    heldFrom: BigInt(acquisition.window.heldFrom),
+    start: {
+      acquirer: facts.acquirer,
+      argv: [...acquisition.argv],
+      startedAt: timestamp(acquisition.startedAt),
+      bootId: facts.bootId,
+      containers: [...facts.containers],
+    },
+  };
+}
+
+function finishMessage(facts: CaptureFacts, acquisition: Acquisition, end: AcquisitionEnd) {
+  const { firstByteAt, lastByteAt } = acquisition;
+  return {
+    bytes: BigInt(end.bytes),
+    sha256: end.sha256,
+    exitCode: end.exitCode,
+    signal: end.signal,
+    stderrTail: end.stderrTail,
+    ...(firstByteAt === undefined ? {} : { firstByteAt: timestamp(firstByteAt) }),
+    ...(lastByteAt === undefined ? {} : { lastByteAt: timestamp(lastByteAt) }),
+    endedAt: timestamp(end.endedAt),
+    canceled: facts.canceled(),
+  };
+}

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { type Leaf, makeAuthority } from '../../test/certificates.ts';
+import { runAgent, type Tuning } from '../agent.ts';
+import type { Config } from '../config.ts';
+import type { FakeAvml } from './fake-avml.ts';
+import { LoopbackCollector } from './loopback-collector.ts';
+import { makeSystemTree, type TreeChanges } from './system-tree.ts';
+
+/** Waits until a condition holds; the test's own time limit is the only limit. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(5);
+}
+
+/** Small and fast: a window of 1 MiB in 64 KiB chunks, breaks of some milliseconds. */
+export const testTuning: Tuning = {
+  window: { chunkBytes: 64 << 10, chunks: 16 },
+  backoff: { minMs: 10, maxMs: 100 },
+  stallMs: 20_000,
+  graceMs: 5_000,
+};
+
+/** A folder, a collector and an agent that live as long as one test. */
+export class Rig {
+  readonly dir: string;
+  readonly runDir: string;
+  readonly collector: LoopbackCollector;
+  readonly logged: Record<string, unknown>[] = [];
+  readonly #identity: Leaf;
+  #address: string | undefined;
+  #ending = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor() {
+    this.dir = mkdtempSync(join(tmpdir(), 'kcorder-agent-'));
+    this.runDir = join(this.dir, 'run');
+    const authority = makeAuthority(join(this.dir, 'tls'));
+    this.#identity = authority.agent('lab-1', 'uid-1');
+    this.collector = new LoopbackCollector(authority.server());
+  }
+
+  /** Starts collector and agent and waits until the agent has said hello. */
+  async start(avml: FakeAvml, changes: TreeChanges = {}, tuning: Partial<Tuning> = {}): Promise<void> {
+    await this.collector.start();
+    const config: Config = {
+      collector: this.#address ?? this.collector.address,
+      identity: this.#identity,
+      serverName: undefined,
+      avmlPath: avml.path,
+      avmlSha256: avml.sha256,
+      runDir: this.runDir,
+      hostRoot: '/',
+      logLevel: 'trace',
+    };
+    const log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) });
+    const system = makeSystemTree(join(this.dir, 'system'), changes);
+    this.#running = runAgent(config, system, log, this.#ending.signal, { ...testTuning, ...tuning });
+    await until(() => this.collector.hellos.length > 0);
+  }
+
+  /** The settings of an agent that runs as a process of its own. */
+  environment(avml: FakeAvml): Record<string, string> {
+    return {
+      KCORDER_COLLECTOR: this.collector.address,
+      KCORDER_TLS_DIR: this.#identity.dir,
+      KCORDER_AVML: avml.path,
+      KCORDER_AVML_SHA256: avml.sha256,
+      KCORDER_RUN_DIR: this.runDir,
+    };
+  }
+
+  /** Sends the agent to another collector than the rig's own. */
+  useAddress(address: string): void {
+    this.#address = address;
+  }
+
+  /** Whether a line with this message was logged. */
+  saw(message: string): boolean {
+    return this.logged.some(({ msg }) => msg === message);
+  }
+
+  /** Ends the agent as SIGTERM does and waits for its end. */
+  async endAgent(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.endAgent();
+    this.collector.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
