@@ -60,7 +60,8 @@ async function attachOnce(means: AttachMeans, welcomed: () => void, signal: Abor
       if (heartbeat === undefined) {
         const everyMs = heartbeatInterval(message);
         heartbeat = setInterval(() => {
-          const value = { agentClock: timestamp(new Date()), preflight: { refusals: desk.preflight() } };
+          const preflight = { refusals: desk.preflight() };
+          const value = { agentClock: timestamp(new Date()), preflight, runningCaptureIds: desk.runningCaptureIds };
           send({ message: { case: 'heartbeat', value } });
         }, everyMs);
         welcomed();

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
-import { causeChain } from '@kcorder/proto/fault.ts';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
@@ -79,6 +79,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
         log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
         captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
       },
+      heard: (node, running) => {
+        captures.agentHeard(node, running).catch(complain('a heartbeat could not be followed up'));
+      },
       refused: (node, captureId, detail) => {
         log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
         captures.agentRefused(node, captureId, detail);
@@ -102,6 +105,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     close: async () => {
       stopWatchdog();
       await acquisitions.close();
+      fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));
       await Promise.all([server.close(), queue.close()]);
       stopWaking();
       stopCounting();

@@ -20,12 +20,16 @@ export interface Config {
 
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
+/** What Kubernetes puts into every container about a Service whose name begins with kcorder. */
+const serviceLink = /_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)/;
+
 interface Setting {
   readonly fallback?: string;
   readonly check: (value: string) => string | undefined;
 }
 
-const address = (value: string): string | undefined => (/^.+:\d{1,5}$/.test(value) ? undefined : 'is not host:port');
+const address = (value: string): string | undefined =>
+  Number(/^.+:(\d{1,5})$/.exec(value)?.[1] ?? Number.NaN) <= 65_535 ? undefined : 'is not host:port';
 const path = (value: string): string | undefined => (isAbsolute(value) ? undefined : 'is not an absolute path');
 const whole = (value: string): string | undefined =>
   /^\d{1,15}$/.test(value) && Number(value) > 0 ? undefined : 'is not a positive whole number';
@@ -43,7 +47,7 @@ const settings = {
         : 'is not a list of absolute paths with colons between',
   },
   KCORDER_DWARF2JSON: { fallback: 'dwarf2json', check: () => undefined },
-  KCORDER_PYTHON: { fallback: 'python3', check: () => undefined },
+  KCORDER_PYTHON: { fallback: '/usr/bin/python3', check: path },
   KCORDER_LOG_LEVEL: {
     fallback: 'info',
     check: (value) => (levels.includes(value) ? undefined : `is not one of ${levels.join(', ')}`),
@@ -61,7 +65,8 @@ type Key = keyof typeof settings;
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const errors: string[] = [];
   for (const key of Object.keys(environment)) {
-    if (key.startsWith('KCORDER_') && !Object.hasOwn(settings, key)) errors.push(`${key} is unknown`);
+    if (key.startsWith('KCORDER_') && !Object.hasOwn(settings, key) && !serviceLink.test(key))
+      errors.push(`${key} is unknown`);
   }
   const values = {} as Record<Key, string>;
   for (const [key, setting] of Object.entries(settings) as [Key, Setting][]) {

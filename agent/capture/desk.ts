@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { causeChain } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { captureRunning, checkSystem } from '../preflight/preflight.ts';
@@ -10,6 +11,9 @@ export interface Order {
   /** How long it may still be carried out; 0 or less: no longer. */
   readonly validForMs: number;
 }
+
+/** How long an order waits for the capture before it. */
+const handoverMs = 3_000;
 
 /** Takes the orders: one capture at a time, and none once the agent is about to end. */
 export class CaptureDesk {
@@ -44,6 +48,9 @@ export class CaptureDesk {
     if (order.validForMs <= 0) {
       return [unspecified('the order had expired when it arrived; order the capture again')];
     }
+    // The collector orders when it knows the last capture to be over; here it may take a moment longer.
+    if (this.#running !== undefined)
+      await Promise.race([this.#running.done, sleep(handoverMs, undefined, { ref: false })]);
     const refusals = this.preflight();
     if (refusals.length > 0) return refusals;
     this.#orderedId = order.captureId;

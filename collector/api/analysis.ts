@@ -6,7 +6,7 @@ import { readProcesses, readReport, readRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 
-type Response = MessageInitShape<typeof GetAnalysisResponseSchema>;
+type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
 
 const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
 

@@ -45,7 +45,7 @@ export async function* downloadEvidence(
       cause: error,
     });
   });
-  journal.audit.append({ at: new Date().toISOString(), captureId, actor, action: 'downloaded', detail: { offset } });
+  journal.recordReading(captureId, actor, 'downloaded', { offset });
   yield {
     header: { size: BigInt(bytes), sha256, manifest, outcome: presentOutcome(state.outcome) },
     offset: BigInt(offset),

@@ -14,7 +14,8 @@ const operatorPattern = /^spiffe:\/\/kcorder\/operator\/([A-Za-z0-9._@-]{1,128})
  * there is exactly one URI and it is one of ours.
  */
 export function identityOf(peerNames: string): Identity {
-  const uris = peerNames.split(', ').filter((name) => name.startsWith('URI:'));
+  // Node quotes a name that carries a comma: such a name could hold what looks like another one, and none of ours needs it.
+  const uris = peerNames.includes('"') ? [] : peerNames.split(', ').filter((name) => name.startsWith('URI:'));
   const uri = uris.length === 1 ? uris[0]?.slice(4) : undefined;
   const node = nodePattern.exec(uri ?? '');
   if (node?.[1] !== undefined && node[2] !== undefined) return { kind: 'node', name: node[1], uid: node[2] };

@@ -56,14 +56,15 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       if (pageSize > largestPageSize)
         throw new Fault('invalid_argument', `page_size ${pageSize} is over ${largestPageSize}`);
       const limit = pageSize === 0 ? defaultPageSize : pageSize;
-      const page = journal.list({
-        limit,
+      const found = journal.list({
+        limit: limit + 1,
         ...(nodeName === '' ? {} : { nodeName }),
         ...(pageToken === '' ? {} : { before: journal.get(pageToken).request }),
       });
+      const page = found.slice(0, limit);
       return {
         captures: page.map(present),
-        nextPageToken: page.length === limit ? (page.at(-1)?.request.id ?? '') : '',
+        nextPageToken: found.length > limit ? (page.at(-1)?.request.id ?? '') : '',
       };
     },
     watchCapture: ({ captureId }, context) => watchCapture(journal, captureId, present, context.signal),
@@ -77,9 +78,11 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
         actor: callerOf(context),
         signal: context.signal,
       }),
-    getAnalysis: async ({ captureId, rowPlugins }) => {
+    getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
-      return { capture: present(capture), ...(await presentAnalysis(capture, evidence, rowPlugins)) };
+      journal.recordReading(captureId, callerOf(context), 'analysis_read', { rowPlugins });
+      const results = await presentAnalysis(capture, evidence, rowPlugins);
+      return { ...results, capture: present(capture) };
     },
     listNodes: async () => ({
       nodes: fleet

@@ -18,13 +18,13 @@ export async function* watchCapture(
   const stop = journal.watch(({ capture }) => {
     if (capture.request.id === captureId) changed.resolve();
   });
-  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  signal.addEventListener('abort', () => changed.resolve(), { once: true });
   try {
     while (true) {
       const capture = journal.get(captureId);
       yield { capture: present(capture) };
       if (capture.state.phase === 'done') return;
-      await Promise.race([changed.promise, aborted]);
+      await changed.promise;
       signal.throwIfAborted();
       changed = Promise.withResolvers<void>();
       await sleep(atMostEveryMs, undefined, { signal });

@@ -84,8 +84,7 @@ export type PartialReason =
   | 'network_stall'
   | 'ceiling_exceeded'
   | 'bytes_missing'
-  | 'image_malformed'
-  | 'evidence_lost';
+  | 'image_malformed';
 export type FailedReason =
   | 'preflight_refused'
   | 'order_expired'

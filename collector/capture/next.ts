@@ -26,6 +26,9 @@ export function next(state: CaptureState, event: CaptureEvent): Step {
       return fromAcquiring(state, event);
     case 'sealing': {
       const { start, interruptions } = state;
+      if ((event.kind === 'sealed' || event.kind === 'lost') && isBetter(event, state.outcome)) {
+        return { kind: 'refused', reason: 'an outcome never becomes better than it was judged' };
+      }
       if (event.kind === 'sealed') {
         const { evidence, outcome, at: endedAt } = event;
         return moved({ phase: 'sealed', start, interruptions, evidence, outcome, endedAt });
@@ -128,6 +131,11 @@ function afterSeal(state: CaptureState & { phase: 'sealed' | 'analyzing' }, even
   });
 }
 
+/** Sealing may find less than was judged, never more; and without an image nothing is complete. */
+function isBetter(event: CaptureEvent & { kind: 'sealed' | 'lost' }, judged: Outcome): boolean {
+  return event.outcome.kind === 'complete' && (event.kind === 'lost' || judged.kind !== 'complete');
+}
+
 /** The outcome that the agent's report and the durable bytes allow; sealing may still find the stored image to be worse. */
 function judge(end: AcquisitionEnd, durableBytes: number): Outcome {
   if (end.canceled) return { kind: 'canceled', by: 'an order of the collector' };
@@ -151,6 +159,9 @@ function judge(end: AcquisitionEnd, durableBytes: number): Outcome {
       reason: 'bytes_missing',
       detail: `the agent read ${end.bytes} bytes, ${durableBytes} of them are stored`,
     };
+  }
+  if (durableBytes === 0) {
+    return { kind: 'failed', reason: 'acquirer_failed', detail: 'AVML ended without an error and without a byte' };
   }
   return { kind: 'complete' };
 }

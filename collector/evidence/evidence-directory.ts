@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, rename, stat, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Outcome } from '../capture/capture.ts';
@@ -49,21 +49,32 @@ export class EvidenceDirectory {
     const part = join(directory, unsealed);
     await chmod(part, 0o400);
     await rename(part, image);
+    await syncDirectory(directory);
     const draft = join(directory, 'manifest.json.part');
+    // A draft of a sealing that a crash cut short is read-only.
+    await rm(draft, { force: true });
     await writeFile(draft, manifest, { mode: 0o400, flush: true });
     await rename(draft, join(directory, 'manifest.json'));
     await syncDirectory(directory);
     return image;
   }
 
-  /** Undoes a sealing that a crash cut short between its two renames, so that it can be done again. */
+  /** Undoes a sealing that a crash cut short before its manifest had its name, so that it can be done again. */
   async unsealUnfinished(captureId: string): Promise<void> {
     const directory = this.pathOf(captureId);
-    for (const name of ['image.lime', 'image.PARTIAL.lime']) {
+    for (const name of ['image.lime', 'image.PARTIAL.lime', unsealed]) {
       if (!(await exists(join(directory, name)))) continue;
       await chmod(join(directory, name), 0o600);
-      await rename(join(directory, name), join(directory, unsealed));
+      if (name !== unsealed) await rename(join(directory, name), join(directory, unsealed));
     }
+  }
+
+  /** Removes the image of a capture that ended without a durable byte. */
+  async discard(captureId: string): Promise<void> {
+    const directory = this.pathOf(captureId);
+    if (!(await exists(directory))) return;
+    await rm(join(directory, unsealed), { force: true });
+    await rmdir(directory);
   }
 
   /** The manifest's bytes. Throws evidence_missing. */

@@ -26,9 +26,11 @@ export class ImageWriter {
 
   /** Opens the file for going on at an offset; whatever stands after it was never acknowledged and is cut off. */
   static async open(path: string, durableBytes: number): Promise<ImageWriter> {
-    const file = await open(path, durableBytes === 0 ? 'w+' : 'r+', 0o600).catch((error: unknown) =>
-      failed(path, 'opened', error),
-    );
+    const file = await open(path, durableBytes === 0 ? 'w+' : 'r+', 0o600).catch((error: unknown) => {
+      if (!isAbsent(error)) return failed(path, 'opened', error);
+      const message = `${path} is gone, ${durableBytes} bytes of it were acknowledged: the disk lost evidence`;
+      throw new Fault('evidence_missing', message, { cause: error });
+    });
     try {
       const { size } = await file.stat();
       if (size < durableBytes) {
@@ -115,6 +117,8 @@ export class ImageWriter {
     }
   }
 }
+
+const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 function failed(path: string, verb: string, error: unknown): never {
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';

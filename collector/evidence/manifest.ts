@@ -62,7 +62,7 @@ export function manifestOf(sealing: Sealing): string {
       bytes: sealing.bytes,
       sha256: digest.sha256,
       segmentBytes,
-      segments: digest.segments,
+      prefixSha256: digest.prefixes,
     },
     sealedAt: sealing.sealedAt,
     custody: sealing.custody,

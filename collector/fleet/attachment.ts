@@ -13,6 +13,8 @@ type Response = MessageInitShape<typeof AttachResponseSchema>;
 export interface AttachmentEvents {
   /** An agent is there; these captures live in it. */
   attached(agent: Attached, runningCaptureIds: readonly string[]): void;
+  /** The agent is alive; these captures live in it. */
+  heard(node: NodeIdentity, runningCaptureIds: readonly string[]): void;
   /** The agent will not carry out an order. */
   refused(node: NodeIdentity, captureId: string, detail: string): void;
 }
@@ -82,8 +84,10 @@ async function listen(
     const { done, value } = await requests.next();
     if (done) return;
     const { message } = value;
-    if (message.case === 'heartbeat') fleet.seen(node.uid, refusalsOf(message.value.preflight));
-    else if (message.case === 'answer' && message.value.refusals.length > 0) {
+    if (message.case === 'heartbeat') {
+      fleet.seen(node.uid, refusalsOf(message.value.preflight));
+      events.heard(node, message.value.runningCaptureIds);
+    } else if (message.case === 'answer' && message.value.refusals.length > 0) {
       events.refused(node, message.value.captureId, message.value.refusals.map(({ message: text }) => text).join('; '));
     }
   }

@@ -23,6 +23,9 @@ export class Captures {
   readonly #fleet: Fleet;
   readonly #limits: { orderMs: number; reserveBytes: number };
 
+  /** By node uid: the capture that its last heartbeat did not name. */
+  readonly #missedOnce = new Map<string, string>();
+
   constructor(
     journal: CaptureJournal,
     acquisitions: Acquisitions,
@@ -40,13 +43,7 @@ export class Captures {
   /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, node_busy, disk_too_small. */
   async create(wish: Wish): Promise<JournaledCapture> {
     const before = this.#journal.findByKey(wish.requestedBy, wish.idempotencyKey);
-    if (before !== undefined) {
-      if (before.request.node.name === wish.nodeName) return before;
-      throw new Fault(
-        'invalid_argument',
-        `idempotency key ${wish.idempotencyKey} belongs to capture ${before.request.id} of node ${before.request.node.name}: use a new key`,
-      );
-    }
+    if (before !== undefined) return sameWish(before, wish);
     const agent = this.#fleet.capturable(wish.nodeName);
     const { name, uid, kernel, agentVersion } = agent.node;
     const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
@@ -61,7 +58,8 @@ export class Captures {
       agentVersion,
     };
     const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes);
-    if (created) agent.send({ kind: 'capture', captureId: request.id, validForMs: this.#limits.orderMs });
+    if (!created) return sameWish(capture, wish);
+    agent.send({ kind: 'capture', captureId: request.id, validForMs: this.#limits.orderMs });
     return capture;
   }
 
@@ -97,11 +95,43 @@ export class Captures {
     );
   }
 
+  /**
+   * A heartbeat: an acquisition that does not live in the agent any more, though it was begun there, was given up. Told twice in a row
+   * it is no message that crossed another.
+   */
+  async agentHeard(node: NodeIdentity, runningCaptureIds: readonly string[]): Promise<void> {
+    const open = this.#journal.runningOn(node.uid);
+    if (open?.state.phase !== 'acquiring' || runningCaptureIds.includes(open.request.id)) {
+      this.#missedOnce.delete(node.uid);
+      return;
+    }
+    const { id } = open.request;
+    if (this.#missedOnce.get(node.uid) !== id) {
+      this.#missedOnce.set(node.uid, id);
+      return;
+    }
+    const detail = `the agent of node ${node.name} has given the acquisition up; its log says why`;
+    await this.#acquisitions.conclude(
+      id,
+      { kind: 'broken', at: new Date().toISOString(), reason: 'acquirer_died', detail },
+      `node/${node.name}`,
+    );
+  }
+
   /** The agent will not carry out an order. */
   agentRefused(node: NodeIdentity, id: string, detail: string): void {
     if (this.#journal.find(id)?.request.node.uid !== node.uid) return;
     this.#journal.apply(id, { kind: 'refused', at: new Date().toISOString(), detail }, `node/${node.name}`);
   }
+}
+
+function sameWish(capture: JournaledCapture, wish: Wish): JournaledCapture {
+  const { id, node } = capture.request;
+  if (node.name === wish.nodeName) return capture;
+  throw new Fault(
+    'invalid_argument',
+    `idempotency key ${wish.idempotencyKey} belongs to capture ${id} of node ${node.name}: use a new key`,
+  );
 }
 
 /** Sortable by time, unguessable, and safe as a path part. */

@@ -1,4 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/nodes.ts';
 
 /** What can be sent to an attached agent. */
@@ -54,6 +55,11 @@ export class Fleet {
     this.#attached.set(uid, { ...agent, node: { ...agent.node, refusals, lastSeenAt: new Date().toISOString() } });
   }
 
+  /** Ends every stream: the collector is ending. */
+  detachAll(fault: Fault): void {
+    for (const agent of this.#attached.values()) agent.detach(fault);
+  }
+
   online(uid: string): Attached | undefined {
     return this.#attached.get(uid);
   }
@@ -78,7 +84,8 @@ export class Fleet {
         `the agent of node ${nodeName} is not attached (last seen ${known.lastSeenAt}): see to its pod, then try again`,
       );
     }
-    const { refusals } = attached.node;
+    // That a capture runs there is the journal's to say: the agent's word is as old as its last heartbeat.
+    const refusals = attached.node.refusals.filter(({ reason }) => reason !== PreflightReason.CAPTURE_RUNNING);
     if (refusals.length > 0) {
       throw new Fault(
         'preflight_refused',

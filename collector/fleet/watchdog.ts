@@ -1,5 +1,5 @@
 import type { Acquisitions } from '../ingest/acquisitions.ts';
-import type { CaptureJournal } from '../journal/captures.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 
 /** How long a capture may stand still. */
 export interface Patience {
@@ -29,26 +29,28 @@ export function startWatchdog(
     for (const captureId of firstSeenMs.keys()) {
       if (!open.some(({ request }) => request.id === captureId)) firstSeenMs.delete(captureId);
     }
-    for (const { request, state } of open) {
-      const seenMs = firstSeenMs.get(request.id) ?? performance.now();
-      firstSeenMs.set(request.id, seenMs);
-      if (state.phase === 'sealing') {
-        await acquisitions.sealUp(request.id);
-      } else if (state.phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
-        const detail = `the agent of node ${request.node.name} did not take up the order within ${patience.orderMs / 1000} s`;
-        journal.apply(request.id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
-      } else if (state.phase === 'acquiring') {
-        const live = acquisitions.live(request.id);
-        const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
-        if (sinceMs <= patience.stallMs) continue;
-        const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
-        const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
-        await acquisitions.conclude(
-          request.id,
-          { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },
-          'collector',
-        );
-      }
+    for (const capture of open) await lookAt(capture).catch(report);
+  };
+
+  const lookAt = async ({ request, state }: JournaledCapture): Promise<void> => {
+    const seenMs = firstSeenMs.get(request.id) ?? performance.now();
+    firstSeenMs.set(request.id, seenMs);
+    if (state.phase === 'sealing') {
+      await acquisitions.sealUp(request.id);
+    } else if (state.phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
+      const detail = `the agent of node ${request.node.name} did not take up the order within ${patience.orderMs / 1000} s`;
+      journal.apply(request.id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
+    } else if (state.phase === 'acquiring') {
+      const live = acquisitions.live(request.id);
+      const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
+      if (sinceMs <= patience.stallMs) return;
+      const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
+      const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
+      await acquisitions.conclude(
+        request.id,
+        { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },
+        'collector',
+      );
     }
   };
 

@@ -41,6 +41,8 @@ export class Acquisition {
   #writer: ImageWriter | undefined;
   #durable: number;
   #syncing: Promise<void> | undefined;
+  /** Why the last writer was given up; unset as soon as there is a new one. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(request: Request, durableBytes: number, ports: AcquisitionPorts) {
     this.request = request;
@@ -59,6 +61,7 @@ export class Acquisition {
   /** The writer at the end of what is stored; after a failed sync a new one, back at the durable offset. */
   async writer(): Promise<ImageWriter> {
     this.#writer ??= await this.#ports.openWriter(this.#durable);
+    this.#failure = undefined;
     return this.#writer;
   }
 
@@ -89,7 +92,8 @@ export class Acquisition {
       throw new Fault('integrity_conflict', `${what}: it differs from what is stored there`);
     }
     await this.#append(writer, data.subarray(known.length), signal);
-    this.#sync();
+    if (writer.offsetBytes === this.#durable) this.acknowledge(this.#durable);
+    else this.#sync();
   }
 
   async #append(writer: ImageWriter, data: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -101,14 +105,17 @@ export class Acquisition {
         return;
       } catch (error) {
         this.trouble = Fault.from(error).message;
+        // A failed sync has taken the writer away meanwhile: only a new stream can go on, from the durable offset.
+        if (this.#writer !== writer) throw error;
         await sleep(1000, undefined, { signal });
       }
     }
   }
 
-  /** Makes everything stored durable. Throws storage_failed. */
+  /** Makes everything stored durable. Throws when it is not, also when that had shown before: what was stored since is gone. */
   async settle(): Promise<void> {
     await this.#syncing?.catch(() => undefined);
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#writer !== undefined && this.#writer.offsetBytes > this.#durable) await this.#syncOnce(this.#writer);
   }
 
@@ -120,9 +127,8 @@ export class Acquisition {
     await writer?.close();
   }
 
-  /** Hands the writer over for sealing. */
+  /** Hands the writer over for sealing, at the durable offset; settle before. */
   async release(): Promise<ImageWriter> {
-    await this.settle();
     const writer = await this.writer();
     this.#writer = undefined;
     return writer;
@@ -133,8 +139,8 @@ export class Acquisition {
     this.#syncing = this.#syncLoop().finally(() => {
       this.#syncing = undefined;
     });
-    // The failure reaches the stream through `trouble` and the writer that is gone; the loop itself has nobody waiting for it.
-    this.#syncing.catch(() => undefined);
+    // A sender that waits for acknowledgements would wait for ever: it must come again, from the durable offset.
+    this.#syncing.catch((error: unknown) => void this.holder?.end(Fault.from(error)));
   }
 
   async #syncLoop(): Promise<void> {
@@ -155,6 +161,7 @@ export class Acquisition {
     } catch (error) {
       // After a failed fsync the kernel may have dropped dirty pages: nothing past the last acknowledgement is trusted.
       this.#writer = undefined;
+      this.#failure = { error };
       await writer.close().catch(() => undefined);
       this.trouble = Fault.from(error).message;
       throw error;

@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AcquisitionEnd, AcquisitionStart, Evidence, NodeIdentity, Outcome } from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { seal, sealedBefore } from '../evidence/seal.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
-import { Acquisition } from './acquisition.ts';
+import { Acquisition, type StreamHolder } from './acquisition.ts';
+
+const closingMs = 5_000;
 
 /** The images that are arriving, and what ends them. The journal decides; this only carries out. */
 export class Acquisitions {
@@ -13,6 +16,7 @@ export class Acquisitions {
   readonly #version: string;
   readonly #live = new Map<string, Acquisition>();
   readonly #sealing = new Set<string>();
+  #closing = false;
 
   constructor(journal: CaptureJournal, evidence: EvidenceDirectory, version: string) {
     this.#journal = journal;
@@ -38,21 +42,45 @@ export class Acquisitions {
     return capture;
   }
 
-  /** Opens or reopens the acquisition. Throws lease_held when another acquisition has it, stream_fenced for an old attempt. */
+  /** The evidence that this very acquisition of the node has ended in, when it is complete. */
+  completedBy(node: NodeIdentity, captureId: string, acquisitionId: string): Evidence | undefined {
+    const capture = this.#journal.find(captureId);
+    if (capture === undefined || capture.request.node.uid !== node.uid || !('evidence' in capture.state))
+      return undefined;
+    const { state } = capture;
+    const start = state.phase === 'done' ? state.acquired?.start : state.start;
+    return state.outcome.kind === 'complete' && start?.acquisitionId === acquisitionId ? state.evidence : undefined;
+  }
+
+  /**
+   * Opens or reopens the acquisition for the holder's stream. Throws lease_held when another acquisition has it, stream_fenced for an old
+   * attempt, evidence_missing when acknowledged bytes are gone.
+   */
   async begin(
     node: NodeIdentity,
     captureId: string,
     start: AcquisitionStart,
-    attempt: number,
+    holder: StreamHolder,
   ): Promise<{ acquisition: Acquisition; epoch: number }> {
+    if (this.#closing) throw ending();
     this.orderedFrom(node, captureId);
-    const before = this.#live.get(captureId);
-    if (before?.holder !== undefined) await takeOver(before.holder, captureId, start.acquisitionId, attempt);
-    // What an earlier stream stored but did not see acknowledged is made durable first, so that it need not be sent again.
-    await before?.settle().catch(() => undefined);
+    let before = this.#live.get(captureId);
+    do {
+      if (before?.holder !== undefined) await takeOver(before.holder, captureId, holder);
+      // What an earlier stream stored but did not see acknowledged is made durable first, so that it need not be sent again.
+      await before?.settle().catch(() => undefined);
+      // Another stream may have begun while this one waited.
+      before = this.#live.get(captureId);
+    } while (before?.holder !== undefined);
+    const { attempt } = holder;
     const capture = this.orderedFrom(node, captureId);
     const { durableBytes, state } = capture;
-    const cause = before === undefined ? 'the collector was restarted' : 'the connection broke';
+    const cause =
+      state.phase === 'requested'
+        ? 'first'
+        : before === undefined
+          ? 'the collector was restarted'
+          : 'the connection broke';
     const step = this.#journal.apply(
       captureId,
       { kind: 'opened', at: start.openedAt, start, attempt, durableBytes, cause },
@@ -65,9 +93,17 @@ export class Acquisitions {
         `capture ${captureId}: ${step.kind === 'refused' ? step.reason : 'it has ended'}`,
       );
     }
-    const acquisition = this.#live.get(captureId) ?? this.#create(capture);
+    const acquisition = before ?? this.#create(capture);
+    // In the same turn as the journal's step: from here on only a later attempt can take over.
+    acquisition.holder = holder;
     await acquisition.writer();
     return { acquisition, epoch: step.state.epoch };
+  }
+
+  /** The holder's stream has ended. */
+  leave(captureId: string, holder: StreamHolder): void {
+    const acquisition = this.#live.get(captureId);
+    if (acquisition?.holder === holder) acquisition.holder = undefined;
   }
 
   #create(capture: JournaledCapture): Acquisition {
@@ -120,6 +156,11 @@ export class Acquisitions {
         this.#journal.apply(captureId, { kind: 'lost', at: now(), outcome: withoutImage(state.outcome) }, 'collector');
       else this.#journal.apply(captureId, { kind: 'sealed', at: now(), ...sealed }, 'collector');
       return sealed?.evidence;
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'evidence_missing') throw error;
+      const outcome = { kind: 'failed', reason: 'storage_failed', detail: error.message } as const;
+      this.#journal.apply(captureId, { kind: 'lost', at: now(), outcome }, 'collector');
+      return undefined;
     } finally {
       this.#live.delete(captureId);
       this.#sealing.delete(captureId);
@@ -129,7 +170,11 @@ export class Acquisitions {
 
   async #seal(acquisition: Acquisition, state: JournaledCapture['state'] & { phase: 'sealing' }) {
     const { request, durableBytes } = acquisition;
-    if (durableBytes === 0) return undefined;
+    if (durableBytes === 0) {
+      await acquisition.close();
+      await this.#evidence.discard(request.id);
+      return undefined;
+    }
     const before = await sealedBefore(this.#evidence, request.id);
     if (before !== undefined) return before;
     await this.#evidence.unsealUnfinished(request.id);
@@ -138,23 +183,25 @@ export class Acquisitions {
     return await seal(this.#evidence, await acquisition.release(), facts);
   }
 
-  /** Lets go of every file: the collector is ending, the captures go on after its restart. */
+  /**
+   * Lets go of every file: the collector is ending, the captures go on after its restart. Waits a few seconds at most, since a sealing
+   * may have a large image to read; it is done again after the restart.
+   */
   async close(): Promise<void> {
-    for (const acquisition of this.#live.values()) {
-      await acquisition.holder?.end(new Fault('unavailable', 'the collector is ending: attach again in a moment'));
+    this.#closing = true;
+    const all = [...this.#live.values()].map(async (acquisition) => {
+      await acquisition.holder?.end(ending());
       await acquisition.settle().catch(() => undefined);
       await acquisition.close().catch(() => undefined);
-    }
+    });
+    await Promise.race([Promise.all(all), sleep(closingMs, undefined, { ref: false })]);
   }
 }
 
-async function takeOver(
-  holder: NonNullable<Acquisition['holder']>,
-  captureId: string,
-  acquisitionId: string,
-  attempt: number,
-): Promise<void> {
-  if (holder.acquisitionId !== acquisitionId) {
+const ending = (): Fault => new Fault('unavailable', 'the collector is ending: come again in a moment');
+
+async function takeOver(held: StreamHolder, captureId: string, holder: StreamHolder): Promise<void> {
+  if (held.acquisitionId !== holder.acquisitionId) {
     throw new Fault(
       'lease_held',
       `capture ${captureId} is being uploaded by another acquisition: one node, one acquisition`,
@@ -162,8 +209,8 @@ async function takeOver(
   }
   const fenced = (by: number): Fault =>
     new Fault('stream_fenced', `capture ${captureId}: attempt ${by} has taken over`);
-  if (attempt <= holder.attempt) throw fenced(holder.attempt);
-  await holder.end(fenced(attempt));
+  if (holder.attempt <= held.attempt) throw fenced(held.attempt);
+  await held.end(fenced(holder.attempt));
 }
 
 /** Without a byte there is nothing partial to keep. */

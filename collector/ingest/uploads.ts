@@ -1,13 +1,22 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Fault } from '@kcorder/proto/fault.ts';
+import { Fault, type FaultCode } from '@kcorder/proto/fault.ts';
 import type { UploadRequest, UploadResponseSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
-import type { NodeIdentity } from '../capture/capture.ts';
+import type { Evidence, NodeIdentity } from '../capture/capture.ts';
+import type { BreakReason } from '../capture/event.ts';
+import { nextUnlessAborted } from './abortable.ts';
 import type { Acquisition, StreamHolder } from './acquisition.ts';
 import type { Acquisitions } from './acquisitions.ts';
 import { Latest } from './latest.ts';
 import { endOf, startOf } from './translate.ts';
 
 type Response = MessageInitShape<typeof UploadResponseSchema>;
+
+/** Faults that no further attempt can mend, and what they make of the capture. */
+const breaking: Partial<Record<FaultCode, BreakReason>> = {
+  ceiling_exceeded: 'ceiling_exceeded',
+  integrity_conflict: 'integrity_conflict',
+  evidence_missing: 'integrity_conflict',
+};
 
 /**
  * Serves one upload stream of a node, from its open to the seal. At most one stream per capture is open: a later attempt of the same
@@ -26,7 +35,14 @@ export async function* receiveUpload(
   }
   const open = first.value.message.value;
   const { captureId, acquisitionId, attempt, heldFrom } = open;
-  const { acquisition, epoch } = await acquisitions.begin(node, captureId, startOf(open, new Date()), attempt);
+  const start = startOf(open, new Date());
+  const evidence = acquisitions.completedBy(node, captureId, acquisitionId);
+  if (evidence !== undefined) {
+    // The seal got lost on its way: say it again.
+    yield { message: { case: 'resume', value: { durableOffset: BigInt(evidence.bytes) } } };
+    yield sealedResponse(evidence);
+    return;
+  }
   const controller = new AbortController();
   const closed = Promise.withResolvers<void>();
   const holder: StreamHolder = {
@@ -37,9 +53,9 @@ export async function* receiveUpload(
       await closed.promise;
     },
   };
-  acquisition.holder = holder;
   let fault: Fault | undefined;
   try {
+    const { acquisition, epoch } = await acquisitions.begin(node, captureId, start, holder);
     if (BigInt(acquisition.durableBytes) < heldFrom) {
       throw new Fault(
         'integrity_conflict',
@@ -52,16 +68,12 @@ export async function* receiveUpload(
     fault = Fault.from(error);
     throw fault;
   } finally {
-    if (acquisition.holder === holder) acquisition.holder = undefined;
+    acquisitions.leave(captureId, holder);
     controller.abort(new Fault('stream_fenced', 'this stream has ended'));
     closed.resolve();
-    if (fault?.code === 'ceiling_exceeded' || fault?.code === 'integrity_conflict') {
-      const event = {
-        kind: 'broken',
-        at: new Date().toISOString(),
-        reason: fault.code,
-        detail: fault.message,
-      } as const;
+    const reason = fault === undefined ? undefined : breaking[fault.code];
+    if (fault !== undefined && reason !== undefined) {
+      const event = { kind: 'broken', at: new Date().toISOString(), reason, detail: fault.message } as const;
       await acquisitions.conclude(captureId, event, 'collector');
     }
   }
@@ -99,27 +111,22 @@ async function consume(
   signal: AbortSignal,
 ): Promise<Response> {
   const { id } = acquisition.request;
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => undefined);
-  signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true });
   while (true) {
-    signal.throwIfAborted();
-    const { done, value } = await Promise.race([requests.next(), aborted.promise]);
+    const { done, value } = await nextUnlessAborted(requests, signal);
     if (done) throw new Fault('unavailable', `capture ${id}: the stream ended without a finish`);
     const { message } = value;
     if (message.case === 'chunk') {
       await acquisition.store(message.value, signal);
     } else if (message.case === 'finish') {
       await acquisition.settle();
-      const evidence = await acquisitions.finish(id, endOf(message.value));
-      return {
-        message: {
-          case: 'sealed',
-          value: { bytes: BigInt(evidence?.bytes ?? 0), sha256: Buffer.from(evidence?.sha256 ?? '', 'hex') },
-        },
-      };
+      return sealedResponse(await acquisitions.finish(id, endOf(message.value)));
     } else {
       throw new Fault('invalid_argument', `capture ${id}: a chunk or a finish is expected after the open`);
     }
   }
+}
+
+function sealedResponse(evidence: Evidence | undefined): Response {
+  const { bytes, sha256 } = evidence ?? { bytes: 0, sha256: '' };
+  return { message: { case: 'sealed', value: { bytes: BigInt(bytes), sha256: Buffer.from(sha256, 'hex') } } };
 }

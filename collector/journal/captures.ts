@@ -21,6 +21,9 @@ export interface Change {
   readonly addedBytes: number;
 }
 
+/** What can be read of a capture, as the audit log names it. */
+export type Reading = 'downloaded' | 'analysis_read';
+
 /** The captures on disk. Every change is one transaction with its audit record, and durable when the call returns. */
 export class CaptureJournal {
   readonly audit: AuditLog;
@@ -138,7 +141,7 @@ export class CaptureJournal {
     return row === undefined ? undefined : toCapture(row);
   }
 
-  /** Applies an event. A refused step changes nothing. */
+  /** Applies an event. A refused step changes nothing. Throws storage_failed. */
   apply(captureId: string, event: CaptureEvent, actor: string): Step {
     const step = transact(this.#database, () => {
       const { state } = this.get(captureId);
@@ -155,11 +158,19 @@ export class CaptureJournal {
     return step;
   }
 
-  /** Moves the durable offset forward; bytes before it must be on disk already. */
+  /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */
   advance(captureId: string, durableBytes: number): void {
     const addedBytes = durableBytes - this.get(captureId).durableBytes;
-    this.#database.prepare('UPDATE captures SET durable_bytes = ? WHERE id = ?').run(durableBytes, captureId);
+    transact(this.#database, () =>
+      this.#database.prepare('UPDATE captures SET durable_bytes = ? WHERE id = ?').run(durableBytes, captureId),
+    );
     this.#tell({ capture: this.get(captureId), addedBytes });
+  }
+
+  /** Puts on record that somebody reads what was found; call it before the first byte. Throws storage_failed. */
+  recordReading(captureId: string, actor: string, action: Reading, detail: unknown): void {
+    const at = new Date().toISOString();
+    transact(this.#database, () => this.audit.append({ at, captureId, actor, action, detail }));
   }
 
   /** Calls back at every change, until the returned function is called. */

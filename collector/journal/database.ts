@@ -49,8 +49,9 @@ const schema = `
 export function openDatabase(dataDir: string): DatabaseSync {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, 'kcorder.db');
+  let database: DatabaseSync | undefined;
   try {
-    const database = new DatabaseSync(path);
+    database = new DatabaseSync(path);
     chmodSync(path, 0o600);
     database.exec(
       'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON',
@@ -60,6 +61,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
     migrate(database, path);
     return database;
   } catch (error) {
+    database?.close();
     if (error instanceof Fault) throw error;
     const busy = error instanceof Error && /locked/.test(error.message);
     const what = busy
@@ -81,7 +83,7 @@ function migrate(database: DatabaseSync, path: string): void {
   transact(database, () => database.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`));
 }
 
-/** Runs body in one transaction: all of it or nothing. */
+/** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it. */
 export function transact<T>(database: DatabaseSync, body: () => T): T {
   database.exec('BEGIN IMMEDIATE');
   try {
@@ -89,7 +91,12 @@ export function transact<T>(database: DatabaseSync, body: () => T): T {
     database.exec('COMMIT');
     return result;
   } catch (error) {
-    database.exec('ROLLBACK');
+    // A full disk has rolled back by itself.
+    if (database.isTransaction) database.exec('ROLLBACK');
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR') {
+      const message = `the journal could not be written (${error.message}): see to the collector's disk`;
+      throw new Fault('storage_failed', message, { cause: error });
+    }
     throw error;
   }
 }

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import type { EvidenceHeader } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AuditLog, type AuditRecord } from '../journal/audit.ts';
+import { limeImage } from '../testing/lime-image.ts';
+import { Parties, Rig } from '../testing/rig.ts';
+
+const parties = new Parties();
+const image = limeImage(1, [700_000, 1000]);
+let rig: Rig;
+let captureId: string;
+
+beforeAll(async () => {
+  rig = await Rig.start(parties);
+  const { agent, captureId: ordered } = await rig.ordered();
+  captureId = ordered;
+  const upload = await agent.open(captureId);
+  await upload.chunks(image);
+  await upload.finish(image);
+  await rig.done(captureId);
+});
+afterAll(async () => {
+  await rig[Symbol.asyncDispose]();
+  parties[Symbol.dispose]();
+});
+
+async function download(offset = 0n, id = captureId): Promise<{ header: EvidenceHeader | undefined; data: Buffer }> {
+  const parts: Buffer[] = [];
+  let header: EvidenceHeader | undefined;
+  let next = offset;
+  for await (const message of rig.operator().downloadEvidence({ captureId: id, offset })) {
+    expect(message.offset).toBe(next);
+    expect(message.header !== undefined).toBe(parts.length === 0 && header === undefined);
+    header ??= message.header;
+    parts.push(Buffer.from(message.data));
+    next += BigInt(message.data.length);
+  }
+  return { header, data: Buffer.concat(parts) };
+}
+
+/** The audit records of the capture, read while no collector has the database. */
+async function records(): Promise<AuditRecord[]> {
+  await rig.stopCollector();
+  const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
+  const log = new AuditLog(database);
+  expect(log.firstBroken()).toBeUndefined();
+  const found = log.of(captureId);
+  database.close();
+  await rig.startCollector();
+  return found;
+}
+
+test('evidence comes as it was stored, its header first, with the manifest byte for byte', async () => {
+  const { header, data } = await download();
+  expect(data.equals(image)).toBe(true);
+  expect(header).toMatchObject({
+    size: BigInt(image.length),
+    sha256: createHash('sha256').update(image).digest('hex'),
+    outcome: { kind: OutcomeKind.COMPLETE },
+  });
+  expect(Buffer.from(header?.manifest ?? []).equals(rig.evidence(captureId, 'manifest.json'))).toBe(true);
+});
+
+test.each([1, 262_144, 262_145, image.length - 1, image.length])('a download goes on from byte %i', async (offset) => {
+  const { header, data } = await download(BigInt(offset));
+  expect(data.equals(image.subarray(offset))).toBe(true);
+  expect(header?.size).toBe(BigInt(image.length));
+});
+
+test('past the end there is nothing to download', async () => {
+  await expect(download(BigInt(image.length + 1))).rejects.toMatchObject({ code: 'invalid_argument' });
+  await expect(download(2n ** 64n - 1n)).rejects.toMatchObject({ code: 'invalid_argument' });
+});
+
+test('who reads is on record before the first byte, also when no byte follows', async () => {
+  const before = (await records()).length;
+  for await (const _ of rig.operator().downloadEvidence({ captureId, offset: 5n })) break;
+  const added = (await records()).slice(before);
+  expect(added).toMatchObject([{ actor: 'operator/alice', action: 'downloaded', detail: { offset: 5 } }]);
+});
+
+test('who reads the results of an analysis is on record too', async () => {
+  const before = (await records()).length;
+  await rig.operator().getAnalysis({ captureId, rowPlugins: [] });
+  const added = (await records()).slice(before);
+  expect(added).toMatchObject([{ actor: 'operator/alice', action: 'analysis_read', detail: { rowPlugins: [] } }]);
+});
+
+test('without a record there is no byte', async () => {
+  await rig.stopCollector();
+  const refuse = (sql: string) => {
+    const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
+    database.exec(sql);
+    database.close();
+  };
+  refuse(`CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
+  await rig.startCollector();
+  const messages: unknown[] = [];
+  await expect(async () => {
+    for await (const message of rig.operator().downloadEvidence({ captureId })) messages.push(message);
+  }).rejects.toMatchObject({ code: 'storage_failed' });
+  expect(messages).toEqual([]);
+  await expect(rig.operator().getAnalysis({ captureId })).rejects.toMatchObject({ code: 'storage_failed' });
+  await rig.stopCollector();
+  refuse('DROP TRIGGER refuse');
+  await rig.startCollector();
+});
+
+test('a capture that runs has nothing to download yet', async () => {
+  const agent = rig.agent('n2');
+  await agent.attach();
+  await rig.operator().createCapture({ nodeName: 'n2', reason: 'a test', idempotencyKey: 'key-2' });
+  const id = await agent.ordered();
+  await expect(download(0n, id)).rejects.toMatchObject({
+    code: 'capture_running',
+    message: expect.stringContaining('is requested'),
+  });
+  await agent.open(id);
+  await expect(download(0n, id)).rejects.toMatchObject({
+    code: 'capture_running',
+    message: expect.stringContaining('is acquiring'),
+  });
+});
+
+test('evidence that is cut off or gone is told as missing, never as a shorter image', async () => {
+  const path = join(rig.dataDir, 'evidence', captureId, 'image.lime');
+  chmodSync(path, 0o600);
+  truncateSync(path, 500_000);
+  await expect(download()).rejects.toMatchObject({
+    code: 'evidence_missing',
+    message: expect.stringContaining('ends at byte 500000'),
+  });
+  rmSync(path);
+  await expect(download()).rejects.toMatchObject({ code: 'evidence_missing', message: expect.stringContaining(path) });
+  rmSync(join(rig.dataDir, 'evidence', captureId, 'manifest.json'));
+  await expect(download()).rejects.toMatchObject({
+    code: 'evidence_missing',
+    message: expect.stringContaining('the manifest of capture'),
+  });
+});

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { readConfig } from './config.ts';
+
+test('without any setting everything has a value', () => {
+  expect(readConfig({ PATH: '/bin' })).toEqual({
+    listen: '127.0.0.1:7443',
+    metricsListen: '127.0.0.1:9464',
+    tlsDir: '/etc/kcorder/tls',
+    dataDir: '/var/lib/kcorder',
+    symbolDirs: [],
+    dwarf2json: 'dwarf2json',
+    python: expect.stringContaining('python3'),
+    logLevel: 'info',
+    stallMs: 900_000,
+    orderMs: 600_000,
+    reserveBytes: 2 ** 30,
+    analysisMemoryBytes: 4 * 2 ** 30,
+    pluginMs: 300_000,
+  });
+});
+
+test('settings are taken in their units', () => {
+  const config = readConfig({ KCORDER_STALL_SECONDS: '60', KCORDER_SYMBOL_DIRS: '/a:/b', KCORDER_LISTEN: '[::]:7443' });
+  expect(config).toMatchObject({ stallMs: 60_000, symbolDirs: ['/a', '/b'], listen: '[::]:7443' });
+});
+
+test.each([
+  ['KCORDER_LISTEN', '7443', 'is not host:port'],
+  ['KCORDER_METRICS_LISTEN', 'localhost', 'is not host:port'],
+  ['KCORDER_LISTEN', 'localhost:70000', 'is not host:port'],
+  ['KCORDER_TLS_DIR', 'tls', 'is not an absolute path'],
+  ['KCORDER_SYMBOL_DIRS', '/a:b', 'is not a list of absolute paths'],
+  ['KCORDER_LOG_LEVEL', 'loud', 'is not one of fatal, error'],
+  ['KCORDER_STALL_SECONDS', '-1', 'is not a positive whole number'],
+  ['KCORDER_STALL_SECONDS', '0', 'is not a positive whole number'],
+  ['KCORDER_ORDER_SECONDS', '1.5', 'is not a positive whole number'],
+  ['KCORDER_RESERVE_BYTES', '1GiB', 'is not a positive whole number'],
+])('%s="%s" is refused: it %s', (key, value, says) => {
+  const read = () => readConfig({ [key]: value });
+  expect(read).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  expect(read).toThrow(`${key}="${value}" ${says}`);
+});
+
+test('every error is told at once, unknown names among them', () => {
+  const read = () =>
+    readConfig({ KCORDER_DATADIR: '/x', KCORDER_LISTEN: 'x', KCORDER_PLUGIN_SECONDS: 'x', OTHER: 'x' });
+  for (const part of ['KCORDER_DATADIR is unknown', 'KCORDER_LISTEN="x"', 'KCORDER_PLUGIN_SECONDS="x"'])
+    expect(read).toThrow(part);
+});

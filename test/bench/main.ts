@@ -1,0 +1,54 @@
+import { say } from '../setup/progress.ts';
+import { benchMainJob } from './main-job.ts';
+import { benchAgentRss, benchCollectorRss } from './memory.ts';
+import { type Row, table } from './row.ts';
+import { benchStream } from './stream.ts';
+import { benchLab } from './stream-lab.ts';
+
+/** Every bench by the name that the command line takes. Each measures its peer in the same run. */
+const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
+  stream: async () => [...(await streams()), ...(await benchLab({ runs: 3 }))],
+  'stream:host': () => streams(),
+  'stream:lab': () => benchLab({ runs: 3 }),
+  'agent-rss': () => benchAgentRss({ stallSeconds: 120 }),
+  'collector-rss': () => benchCollectorRss({ smallMebibytes: 256, largeMebibytes: 1536 }),
+  'main-job': () => benchMainJob({ runs: 3 }),
+};
+
+const whole = ['stream', 'agent-rss', 'collector-rss', 'main-job'];
+
+const streams = (): Promise<Row[]> => benchStream({ mebibytes: 512, runs: 5 });
+
+/** `./dev bench [NAME…] [--json]`: all benches or the named ones. Exit code 0, 1 when a bench broke down, 2 for wrong usage. */
+export async function bench(args: string[]): Promise<number> {
+  const names = args.filter((arg) => arg !== '--json');
+  const unknown = names.find((name) => benches[name] === undefined);
+  if (unknown !== undefined) {
+    say(
+      `./dev bench: there is no bench ${unknown}; the benches are ${Object.keys(benches).join(', ')}, and --json is the one option`,
+    );
+    return 2;
+  }
+  // Children and folders are taken away when this process exits; a signal alone would leave them.
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => process.exit(exitCode));
+  const json = args.includes('--json');
+  const rows: Row[] = [];
+  let exitCode = 0;
+  for (const name of names.length > 0 ? names : whole) {
+    say(`bench ${name}`);
+    try {
+      const measured = (await benches[name]?.()) ?? [];
+      if (json) for (const row of measured) process.stdout.write(`${JSON.stringify(row)}\n`);
+      rows.push(...measured);
+    } catch (error) {
+      say(`bench ${name} broke down: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      exitCode = 1;
+    }
+  }
+  if (!json && rows.length > 0) process.stdout.write(`${table(rows)}\n`);
+  return exitCode;
+}

@@ -1,0 +1,15 @@
+/* The real agent on a machine of recorded files. Arguments: folder for the files, changes to them as JSON. */
+import { pino } from 'pino';
+import { runAgent } from '../../agent/agent.ts';
+import { readConfig } from '../../agent/config.ts';
+import { makeSystemTree, type TreeChanges } from '../../agent/testing/system-tree.ts';
+import { requireModernTls } from '../../agent/tls.ts';
+
+requireModernTls();
+const [treeDir = '', changes = '{}'] = process.argv.slice(2);
+const config = readConfig();
+const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+const ending = new AbortController();
+process.on('SIGTERM', () => ending.abort());
+await runAgent(config, makeSystemTree(treeDir, JSON.parse(changes) as TreeChanges), log, ending.signal);
+process.exit(0);
