@@ -86,7 +86,7 @@ export class AnalysisQueue {
     const report = await this.#analysis.analyze(
       {
         captureId: request.id,
-        image: { kind: 'lime', path: state.evidence.path },
+        image: { kind: 'lime', path: this.#evidence.imagePath(request.id, state.evidence) },
         isfPath: symbols.isfPath,
         kernel: request.kernel,
         containers: state.start.containers.map((container) => ({ $typeName: 'kcorder.v1.PodContainer', ...container })),

@@ -36,7 +36,8 @@ export async function* downloadEvidence(
     );
   }
   if (state.evidence === undefined) throw new Fault('evidence_missing', `capture ${captureId} ended without an image`);
-  const { bytes, sha256, path } = state.evidence;
+  const { bytes, sha256 } = state.evidence;
+  const path = directory.imagePath(captureId, state.evidence);
   if (offset > bytes)
     throw new Fault('invalid_argument', `capture ${captureId} has ${bytes} bytes, byte ${offset} is past its end`);
   const manifest = await directory.manifest(captureId);

@@ -34,7 +34,7 @@ const largestPageSize = 500;
 export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
   const { journal, captures, acquisitions, fleet, evidence } = rooms;
   const present = (capture: JournaledCapture) =>
-    presentCapture(capture, acquisitions.live(capture.request.id)?.scannedBytes ?? 0);
+    presentCapture(capture, acquisitions.live(capture.request.id)?.scannedBytes ?? 0, evidence);
   return {
     createCapture: async ({ nodeName, reason, idempotencyKey }, context) => {
       if (nodeName === '') throw new Fault('invalid_argument', 'node_name is missing: name the node to capture');

@@ -10,6 +10,7 @@ import {
 } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { CaptureState, Outcome } from '../capture/capture.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { KnownNode } from '../journal/nodes.ts';
 
@@ -28,6 +29,7 @@ const time = (iso: string): MessageInitShape<typeof TimestampSchema> => timestam
 export function presentCapture(
   capture: JournaledCapture,
   scannedBytes: number,
+  directory: EvidenceDirectory,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
@@ -44,7 +46,7 @@ export function presentCapture(
     ceilingBytes: BigInt(request.ceilingBytes),
     scannedBytes: BigInt(scannedBytes),
     sha256: evidence?.sha256 ?? '',
-    evidencePath: evidence?.path ?? '',
+    evidencePath: evidence === undefined ? '' : directory.imagePath(request.id, evidence),
     analysis: analysisOf(state),
     ...('outcome' in state ? { outcome: presentOutcome(state.outcome) } : {}),
     ...('endedAt' in state ? { endedAt: time(state.endedAt) } : {}),

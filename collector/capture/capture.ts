@@ -105,7 +105,8 @@ export type Outcome =
 export interface Evidence {
   readonly bytes: number;
   readonly sha256: string;
-  readonly path: string;
+  /** Name of the image in the capture's directory: the data may be moved as a whole. */
+  readonly file: string;
 }
 
 export type AnalysisEnding =

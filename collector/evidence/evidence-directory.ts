@@ -1,7 +1,7 @@
 import { chmod, mkdir, open, readFile, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Outcome } from '../capture/capture.ts';
+import type { Evidence, Outcome } from '../capture/capture.ts';
 import { ImageWriter } from './image-writer.ts';
 
 const unsealed = 'image.part';
@@ -26,6 +26,11 @@ export class EvidenceDirectory {
     return join(this.#root, captureId);
   }
 
+  /** Where the sealed image of a capture lies. */
+  imagePath(captureId: string, evidence: Evidence): string {
+    return join(this.pathOf(captureId), evidence.file);
+  }
+
   /** Bytes that a new image may still take, a reserve left for the file system itself. */
   async freeBytes(reserveBytes: number): Promise<number> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
@@ -43,7 +48,7 @@ export class EvidenceDirectory {
   }
 
   /** Gives the image its final name and lays the manifest beside it; the manifest comes last, so what has one is sealed. */
-  async seal(captureId: string, outcome: Outcome, manifest: string): Promise<string> {
+  async seal(captureId: string, outcome: Outcome, manifest: string): Promise<void> {
     const directory = this.pathOf(captureId);
     const image = join(directory, imageName(outcome));
     const part = join(directory, unsealed);
@@ -56,7 +61,6 @@ export class EvidenceDirectory {
     await writeFile(draft, manifest, { mode: 0o400, flush: true });
     await rename(draft, join(directory, 'manifest.json'));
     await syncDirectory(directory);
-    return image;
   }
 
   /** Undoes a sealing that a crash cut short before its manifest had its name, so that it can be done again. */

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { CaptureState, Evidence, Outcome, Request } from '../capture/capture.ts';
 import type { EvidenceDirectory } from './evidence-directory.ts';
 import { imageName } from './evidence-directory.ts';
@@ -42,8 +41,8 @@ export async function seal(directory: EvidenceDirectory, writer: ImageWriter, fa
       bytes,
       digest,
     });
-    const path = await directory.seal(request.id, outcome, manifest);
-    return { evidence: { bytes, sha256: digest.sha256, path }, outcome };
+    await directory.seal(request.id, outcome, manifest);
+    return { evidence: { bytes, sha256: digest.sha256, file: imageName(outcome) }, outcome };
   } finally {
     await writer.close();
   }
@@ -57,8 +56,8 @@ export async function sealedBefore(directory: EvidenceDirectory, captureId: stri
     image: { file: string; bytes: number; sha256: string };
     outcome: Outcome;
   };
-  const path = join(directory.pathOf(captureId), image.file);
-  return { evidence: { bytes: image.bytes, sha256: image.sha256, path }, outcome };
+  const { bytes, sha256, file } = image;
+  return { evidence: { bytes, sha256, file }, outcome };
 }
 
 /** The stored image can only make the outcome worse than what the agent reported. */

@@ -49,7 +49,7 @@ export const end: AcquisitionEnd = {
   canceled: false,
 };
 
-export const evidence: Evidence = { bytes: 100, sha256: 'ef', path: '/evidence/c-1/image.lime' };
+export const evidence: Evidence = { bytes: 100, sha256: 'ef', file: 'image.lime' };
 export const complete: Outcome = { kind: 'complete' };
 export const partial: Outcome = { kind: 'partial', reason: 'network_stall', detail: 'no byte became durable' };
 
