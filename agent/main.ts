@@ -5,6 +5,9 @@ import { readConfig } from './config.ts';
 import { realSystem } from './system.ts';
 import { requireModernTls } from './tls.ts';
 
+// grpc-js names the collector to TLS also when it is an IP address, which Node then warns of in every log.
+process.noDeprecation = true;
+
 async function main(): Promise<void> {
   requireModernTls();
   const config = readConfig();

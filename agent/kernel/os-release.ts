@@ -1,5 +1,5 @@
 /** The assignments of an os-release file (os-release(5)), quotes removed. */
-export function parseOsRelease(text: string): Map<string, string> {
+function parseOsRelease(text: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const entry of text.split('\n')) {
     const match = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(entry.trim());

@@ -7,13 +7,13 @@ const needed = [
 ];
 
 /** The effective capabilities in /proc/self/status as a bit set; undefined when the line is missing. */
-export function parseEffectiveCapabilities(status: string): bigint | undefined {
+function parseEffectiveCapabilities(status: string): bigint | undefined {
   const hex = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1];
   return hex === undefined ? undefined : BigInt(`0x${hex}`);
 }
 
 /** Whether a /proc/self/uid_map is the one of the initial user namespace: everything maps to itself. */
-export function isInitialUserNamespace(uidMap: string): boolean {
+function isInitialUserNamespace(uidMap: string): boolean {
   return uidMap.trim().split(/\s+/).join(' ') === '0 0 4294967295';
 }
 

@@ -16,7 +16,7 @@ export async function until(condition: () => boolean): Promise<void> {
 }
 
 /** Small and fast: a window of 1 MiB in 64 KiB chunks, breaks of some milliseconds. */
-export const testTuning: Tuning = {
+const testTuning: Tuning = {
   window: { chunkBytes: 64 << 10, chunks: 16 },
   backoff: { minMs: 10, maxMs: 100 },
   stallMs: 20_000,

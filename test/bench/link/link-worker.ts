@@ -67,7 +67,7 @@ class Direction {
 
 const directions = new Set<Direction>();
 const flag = new Int32Array(new SharedArrayBuffer(4));
-const clock = new Worker(join(import.meta.dirname, 'clock.ts'), { workerData: { flag, tickMs: 0.1 } });
+const clock = new Worker(join(import.meta.dirname, 'clock-worker.ts'), { workerData: { flag, tickMs: 0.1 } });
 clock.on('message', () => {
   const nowMs = performance.now();
   let idle = true;
