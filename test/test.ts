@@ -29,7 +29,7 @@ export async function test(args: readonly string[]): Promise<number> {
   }
   tallies.push(await vitest('unit', files));
   if (!unitOnly) {
-    await ensureEverything();
+    if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
     tallies.push(await vitest('system', files));
   }
   const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
