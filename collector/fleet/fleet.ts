@@ -64,10 +64,6 @@ export class Fleet {
     return this.#attached.get(uid);
   }
 
-  get onlineCount(): number {
-    return this.#attached.size;
-  }
-
   /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */
   capturable(nodeName: string): Attached {
     const known = this.#nodes.named(nodeName);
