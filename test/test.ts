@@ -65,16 +65,12 @@ async function vitest(project: 'unit' | 'system', files: readonly string[]): Pro
   const some = files.length > 0 ? ['--passWithNoTests'] : [];
   const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...some, ...files]);
   try {
-    const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(report, 'utf8')) as Record<
+    const { numPassedTests = 0, numFailedTests = 0 } = JSON.parse(readFileSync(report, 'utf8')) as Record<
       string,
       number
     >;
-    const failed = numFailedTests ?? 0;
     // A file that cannot be loaded, or an error outside of tests, has no failed test to show for it.
-    return {
-      passed: numPassedTests ?? 0,
-      failed: exitCode === 0 ? failed : Math.max(failed, numFailedTestSuites ?? 0, 1),
-    };
+    return { passed: numPassedTests, failed: exitCode === 0 ? numFailedTests : Math.max(numFailedTests, 1) };
   } catch {
     return { passed: 0, failed: 1 };
   }

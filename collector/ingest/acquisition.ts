@@ -41,6 +41,8 @@ export class Acquisition {
   #writer: ImageWriter | undefined;
   #durable: number;
   #syncing: Promise<void> | undefined;
+  /** Ends the wait for more bytes to sync at once. */
+  #syncNow: () => void = () => undefined;
   /** Why the last writer was given up; unset as soon as there is a new one. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -94,6 +96,7 @@ export class Acquisition {
     await this.#append(writer, data.subarray(known.length), signal);
     if (writer.offsetBytes === this.#durable) this.acknowledge(this.#durable);
     else this.#sync();
+    if (writer.offsetBytes - this.#durable >= syncEveryBytes) this.#syncNow();
   }
 
   async #append(writer: ImageWriter, data: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -114,6 +117,7 @@ export class Acquisition {
 
   /** Makes everything stored durable. Throws when it is not, also when that had shown before: what was stored since is gone. */
   async settle(): Promise<void> {
+    this.#syncNow();
     await this.#syncing?.catch(() => undefined);
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#writer !== undefined && this.#writer.offsetBytes > this.#durable) await this.#syncOnce(this.#writer);
@@ -145,11 +149,21 @@ export class Acquisition {
 
   async #syncLoop(): Promise<void> {
     while (this.#writer !== undefined && this.#writer.offsetBytes > this.#durable) {
-      if (this.#writer.offsetBytes - this.#durable < syncEveryBytes) await sleep(syncEveryMs);
+      if (this.#writer.offsetBytes - this.#durable < syncEveryBytes) await this.#more();
       if (this.#writer === undefined) return;
       await this.#syncOnce(this.#writer);
       this.acknowledge(this.#durable);
     }
+  }
+
+  #more(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, syncEveryMs);
+      this.#syncNow = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   async #syncOnce(writer: ImageWriter): Promise<void> {

@@ -28,7 +28,7 @@ export async function askProc(node: LabNode): Promise<OracleProcess[]> {
     return [
       {
         pid: Number(match[1]),
-        name: match[2] ?? '',
+        name: taskName(match[2] ?? ''),
         ppid: Number(fields[1]),
         startTicks: fields[19] ?? '',
         cgroup: cgroup.slice(3),
@@ -37,6 +37,9 @@ export async function askProc(node: LabNode): Promise<OracleProcess[]> {
     ];
   });
 }
+
+/** /proc adds to a worker what it works on, and gives kernel threads names that are longer than the 15 bytes of their task. */
+const taskName = (name: string): string => name.replace(/^(kworker\/[^-+]*)[-+].*$/, '$1').slice(0, 15);
 
 /** Those that lived from before one moment until after another. */
 export function livedThrough(before: readonly OracleProcess[], after: readonly OracleProcess[]): OracleProcess[] {
