@@ -22,8 +22,8 @@ export interface WindowSize {
 /** Free room before the data of every chunk. */
 export const headroomBytes = chunkHeadroomBytes;
 
-/** 32 MiB in chunks of 256 KiB: a tenth of a second at full speed, which is how long the collector takes to make bytes durable. */
-export const windowSize: WindowSize = { chunkBytes: 256 << 10, chunks: 128 };
+/** 24 MiB in chunks of 256 KiB: a tenth of a second at full speed, which is how long the collector takes to make bytes durable. */
+export const windowSize: WindowSize = { chunkBytes: 256 << 10, chunks: 96 };
 
 interface Place {
   readonly bytes: Buffer;
