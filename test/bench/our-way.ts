@@ -12,7 +12,7 @@ import { makeFakeAvml } from '../../agent/testing/fake-avml.ts';
 import { makeSystemTree } from '../../agent/testing/system-tree.ts';
 import { type Authority, makeAuthority } from '../certificates.ts';
 import { freePort } from '../lab/qemu.ts';
-import { agentLaunch } from '../stage/agent-launch.ts';
+import { agentArguments } from '../stage/agent-launch.ts';
 import { CollectorProcess } from '../stage/collector-process.ts';
 import type { AgentOptions } from './agent-worker.ts';
 import type { RecordedImage } from './recorded-image.ts';
@@ -121,7 +121,7 @@ export async function startOurAgent(
     runDir: join(dir, 'run'),
     system,
   };
-  const agent = new WorkerProcess('agent-worker.ts', options, agentLaunch);
+  const agent = new WorkerProcess('agent-worker.ts', options, agentArguments);
   await agent.line(({ msg }) => msg === 'attached');
   return agent;
 }

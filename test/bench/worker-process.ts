@@ -32,12 +32,6 @@ export function usageOf(pid: number): Usage {
   };
 }
 
-/** Flags and environment of a Node process. */
-export interface Launch {
-  readonly nodeArguments: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
-
 /** A Node script of this folder in a process of its own; both sides speak in lines of JSON. It ends with this process at the latest. */
 export class WorkerProcess {
   readonly #child: ChildProcess;
@@ -46,16 +40,12 @@ export class WorkerProcess {
   readonly #name: string;
 
   /** `script` is a path below test/bench; `options` reaches it as its one argument. */
-  constructor(script: string, options: object, launch: Launch = { nodeArguments: [], env: {} }) {
+  constructor(script: string, options: object, nodeArguments: readonly string[] = []) {
     const path = join(import.meta.dirname, script);
-    const child = spawn(
-      process.execPath,
-      ['--no-deprecation', ...launch.nodeArguments, path, JSON.stringify(options)],
-      {
-        stdio: ['pipe', 'pipe', 'inherit'],
-        env: { ...launch.env },
-      },
-    );
+    const child = spawn(process.execPath, ['--no-deprecation', ...nodeArguments, path, JSON.stringify(options)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: {},
+    });
     this.#child = child;
     this.#name = script;
     const killWithUs = (): boolean => child.kill('SIGKILL');

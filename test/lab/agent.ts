@@ -2,7 +2,7 @@ import { createReadStream, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
-import { agentLaunch } from '../stage/agent-launch.ts';
+import { agentArguments } from '../stage/agent-launch.ts';
 import { type PodDefinition, podFiles } from './pods.ts';
 import { quote } from './quote.ts';
 import { writeTar } from './settings.ts';
@@ -77,7 +77,6 @@ function agentPod(options: AgentOptions, accel: string, source: string, tlsDir: 
   // Emulated vector instructions are slower than none: without them the agent's TLS and SHA-256 cost 40 % less.
   const emulated = accel === 'tcg' ? { OPENSSL_ia32cap: '0x0:0x0' } : {};
   const env = {
-    ...agentLaunch.env,
     ...emulated,
     KCORDER_COLLECTOR: `10.0.2.2:${options.collectorPort}`,
     ...options.env,
@@ -97,7 +96,7 @@ function agentPod(options: AgentOptions, accel: string, source: string, tlsDir: 
       {
         name: 'agent',
         image: `${source}:/opt/agent-runtime`,
-        args: ['/usr/local/bin/node', ...agentLaunch.nodeArguments, '/app/agent/main.ts'],
+        args: ['/usr/local/bin/node', ...agentArguments, '/app/agent/main.ts'],
         env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
         privileged: options.privileged ?? true,
         mounts: [
