@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseLogLink } from '../../agent/containers.ts';
 import { makeAuthority } from '../certificates.ts';
+import { agentArguments } from '../stage/agent-launch.ts';
 import { type LabNode, startNode } from './node.ts';
 import { quote } from './quote.ts';
 
@@ -155,7 +156,7 @@ test('the agent runs in a privileged pod of its own and reaches the loopback of 
   const called = once(server, 'connection');
   await node.startAgent({ collectorPort, certDir: makeAuthority(join(folder, 'tls')).agent(node.name, 'uid').dir });
   await called;
-  const pid = await pidOf('/usr/local/bin/node /app/agent/main.ts');
+  const pid = await pidOf(['/usr/local/bin/node', ...agentArguments, '/app/agent/main.ts'].join(' '));
   expect(await node.must(`grep CapEff /proc/${pid}/status`)).toMatch(/1ffffffffff$/m);
   expect(await node.must(`head -c 4 /proc/${pid}/root/proc/kcore | tail -c 3`)).toBe('ELF');
   expect(await node.must('ls /var/log/containers')).toContain('kcorder-agent_kcorder_agent-');
