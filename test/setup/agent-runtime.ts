@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { ensureRootImage } from '../lab/root-image.ts';
 import { downloadWithDependencies, unpackDebs } from './apt-download.ts';
 import { avmlVersion, ensureAvml } from './avml.ts';
 import { buildOnce } from './build-once.ts';
@@ -28,7 +29,7 @@ const packageFiles = ['package.json', 'package-lock.json', 'agent/package.json',
  * production dependencies. The sources are laid over it, so a change in them rebuilds nothing. Mounted at `/`, the app is in `/app`.
  */
 export async function ensureAgentRuntime(): Promise<string> {
-  const avml = await ensureAvml();
+  const [avml, { busyboxPath }] = [await ensureAvml(), await ensureRootImage()];
   const node = realpathSync(join(repoDir, 'node_modules/node/bin/node'));
   const name = fingerprint({
     texts: [process.version, avmlVersion, ...libraries],
@@ -60,7 +61,7 @@ export async function ensureAgentRuntime(): Promise<string> {
       }
       copyFileSync(node, join(root, 'usr/local/bin/node'));
       // The agent makes its FIFO with mkfifo, as any base image has it.
-      copyFileSync('/bin/busybox', join(root, 'usr/bin/busybox'));
+      copyFileSync(busyboxPath, join(root, 'usr/bin/busybox'));
       symlinkSync('busybox', join(root, 'usr/bin/mkfifo'));
       copyFileSync(avml, join(root, 'usr/local/bin/avml'));
       const digest = createHash('sha256').update(readFileSync(avml)).digest('hex');

@@ -6,7 +6,7 @@ import { buildOnce } from './build-once.ts';
 import { cacheDir, cachePath } from './cache.ts';
 import { command } from './command.ts';
 import { SetupFailure } from './failure.ts';
-import { refreshPackageLists } from './host-packages.ts';
+import { ensureHostPackages, refreshPackageLists } from './host-packages.ts';
 import { say } from './progress.ts';
 
 /** The builds we know to work; Debian drops old ones, then the newest of the series that has a `-dbg` takes their place. */
@@ -43,6 +43,7 @@ export async function ensureKernel(series: string): Promise<Kernel> {
     cachePath('kernels', chosen.release),
     `kernel ${chosen.release}`,
     async (temporaryPath) => {
+      await ensureHostPackages();
       mkdirSync(temporaryPath, { recursive: true });
       const deb = await downloadPackage(
         `linux-image-${chosen.release}`,
