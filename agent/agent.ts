@@ -14,7 +14,9 @@ import { CaptureDesk } from './capture/desk.ts';
 import { type WindowSize, windowSize } from './capture/window.ts';
 import type { Config } from './config.ts';
 import { describeKernel } from './kernel/descriptor.ts';
+import { readTypes } from './kernel/kernel-types.ts';
 import { reach } from './reach.ts';
+import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
 import { agentVersion } from './version.ts';
 
@@ -63,7 +65,18 @@ export async function runAgent(
   const registration = { agentVersion, instanceId: randomUUID(), kernel, acquirer: () => avml.acquirer };
   const detach = new AbortController();
   const agent = connect(AgentService, channel);
-  const attached = stayAttached({ agent, registration, desk, backoff, reachable, log }, detach.signal);
+  const attached = stayAttached(
+    {
+      agent,
+      registration,
+      desk,
+      sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
+      backoff,
+      reachable,
+      log,
+    },
+    detach.signal,
+  );
   try {
     if (!signal.aborted) await Promise.race([attached, once(signal, 'abort')]);
   } finally {

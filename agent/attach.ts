@@ -21,6 +21,8 @@ export interface AttachMeans {
   readonly agent: Calls<typeof AgentService>;
   readonly registration: Registration;
   readonly desk: CaptureDesk;
+  /** Sends what the kernel knows of its types and symbols; throws when it could not. */
+  readonly sendTypes: (transferId: string, signal: AbortSignal) => Promise<void>;
   readonly backoff: BackoffRange;
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
   readonly reachable: (signal: AbortSignal) => Promise<void>;
@@ -81,6 +83,16 @@ async function attachOnce(means: AttachMeans, welcomed: () => void, signal: Abor
           const { captureId } = message.value;
           const found = desk.cancel(captureId);
           log.info({ captureId, found }, 'cancel ordered');
+          break;
+        }
+        case 'kernelTypes': {
+          const { transferId } = message.value;
+          log.info('kernel types ordered');
+          // Beside the stream, so that an order to capture never waits for it; it tries no second time, the collector orders again.
+          means.sendTypes(transferId, signal).then(
+            () => log.info('kernel types sent'),
+            (error: unknown) => log.warn({ causes: causeChain(error) }, 'kernel types were not sent'),
+          );
           break;
         }
         case 'welcome':

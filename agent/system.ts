@@ -7,6 +7,9 @@ export interface SystemPaths {
   readonly iomem: string;
   readonly kernelNotes: string;
   readonly banner: string;
+  /** The kernel's type information. */
+  readonly btf: string;
+  readonly kallsyms: string;
   readonly release: string;
   readonly bootId: string;
   /** The kernel's lockdown state; securityfs is often not mounted in a container. */
@@ -29,6 +32,8 @@ export function realSystem(hostRoot: string): SystemPaths {
     iomem: '/proc/iomem',
     kernelNotes: '/sys/kernel/notes',
     banner: '/proc/version',
+    btf: '/sys/kernel/btf/vmlinux',
+    kallsyms: '/proc/kallsyms',
     release: '/proc/sys/kernel/osrelease',
     bootId: '/proc/sys/kernel/random/boot_id',
     lockdown: '/sys/kernel/security/lockdown',

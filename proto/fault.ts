@@ -18,6 +18,7 @@ export const faults = {
   permission_denied: traits(status.PERMISSION_DENIED, 403, 1, false),
   capture_unknown: traits(status.NOT_FOUND, 404, 1, false),
   node_unknown: traits(status.NOT_FOUND, 404, 1, false),
+  symbols_unknown: traits(status.NOT_FOUND, 404, 1, false),
   node_offline: traits(status.UNAVAILABLE, 503, 1, true),
   node_busy: traits(status.FAILED_PRECONDITION, 409, 1, true),
   preflight_refused: traits(status.FAILED_PRECONDITION, 412, 1, false),

@@ -64,6 +64,8 @@ test('what cannot be read is empty, and nothing fails', () => {
       machineId: '',
       lockdown: '',
       ramRanges: [],
+      typesDigest: '',
+      typesProblem: expect.stringMatching(/VMCOREINFO/),
     },
   );
 });

@@ -1,13 +1,14 @@
 import type { SystemPaths } from '../system.ts';
 import { parseBuildId } from './build-id.ts';
 import { parseIomem, type RamRange } from './iomem.ts';
+import { describeTypes, type KernelTypes } from './kernel-types.ts';
 import { parseLockdown } from './lockdown.ts';
 import { cosBuildId } from './os-release.ts';
 import { readBytes, readText, withFile } from './read.ts';
 import { readVmcoreinfo } from './vmcoreinfo.ts';
 
 /** What the node's kernel says of itself: the message KernelDescriptor. What cannot be read is empty; preflight says why. */
-export interface KernelDescription {
+export interface KernelDescription extends KernelTypes {
   readonly release: string;
   readonly banner: string;
   readonly buildId: string;
@@ -22,17 +23,19 @@ export interface KernelDescription {
 
 /** Reads the description once, when the agent starts: nothing in it changes before the next boot. */
 export function describeKernel(system: SystemPaths): KernelDescription {
+  const vmcoreinfo = withFile(system.kcore, readVmcoreinfo) ?? '';
   const lockdown = parseLockdown(readText(system.lockdown) ?? '');
   return {
     release: (readText(system.release) ?? '').trim(),
     banner: (readText(system.banner) ?? '').replace(/\n+$/, ''),
     buildId: parseBuildId(readBytes(system.kernelNotes) ?? Buffer.alloc(0)),
-    vmcoreinfo: withFile(system.kcore, readVmcoreinfo) ?? '',
+    vmcoreinfo,
     architecture: system.architecture,
     cosBuildId: cosBuildId(readText(system.osRelease) ?? ''),
     bootId: (readText(system.bootId) ?? '').trim(),
     machineId: (readText(system.machineId) ?? '').trim(),
     lockdown: lockdown === 'unknown' ? '' : lockdown,
     ramRanges: parseIomem(readText(system.iomem) ?? '').ranges,
+    ...describeTypes(system, vmcoreinfo),
   };
 }

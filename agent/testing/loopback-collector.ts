@@ -12,6 +12,7 @@ import {
 } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import {
   IngestService,
+  type SendKernelTypesRequest,
   type UploadFinish,
   type UploadOpen,
   type UploadRequest,
@@ -52,6 +53,8 @@ export class LoopbackCollector {
   heartbeats = 0;
   #preflight: Preflight | undefined;
   finish: UploadFinish | undefined;
+  /** What came by SendKernelTypes. */
+  readonly types: SendKernelTypesRequest['message'][] = [];
   sealed = false;
 
   constructor(leaf: Leaf) {
@@ -67,7 +70,11 @@ export class LoopbackCollector {
     const server = new Server({ ...transportOptions, 'grpc.max_receive_message_length': 2 << 20 });
     const edge = { admit: () => undefined, ended: () => undefined };
     serve(server, AgentService, { attach: (requests, { signal }) => this.#attach(requests, signal) }, edge);
-    serve(server, IngestService, { upload: (requests) => this.#upload(requests) }, edge);
+    const ingest = {
+      upload: (requests: AsyncIterable<UploadRequest>) => this.#upload(requests),
+      sendKernelTypes: (requests: AsyncIterable<SendKernelTypesRequest>) => this.#takeTypes(requests),
+    };
+    serve(server, IngestService, ingest, edge);
     const { ca, certificate, key } = this.#leaf;
     const credentials = ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
     this.#port = await new Promise<number>((resolve, reject) => {
@@ -133,6 +140,11 @@ export class LoopbackCollector {
       }
       if (message.case === 'answer') this.answers.push(message.value);
     }
+  }
+
+  async *#takeTypes(requests: AsyncIterable<SendKernelTypesRequest>) {
+    for await (const { message } of requests) this.types.push(message);
+    yield {};
   }
 
   async *#upload(requests: AsyncIterable<UploadRequest>) {

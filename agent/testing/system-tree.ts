@@ -45,6 +45,9 @@ const files: Record<Exclude<keyof SystemPaths, 'architecture' | 'containerLogs'>
     elfNote('GNU', 3, Buffer.from('7bdad2f33eb86414', 'hex')),
   ]),
   banner: 'Linux version 6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org) #1 SMP Debian 6.1.1-1\n',
+  btf: 'type information',
+  kallsyms:
+    '0000000000000000 A fixed_percpu_data\n000000000001ff00 A runqueues\nffffffff9b000000 T _stext\nffffffff9c123450 D init_task\nffffffffc0001000 t of_a_module\t[ext4]\n',
   release: '6.1.0-56-cloud-amd64\n',
   bootId: '0f2ac1c2-5c4b-4f0e-9d0e-0123456789ab\n',
   lockdown: '[none] integrity confidentiality\n',

@@ -46,7 +46,11 @@ beforeAll(async () => {
     watchCapture: (request, context) => operator.watchCapture(request, context),
   };
   serve(server, OperatorService, now, edge);
-  serve(server, IngestService, { upload: (requests, context) => upload(requests, context) }, edge);
+  const ingest: Handlers<typeof IngestService> = {
+    upload: (requests, context) => upload(requests, context),
+    sendKernelTypes: async function* () {},
+  };
+  serve(server, IngestService, ingest, edge);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),

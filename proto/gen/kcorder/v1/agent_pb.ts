@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/agent.proto.
  */
 export const file_kcorder_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChZrY29yZGVyL3YxL2FnZW50LnByb3RvEgprY29yZGVyLnYxIpUBCg1BdHRhY2hSZXF1ZXN0EiIKBWhlbGxvGAEgASgLMhEua2NvcmRlci52MS5IZWxsb0gAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmtjb3JkZXIudjEuSGVhcnRiZWF0SAASKQoGYW5zd2VyGAMgASgLMhcua2NvcmRlci52MS5PcmRlckFuc3dlckgAQgkKB21lc3NhZ2UimwEKDkF0dGFjaFJlc3BvbnNlEiYKB3dlbGNvbWUYASABKAsyEy5rY29yZGVyLnYxLldlbGNvbWVIABIrCgdjYXB0dXJlGAIgASgLMhgua2NvcmRlci52MS5DYXB0dXJlT3JkZXJIABIpCgZjYW5jZWwYAyABKAsyFy5rY29yZGVyLnYxLkNhbmNlbE9yZGVySABCCQoHbWVzc2FnZSKBAgoFSGVsbG8SFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIsCgZrZXJuZWwYAyABKAsyHC5rY29yZGVyLnYxLktlcm5lbERlc2NyaXB0b3ISKAoJcHJlZmxpZ2h0GAQgASgLMhUua2NvcmRlci52MS5QcmVmbGlnaHQSJgoIYWNxdWlyZXIYBSABKAsyFC5rY29yZGVyLnYxLkFjcXVpcmVyEhsKE3J1bm5pbmdfY2FwdHVyZV9pZHMYBiADKAkSLwoLYWdlbnRfY2xvY2sYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBCglIZWFydGJlYXQSLwoLYWdlbnRfY2xvY2sYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCXByZWZsaWdodBgCIAEoCzIVLmtjb3JkZXIudjEuUHJlZmxpZ2h0EhsKE3J1bm5pbmdfY2FwdHVyZV9pZHMYAyADKAkiUQoLT3JkZXJBbnN3ZXISEgoKY2FwdHVyZV9pZBgBIAEoCRIuCghyZWZ1c2FscxgCIAMoCzIcLmtjb3JkZXIudjEuUHJlZmxpZ2h0UmVmdXNhbCKQAQoHV2VsY29tZRIZChFjb2xsZWN0b3JfdmVyc2lvbhgBIAEoCRI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoPY29sbGVjdG9yX2Nsb2NrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJQCgxDYXB0dXJlT3JkZXISEgoKY2FwdHVyZV9pZBgBIAEoCRIsCgl2YWxpZF9mb3IYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iIQoLQ2FuY2VsT3JkZXISEgoKY2FwdHVyZV9pZBgBIAEoCTJTCgxBZ2VudFNlcnZpY2USQwoGQXR0YWNoEhkua2NvcmRlci52MS5BdHRhY2hSZXF1ZXN0Ghoua2NvcmRlci52MS5BdHRhY2hSZXNwb25zZSgBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_node]);
+  fileDesc("ChZrY29yZGVyL3YxL2FnZW50LnByb3RvEgprY29yZGVyLnYxIpUBCg1BdHRhY2hSZXF1ZXN0EiIKBWhlbGxvGAEgASgLMhEua2NvcmRlci52MS5IZWxsb0gAEioKCWhlYXJ0YmVhdBgCIAEoCzIVLmtjb3JkZXIudjEuSGVhcnRiZWF0SAASKQoGYW5zd2VyGAMgASgLMhcua2NvcmRlci52MS5PcmRlckFuc3dlckgAQgkKB21lc3NhZ2Ui0QEKDkF0dGFjaFJlc3BvbnNlEiYKB3dlbGNvbWUYASABKAsyEy5rY29yZGVyLnYxLldlbGNvbWVIABIrCgdjYXB0dXJlGAIgASgLMhgua2NvcmRlci52MS5DYXB0dXJlT3JkZXJIABIpCgZjYW5jZWwYAyABKAsyFy5rY29yZGVyLnYxLkNhbmNlbE9yZGVySAASNAoMa2VybmVsX3R5cGVzGAQgASgLMhwua2NvcmRlci52MS5LZXJuZWxUeXBlc09yZGVySABCCQoHbWVzc2FnZSKBAgoFSGVsbG8SFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIsCgZrZXJuZWwYAyABKAsyHC5rY29yZGVyLnYxLktlcm5lbERlc2NyaXB0b3ISKAoJcHJlZmxpZ2h0GAQgASgLMhUua2NvcmRlci52MS5QcmVmbGlnaHQSJgoIYWNxdWlyZXIYBSABKAsyFC5rY29yZGVyLnYxLkFjcXVpcmVyEhsKE3J1bm5pbmdfY2FwdHVyZV9pZHMYBiADKAkSLwoLYWdlbnRfY2xvY2sYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBCglIZWFydGJlYXQSLwoLYWdlbnRfY2xvY2sYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKCXByZWZsaWdodBgCIAEoCzIVLmtjb3JkZXIudjEuUHJlZmxpZ2h0EhsKE3J1bm5pbmdfY2FwdHVyZV9pZHMYAyADKAkiUQoLT3JkZXJBbnN3ZXISEgoKY2FwdHVyZV9pZBgBIAEoCRIuCghyZWZ1c2FscxgCIAMoCzIcLmtjb3JkZXIudjEuUHJlZmxpZ2h0UmVmdXNhbCKQAQoHV2VsY29tZRIZChFjb2xsZWN0b3JfdmVyc2lvbhgBIAEoCRI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoPY29sbGVjdG9yX2Nsb2NrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJQCgxDYXB0dXJlT3JkZXISEgoKY2FwdHVyZV9pZBgBIAEoCRIsCgl2YWxpZF9mb3IYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iJwoQS2VybmVsVHlwZXNPcmRlchITCgt0cmFuc2Zlcl9pZBgBIAEoCSIhCgtDYW5jZWxPcmRlchISCgpjYXB0dXJlX2lkGAEgASgJMlMKDEFnZW50U2VydmljZRJDCgZBdHRhY2gSGS5rY29yZGVyLnYxLkF0dGFjaFJlcXVlc3QaGi5rY29yZGVyLnYxLkF0dGFjaFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_node]);
 
 /**
  * @generated from message kcorder.v1.AttachRequest
@@ -76,6 +76,12 @@ export type AttachResponse = Message<"kcorder.v1.AttachResponse"> & {
      */
     value: CancelOrder;
     case: "cancel";
+  } | {
+    /**
+     * @generated from field: kcorder.v1.KernelTypesOrder kernel_types = 4;
+     */
+    value: KernelTypesOrder;
+    case: "kernelTypes";
   } | { case: undefined; value?: undefined };
 };
 
@@ -248,6 +254,25 @@ export const CaptureOrderSchema: GenMessage<CaptureOrder> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_agent, 6);
 
 /**
+ * Send what the kernel knows of its own types and symbols, by SendKernelTypes.
+ *
+ * @generated from message kcorder.v1.KernelTypesOrder
+ */
+export type KernelTypesOrder = Message<"kcorder.v1.KernelTypesOrder"> & {
+  /**
+   * @generated from field: string transfer_id = 1;
+   */
+  transferId: string;
+};
+
+/**
+ * Describes the message kcorder.v1.KernelTypesOrder.
+ * Use `create(KernelTypesOrderSchema)` to create a new message.
+ */
+export const KernelTypesOrderSchema: GenMessage<KernelTypesOrder> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_agent, 7);
+
+/**
  * End the acquisition of this capture.
  *
  * @generated from message kcorder.v1.CancelOrder
@@ -264,7 +289,7 @@ export type CancelOrder = Message<"kcorder.v1.CancelOrder"> & {
  * Use `create(CancelOrderSchema)` to create a new message.
  */
 export const CancelOrderSchema: GenMessage<CancelOrder> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_agent, 7);
+  messageDesc(file_kcorder_v1_agent, 8);
 
 /**
  * The agent dials in and stays; orders reach it over this stream.

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/ingest.proto.
  */
 export const file_kcorder_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChdrY29yZGVyL3YxL2luZ2VzdC5wcm90bxIKa2NvcmRlci52MSKSAQoNVXBsb2FkUmVxdWVzdBImCgRvcGVuGAEgASgLMhYua2NvcmRlci52MS5VcGxvYWRPcGVuSAASIgoFY2h1bmsYAiABKAsyES5rY29yZGVyLnYxLkNodW5rSAASKgoGZmluaXNoGAMgASgLMhgua2NvcmRlci52MS5VcGxvYWRGaW5pc2hIAEIJCgdtZXNzYWdlIrEBCg5VcGxvYWRSZXNwb25zZRIqCgZyZXN1bWUYASABKAsyGC5rY29yZGVyLnYxLlVwbG9hZFJlc3VtZUgAEjwKD2Fja25vd2xlZGdlbWVudBgCIAEoCzIhLmtjb3JkZXIudjEuVXBsb2FkQWNrbm93bGVkZ2VtZW50SAASKgoGc2VhbGVkGAMgASgLMhgua2NvcmRlci52MS5VcGxvYWRTZWFsZWRIAEIJCgdtZXNzYWdlIokBCgpVcGxvYWRPcGVuEhIKCmNhcHR1cmVfaWQYASABKAkSFgoOYWNxdWlzaXRpb25faWQYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDRIRCgloZWxkX2Zyb20YBCABKAQSKwoFc3RhcnQYBSABKAsyHC5rY29yZGVyLnYxLkFjcXVpc2l0aW9uU3RhcnQitwEKEEFjcXVpc2l0aW9uU3RhcnQSJgoIYWNxdWlyZXIYASABKAsyFC5rY29yZGVyLnYxLkFjcXVpcmVyEgwKBGFyZ3YYAiADKAkSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYm9vdF9pZBgEIAEoCRIsCgpjb250YWluZXJzGAUgAygLMhgua2NvcmRlci52MS5Qb2RDb250YWluZXIiNAoFQ2h1bmsSDgoGb2Zmc2V0GAEgASgEEg0KBWNyYzMyGAIgASgHEgwKBGRhdGEYAyABKAwiigIKDFVwbG9hZEZpbmlzaBINCgVieXRlcxgBIAEoBBIOCgZzaGEyNTYYAiABKAwSEQoJZXhpdF9jb2RlGAMgASgFEg4KBnNpZ25hbBgEIAEoCRITCgtzdGRlcnJfdGFpbBgFIAEoCRIxCg1maXJzdF9ieXRlX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X2J5dGVfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYW5jZWxlZBgJIAEoCCI1CgxVcGxvYWRSZXN1bWUSDQoFZXBvY2gYASABKA0SFgoOZHVyYWJsZV9vZmZzZXQYAiABKAQiLwoVVXBsb2FkQWNrbm93bGVkZ2VtZW50EhYKDmR1cmFibGVfb2Zmc2V0GAEgASgEIi0KDFVwbG9hZFNlYWxlZBINCgVieXRlcxgBIAEoBBIOCgZzaGEyNTYYAiABKAwyVAoNSW5nZXN0U2VydmljZRJDCgZVcGxvYWQSGS5rY29yZGVyLnYxLlVwbG9hZFJlcXVlc3QaGi5rY29yZGVyLnYxLlVwbG9hZFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kcorder_v1_node]);
+  fileDesc("ChdrY29yZGVyL3YxL2luZ2VzdC5wcm90bxIKa2NvcmRlci52MSKSAQoNVXBsb2FkUmVxdWVzdBImCgRvcGVuGAEgASgLMhYua2NvcmRlci52MS5VcGxvYWRPcGVuSAASIgoFY2h1bmsYAiABKAsyES5rY29yZGVyLnYxLkNodW5rSAASKgoGZmluaXNoGAMgASgLMhgua2NvcmRlci52MS5VcGxvYWRGaW5pc2hIAEIJCgdtZXNzYWdlIrEBCg5VcGxvYWRSZXNwb25zZRIqCgZyZXN1bWUYASABKAsyGC5rY29yZGVyLnYxLlVwbG9hZFJlc3VtZUgAEjwKD2Fja25vd2xlZGdlbWVudBgCIAEoCzIhLmtjb3JkZXIudjEuVXBsb2FkQWNrbm93bGVkZ2VtZW50SAASKgoGc2VhbGVkGAMgASgLMhgua2NvcmRlci52MS5VcGxvYWRTZWFsZWRIAEIJCgdtZXNzYWdlIokBCgpVcGxvYWRPcGVuEhIKCmNhcHR1cmVfaWQYASABKAkSFgoOYWNxdWlzaXRpb25faWQYAiABKAkSDwoHYXR0ZW1wdBgDIAEoDRIRCgloZWxkX2Zyb20YBCABKAQSKwoFc3RhcnQYBSABKAsyHC5rY29yZGVyLnYxLkFjcXVpc2l0aW9uU3RhcnQitwEKEEFjcXVpc2l0aW9uU3RhcnQSJgoIYWNxdWlyZXIYASABKAsyFC5rY29yZGVyLnYxLkFjcXVpcmVyEgwKBGFyZ3YYAiADKAkSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYm9vdF9pZBgEIAEoCRIsCgpjb250YWluZXJzGAUgAygLMhgua2NvcmRlci52MS5Qb2RDb250YWluZXIiNAoFQ2h1bmsSDgoGb2Zmc2V0GAEgASgEEg0KBWNyYzMyGAIgASgHEgwKBGRhdGEYAyABKAwiigIKDFVwbG9hZEZpbmlzaBINCgVieXRlcxgBIAEoBBIOCgZzaGEyNTYYAiABKAwSEQoJZXhpdF9jb2RlGAMgASgFEg4KBnNpZ25hbBgEIAEoCRITCgtzdGRlcnJfdGFpbBgFIAEoCRIxCg1maXJzdF9ieXRlX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X2J5dGVfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYW5jZWxlZBgJIAEoCCI1CgxVcGxvYWRSZXN1bWUSDQoFZXBvY2gYASABKA0SFgoOZHVyYWJsZV9vZmZzZXQYAiABKAQiLwoVVXBsb2FkQWNrbm93bGVkZ2VtZW50EhYKDmR1cmFibGVfb2Zmc2V0GAEgASgEIi0KDFVwbG9hZFNlYWxlZBINCgVieXRlcxgBIAEoBBIOCgZzaGEyNTYYAiABKAwipgEKFlNlbmRLZXJuZWxUeXBlc1JlcXVlc3QSKwoEb3BlbhgBIAEoCzIbLmtjb3JkZXIudjEuS2VybmVsVHlwZXNPcGVuSAASDQoDYnRmGAIgASgMSAASEgoIa2FsbHN5bXMYAyABKAxIABIxCgdyZWZ1c2FsGAQgASgLMh4ua2NvcmRlci52MS5LZXJuZWxUeXBlc1JlZnVzYWxIAEIJCgdtZXNzYWdlIiYKD0tlcm5lbFR5cGVzT3BlbhITCgt0cmFuc2Zlcl9pZBgBIAEoCSIlChJLZXJuZWxUeXBlc1JlZnVzYWwSDwoHbWVzc2FnZRgBIAEoCSIZChdTZW5kS2VybmVsVHlwZXNSZXNwb25zZTK0AQoNSW5nZXN0U2VydmljZRJDCgZVcGxvYWQSGS5rY29yZGVyLnYxLlVwbG9hZFJlcXVlc3QaGi5rY29yZGVyLnYxLlVwbG9hZFJlc3BvbnNlKAEwARJeCg9TZW5kS2VybmVsVHlwZXMSIi5rY29yZGVyLnYxLlNlbmRLZXJuZWxUeXBlc1JlcXVlc3QaIy5rY29yZGVyLnYxLlNlbmRLZXJuZWxUeXBlc1Jlc3BvbnNlKAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kcorder_v1_node]);
 
 /**
  * @generated from message kcorder.v1.UploadRequest
@@ -330,6 +330,101 @@ export const UploadSealedSchema: GenMessage<UploadSealed> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_ingest, 8);
 
 /**
+ * @generated from message kcorder.v1.SendKernelTypesRequest
+ */
+export type SendKernelTypesRequest = Message<"kcorder.v1.SendKernelTypesRequest"> & {
+  /**
+   * @generated from oneof kcorder.v1.SendKernelTypesRequest.message
+   */
+  message: {
+    /**
+     * @generated from field: kcorder.v1.KernelTypesOpen open = 1;
+     */
+    value: KernelTypesOpen;
+    case: "open";
+  } | {
+    /**
+     * Next bytes of /sys/kernel/btf/vmlinux.
+     *
+     * @generated from field: bytes btf = 2;
+     */
+    value: Uint8Array;
+    case: "btf";
+  } | {
+    /**
+     * Next bytes of the symbol list: the lines of /proc/kallsyms without those of modules and of what was generated at run time, each address
+     * in the kernel's image less KERNELOFFSET: "%016x %c %s\n".
+     *
+     * @generated from field: bytes kallsyms = 3;
+     */
+    value: Uint8Array;
+    case: "kallsyms";
+  } | {
+    /**
+     * Why it cannot be sent.
+     *
+     * @generated from field: kcorder.v1.KernelTypesRefusal refusal = 4;
+     */
+    value: KernelTypesRefusal;
+    case: "refusal";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message kcorder.v1.SendKernelTypesRequest.
+ * Use `create(SendKernelTypesRequestSchema)` to create a new message.
+ */
+export const SendKernelTypesRequestSchema: GenMessage<SendKernelTypesRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_ingest, 9);
+
+/**
+ * @generated from message kcorder.v1.KernelTypesOpen
+ */
+export type KernelTypesOpen = Message<"kcorder.v1.KernelTypesOpen"> & {
+  /**
+   * @generated from field: string transfer_id = 1;
+   */
+  transferId: string;
+};
+
+/**
+ * Describes the message kcorder.v1.KernelTypesOpen.
+ * Use `create(KernelTypesOpenSchema)` to create a new message.
+ */
+export const KernelTypesOpenSchema: GenMessage<KernelTypesOpen> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_ingest, 10);
+
+/**
+ * @generated from message kcorder.v1.KernelTypesRefusal
+ */
+export type KernelTypesRefusal = Message<"kcorder.v1.KernelTypesRefusal"> & {
+  /**
+   * @generated from field: string message = 1;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message kcorder.v1.KernelTypesRefusal.
+ * Use `create(KernelTypesRefusalSchema)` to create a new message.
+ */
+export const KernelTypesRefusalSchema: GenMessage<KernelTypesRefusal> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_ingest, 11);
+
+/**
+ * @generated from message kcorder.v1.SendKernelTypesResponse
+ */
+export type SendKernelTypesResponse = Message<"kcorder.v1.SendKernelTypesResponse"> & {
+};
+
+/**
+ * Describes the message kcorder.v1.SendKernelTypesResponse.
+ * Use `create(SendKernelTypesResponseSchema)` to create a new message.
+ */
+export const SendKernelTypesResponseSchema: GenMessage<SendKernelTypesResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_ingest, 12);
+
+/**
  * The resumable stream of an image.
  *
  * @generated from service kcorder.v1.IngestService
@@ -345,6 +440,17 @@ export const IngestService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof UploadRequestSchema;
     output: typeof UploadResponseSchema;
+  },
+  /**
+   * Brings what was ordered with KernelTypesOrder: the open, then the parts in order, then the end of the stream. Answered once, when all
+   * of it is there and has the digest that the node told.
+   *
+   * @generated from rpc kcorder.v1.IngestService.SendKernelTypes
+   */
+  sendKernelTypes: {
+    methodKind: "bidi_streaming";
+    input: typeof SendKernelTypesRequestSchema;
+    output: typeof SendKernelTypesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_kcorder_v1_ingest, 0);

@@ -6,13 +6,15 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { SymbolsStatus } from "./symbols_pb.ts";
+import { file_kcorder_v1_symbols } from "./symbols_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/node.proto.
  */
 export const file_kcorder_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChVrY29yZGVyL3YxL25vZGUucHJvdG8SCmtjb3JkZXIudjEi5gEKEEtlcm5lbERlc2NyaXB0b3ISDwoHcmVsZWFzZRgBIAEoCRIOCgZiYW5uZXIYAiABKAkSEAoIYnVpbGRfaWQYAyABKAkSEgoKdm1jb3JlaW5mbxgEIAEoCRIUCgxhcmNoaXRlY3R1cmUYBSABKAkSFAoMY29zX2J1aWxkX2lkGAYgASgJEg8KB2Jvb3RfaWQYByABKAkSEgoKbWFjaGluZV9pZBgIIAEoCRIQCghsb2NrZG93bhgJIAEoCRIoCgpyYW1fcmFuZ2VzGAogAygLMhQua2NvcmRlci52MS5SYW1SYW5nZSImCghSYW1SYW5nZRINCgVzdGFydBgBIAEoBBILCgNlbmQYAiABKAQiUAoQUHJlZmxpZ2h0UmVmdXNhbBIrCgZyZWFzb24YASABKA4yGy5rY29yZGVyLnYxLlByZWZsaWdodFJlYXNvbhIPCgdtZXNzYWdlGAIgASgJIjsKCVByZWZsaWdodBIuCghyZWZ1c2FscxgBIAMoCzIcLmtjb3JkZXIudjEuUHJlZmxpZ2h0UmVmdXNhbCJ2CgxQb2RDb250YWluZXISFQoNcG9kX25hbWVzcGFjZRgBIAEoCRIQCghwb2RfbmFtZRgCIAEoCRIPCgdwb2RfdWlkGAMgASgJEhYKDmNvbnRhaW5lcl9uYW1lGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCSI5CghBY3F1aXJlchIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2hhMjU2GAMgASgJIu4BCgROb2RlEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEg4KBm9ubGluZRgDIAEoCBIwCgxsYXN0X3NlZW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFnZW50X3ZlcnNpb24YBSABKAkSLAoGa2VybmVsGAYgASgLMhwua2NvcmRlci52MS5LZXJuZWxEZXNjcmlwdG9yEigKCXByZWZsaWdodBgHIAEoCzIVLmtjb3JkZXIudjEuUHJlZmxpZ2h0EhoKEnJ1bm5pbmdfY2FwdHVyZV9pZBgIIAEoCSr2AgoPUHJlZmxpZ2h0UmVhc29uEiAKHFBSRUZMSUdIVF9SRUFTT05fVU5TUEVDSUZJRUQQABIdChlQUkVGTElHSFRfUkVBU09OX05PX0tDT1JFEAESIQodUFJFRkxJR0hUX1JFQVNPTl9LQ09SRV9NQVNLRUQQAhIiCh5QUkVGTElHSFRfUkVBU09OX05PX0NBUEFCSUxJVFkQAxIdChlQUkVGTElHSFRfUkVBU09OX0xPQ0tET1dOEAQSIQodUFJFRkxJR0hUX1JFQVNPTl9JT01FTV9ISURERU4QBRItCilQUkVGTElHSFRfUkVBU09OX1VOU1VQUE9SVEVEX0FSQ0hJVEVDVFVSRRAGEiQKIFBSRUZMSUdIVF9SRUFTT05fQ0FQVFVSRV9SVU5OSU5HEAcSIQodUFJFRkxJR0hUX1JFQVNPTl9BVk1MX01JU1NJTkcQCBIhCh1QUkVGTElHSFRfUkVBU09OX0FWTUxfQUxURVJFRBAJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChVrY29yZGVyL3YxL25vZGUucHJvdG8SCmtjb3JkZXIudjEikwIKEEtlcm5lbERlc2NyaXB0b3ISDwoHcmVsZWFzZRgBIAEoCRIOCgZiYW5uZXIYAiABKAkSEAoIYnVpbGRfaWQYAyABKAkSEgoKdm1jb3JlaW5mbxgEIAEoCRIUCgxhcmNoaXRlY3R1cmUYBSABKAkSFAoMY29zX2J1aWxkX2lkGAYgASgJEg8KB2Jvb3RfaWQYByABKAkSEgoKbWFjaGluZV9pZBgIIAEoCRIQCghsb2NrZG93bhgJIAEoCRIoCgpyYW1fcmFuZ2VzGAogAygLMhQua2NvcmRlci52MS5SYW1SYW5nZRIUCgx0eXBlc19kaWdlc3QYCyABKAkSFQoNdHlwZXNfcHJvYmxlbRgMIAEoCSImCghSYW1SYW5nZRINCgVzdGFydBgBIAEoBBILCgNlbmQYAiABKAQiUAoQUHJlZmxpZ2h0UmVmdXNhbBIrCgZyZWFzb24YASABKA4yGy5rY29yZGVyLnYxLlByZWZsaWdodFJlYXNvbhIPCgdtZXNzYWdlGAIgASgJIjsKCVByZWZsaWdodBIuCghyZWZ1c2FscxgBIAMoCzIcLmtjb3JkZXIudjEuUHJlZmxpZ2h0UmVmdXNhbCJ2CgxQb2RDb250YWluZXISFQoNcG9kX25hbWVzcGFjZRgBIAEoCRIQCghwb2RfbmFtZRgCIAEoCRIPCgdwb2RfdWlkGAMgASgJEhYKDmNvbnRhaW5lcl9uYW1lGAQgASgJEhQKDGNvbnRhaW5lcl9pZBgFIAEoCSI5CghBY3F1aXJlchIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGc2hhMjU2GAMgASgJIpoCCgROb2RlEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEg4KBm9ubGluZRgDIAEoCBIwCgxsYXN0X3NlZW5fYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFnZW50X3ZlcnNpb24YBSABKAkSLAoGa2VybmVsGAYgASgLMhwua2NvcmRlci52MS5LZXJuZWxEZXNjcmlwdG9yEigKCXByZWZsaWdodBgHIAEoCzIVLmtjb3JkZXIudjEuUHJlZmxpZ2h0EhoKEnJ1bm5pbmdfY2FwdHVyZV9pZBgIIAEoCRIqCgdzeW1ib2xzGAkgASgLMhkua2NvcmRlci52MS5TeW1ib2xzU3RhdHVzKvYCCg9QcmVmbGlnaHRSZWFzb24SIAocUFJFRkxJR0hUX1JFQVNPTl9VTlNQRUNJRklFRBAAEh0KGVBSRUZMSUdIVF9SRUFTT05fTk9fS0NPUkUQARIhCh1QUkVGTElHSFRfUkVBU09OX0tDT1JFX01BU0tFRBACEiIKHlBSRUZMSUdIVF9SRUFTT05fTk9fQ0FQQUJJTElUWRADEh0KGVBSRUZMSUdIVF9SRUFTT05fTE9DS0RPV04QBBIhCh1QUkVGTElHSFRfUkVBU09OX0lPTUVNX0hJRERFThAFEi0KKVBSRUZMSUdIVF9SRUFTT05fVU5TVVBQT1JURURfQVJDSElURUNUVVJFEAYSJAogUFJFRkxJR0hUX1JFQVNPTl9DQVBUVVJFX1JVTk5JTkcQBxIhCh1QUkVGTElHSFRfUkVBU09OX0FWTUxfTUlTU0lORxAIEiEKHVBSRUZMSUdIVF9SRUFTT05fQVZNTF9BTFRFUkVEEAliBnByb3RvMw", [file_google_protobuf_timestamp, file_kcorder_v1_symbols]);
 
 /**
  * What the agent read from its own kernel when it registered. Everything here is the node's own claim.
@@ -85,6 +87,19 @@ export type KernelDescriptor = Message<"kcorder.v1.KernelDescriptor"> & {
    * @generated from field: repeated kcorder.v1.RamRange ram_ranges = 10;
    */
   ramRanges: RamRange[];
+
+  /**
+   * SHA-256, lower-case hex, over the SHA-256 of the kernel's BTF followed by the SHA-256 of its symbol list: what SendKernelTypes would
+   * bring. Two boots of one build have the same. Empty when the node has nothing to send; then the next field says why.
+   *
+   * @generated from field: string types_digest = 11;
+   */
+  typesDigest: string;
+
+  /**
+   * @generated from field: string types_problem = 12;
+   */
+  typesProblem: string;
 };
 
 /**
@@ -278,6 +293,11 @@ export type Node = Message<"kcorder.v1.Node"> & {
    * @generated from field: string running_capture_id = 8;
    */
   runningCaptureId: string;
+
+  /**
+   * @generated from field: kcorder.v1.SymbolsStatus symbols = 9;
+   */
+  symbols?: SymbolsStatus | undefined;
 };
 
 /**

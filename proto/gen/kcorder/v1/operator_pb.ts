@@ -10,13 +10,15 @@ import type { Capture, Outcome } from "./capture_pb.ts";
 import { file_kcorder_v1_capture } from "./capture_pb.ts";
 import type { Node, PodContainer } from "./node_pb.ts";
 import { file_kcorder_v1_node } from "./node_pb.ts";
+import type { SymbolsQuality } from "./symbols_pb.ts";
+import { file_kcorder_v1_symbols } from "./symbols_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/operator.proto.
  */
 export const file_kcorder_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxIlIKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSLVAQoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCCISChBMaXN0Tm9kZXNSZXF1ZXN0IjQKEUxpc3ROb2Rlc1Jlc3BvbnNlEh8KBW5vZGVzGAEgAygLMhAua2NvcmRlci52MS5Ob2RlIhMKEUdldFZlcnNpb25SZXF1ZXN0IiUKEkdldFZlcnNpb25SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJMvoFCg9PcGVyYXRvclNlcnZpY2USVAoNQ3JlYXRlQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXNwb25zZRJLCgpHZXRDYXB0dXJlEh0ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlc3BvbnNlElEKDExpc3RDYXB0dXJlcxIfLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVxdWVzdBogLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVzcG9uc2USUwoMV2F0Y2hDYXB0dXJlEh8ua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXF1ZXN0GiAua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXNwb25zZTABElQKDUNhbmNlbENhcHR1cmUSIC5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVzcG9uc2USXwoQRG93bmxvYWRFdmlkZW5jZRIjLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QaJC5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXNwb25zZTABEk4KC0dldEFuYWx5c2lzEh4ua2NvcmRlci52MS5HZXRBbmFseXNpc1JlcXVlc3QaHy5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVzcG9uc2USSAoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZRJLCgpHZXRWZXJzaW9uEh0ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlc3BvbnNlYgZwcm90bzM", [file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node]);
+  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxIlIKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKDAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMiYgoPQW5hbHlzaXNTeW1ib2xzEg4KBnNvdXJjZRgBIAEoCRIrCgdxdWFsaXR5GAIgASgOMhoua2NvcmRlci52MS5TeW1ib2xzUXVhbGl0eRISCgppc2Zfc2hhMjU2GAMgASgJIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5rY29yZGVyLnYxLk5vZGUiEwoRR2V0VmVyc2lvblJlcXVlc3QiJQoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAky+gUKD09wZXJhdG9yU2VydmljZRJUCg1DcmVhdGVDYXB0dXJlEiAua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlc3BvbnNlEksKCkdldENhcHR1cmUSHS5rY29yZGVyLnYxLkdldENhcHR1cmVSZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVzcG9uc2USUQoMTGlzdENhcHR1cmVzEh8ua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXF1ZXN0GiAua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXNwb25zZRJTCgxXYXRjaENhcHR1cmUSHy5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlcXVlc3QaIC5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlc3BvbnNlMAESVAoNQ2FuY2VsQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXNwb25zZRJfChBEb3dubG9hZEV2aWRlbmNlEiMua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVxdWVzdBokLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlMAESTgoLR2V0QW5hbHlzaXMSHi5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVxdWVzdBofLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXNwb25zZRJICglMaXN0Tm9kZXMSHC5rY29yZGVyLnYxLkxpc3ROb2Rlc1JlcXVlc3QaHS5rY29yZGVyLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlEksKCkdldFZlcnNpb24SHS5rY29yZGVyLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureRequest
@@ -372,6 +374,13 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
    * @generated from field: bool kernel_mismatch = 5;
    */
   kernelMismatch: boolean;
+
+  /**
+   * The symbols that the analysis used.
+   *
+   * @generated from field: kcorder.v1.AnalysisSymbols symbols = 6;
+   */
+  symbols?: AnalysisSymbols | undefined;
 };
 
 /**
@@ -380,6 +389,37 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
  */
 export const GetAnalysisResponseSchema: GenMessage<GetAnalysisResponse> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 14);
+
+/**
+ * What an analysis read the image with.
+ *
+ * @generated from message kcorder.v1.AnalysisSymbols
+ */
+export type AnalysisSymbols = Message<"kcorder.v1.AnalysisSymbols"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * @generated from field: kcorder.v1.SymbolsQuality quality = 2;
+   */
+  quality: SymbolsQuality;
+
+  /**
+   * Lower-case hex of the ISF.
+   *
+   * @generated from field: string isf_sha256 = 3;
+   */
+  isfSha256: string;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalysisSymbols.
+ * Use `create(AnalysisSymbolsSchema)` to create a new message.
+ */
+export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 15);
 
 /**
  * @generated from message kcorder.v1.ListNodesRequest
@@ -392,7 +432,7 @@ export type ListNodesRequest = Message<"kcorder.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 15);
+  messageDesc(file_kcorder_v1_operator, 16);
 
 /**
  * @generated from message kcorder.v1.ListNodesResponse
@@ -409,7 +449,7 @@ export type ListNodesResponse = Message<"kcorder.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 16);
+  messageDesc(file_kcorder_v1_operator, 17);
 
 /**
  * @generated from message kcorder.v1.GetVersionRequest
@@ -422,7 +462,7 @@ export type GetVersionRequest = Message<"kcorder.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 17);
+  messageDesc(file_kcorder_v1_operator, 18);
 
 /**
  * @generated from message kcorder.v1.GetVersionResponse
@@ -439,7 +479,7 @@ export type GetVersionResponse = Message<"kcorder.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 18);
+  messageDesc(file_kcorder_v1_operator, 19);
 
 /**
  * What responders ask for.
