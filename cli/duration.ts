@@ -1,3 +1,5 @@
+import { spanText } from './output/figures.ts';
+
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const form = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
 const longestMs = 2 ** 31 - 1;
@@ -10,4 +12,9 @@ export function parseDuration(text: string): number | undefined {
     spanMs += Number(value) * (unitMs[unit ?? ''] ?? Number.NaN);
   }
   return spanMs > 0 && spanMs <= longestMs ? spanMs : undefined;
+}
+
+/** A span of time in the same form, to the second where it is one or more. */
+export function durationText(spanMs: number): string {
+  return spanMs < 1000 ? `${spanMs}ms` : spanText(spanMs);
 }

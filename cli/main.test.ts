@@ -95,6 +95,32 @@ test.each([
     ['get', 'nodes', '-o', 'xml'],
     /argument 'xml' is invalid\. Allowed choices are table, wide, json, yaml\./,
   ],
+  [
+    'a vmlinux beside --btf',
+    ['symbols', 'build', 'vmlinux', '--btf', 'b', '-o', 'f'],
+    /^kcorder: a vmlinux and --btf, .* do not go together\./,
+  ],
+  [
+    'half of what a running kernel tells',
+    ['symbols', 'build', '--btf', 'b', '-o', 'f'],
+    /^kcorder: give a vmlinux, or all of --btf, --kallsyms, --banner and --release\./,
+  ],
+  [
+    "dwarf2json's way without a vmlinux",
+    ['symbols', 'build', '--btf=b', '--kallsyms=k', '--banner=x', '--release=r', '--like-dwarf2json', '-o', 'f'],
+    /^kcorder: --like-dwarf2json needs a vmlinux\./,
+  ],
+  ['an ISF without a name', ['symbols', 'build', 'vmlinux'], /^kcorder: required option '-o, --output <file>' not/],
+  [
+    'an ISF that would have to be compressed',
+    ['symbols', 'build', 'vmlinux', '-o', 'k.json.xz'],
+    /What is written is not compressed\. Give k\.json, and compress it afterwards: xz k\.json\n/,
+  ],
+  [
+    'an offset that is none',
+    ['symbols', 'build', '--kernel-offset', '0xyz', '-o', 'f'],
+    /Give hexadecimal digits, such as 1a000000\./,
+  ],
   ['no command', [], /^Usage: kcorder/],
 ])('%s ends with exit code 2', async (_what, args, expected) => {
   const { exit, stdout, stderr } = await ended(start(args));
@@ -112,6 +138,13 @@ test.each([
   [['watch']],
   [['cancel']],
   [['download']],
+  [['symbols', 'get']],
+  [['symbols', 'find']],
+  [['symbols', 'pin']],
+  [['symbols', 'unpin']],
+  [['symbols', 'delete']],
+  [['symbols', 'export']],
+  [['symbols', 'import']],
   [['version']],
 ])('kcorder %s --help shows examples and the exit code is 0', async (command) => {
   const { exit, stdout, stderr } = await ended(start([...command, '--help']));
@@ -122,6 +155,23 @@ test.each([
   }
   expect(stderr).toBe('');
   expect(exit).toBe(0);
+});
+
+test('kcorder symbols build --help shows examples, and -o as the name of a file', async () => {
+  const { exit, stdout } = await ended(start(['symbols', 'build', '--help']));
+  expect(stdout.split('Examples:')[1]?.match(/^ {2}kcorder symbols build /gm)).toHaveLength(3);
+  expect(stdout).toMatch(/-o, --output <file> +name of the ISF/);
+  expect(stdout).not.toContain('--collector');
+  expect(exit).toBe(0);
+});
+
+test.each([
+  ['in front of all', ['-o', 'json', 'version']],
+  ['behind the command', ['version', '-o', 'json']],
+  ['the last one counts', ['-o', 'wide', 'version', '--output=json', '--no-color']],
+])('global options may stand %s', async (_what, args) => {
+  const { stdout } = await ended(start(args, { KCORDER_COLLECTOR: '' }));
+  expect(JSON.parse(stdout)).toEqual({ kcorder: '0.1.0' });
 });
 
 test('version needs no collector', async () => {

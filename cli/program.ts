@@ -1,10 +1,12 @@
-import { Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { examples, filled, key, timeSpan } from './arguments.ts';
 import type { Environment } from './config.ts';
 import { exitCode } from './exit-code.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
-import type { GlobalOptions, Session } from './session.ts';
+import { addSymbols } from './program-symbols.ts';
+import type { GlobalOptions } from './session.ts';
+import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
 
 /** How a run of the program ends when it ends well, or badly without an error. */
 export interface Ending {
@@ -15,7 +17,7 @@ const defaultTimeout = '30m';
 
 /** The command tree. Commands are loaded when they run, so that help and usage errors are instant. */
 export function createProgram(environment: Environment, terminal: Terminal, ending: Ending): Command {
-  const program = new Command('kcorder')
+  const program = new SessionCommand('kcorder')
     .description("The memory flight recorder for Kubernetes nodes: capture a node's memory, see its processes by pod.")
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
@@ -36,24 +38,24 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .showHelpAfterError('Run the same command with --help for its usage and examples.')
     .exitOverride()
-    .addOption(
-      new Option('-o, --output <form>', 'how results are printed')
-        .choices(['table', 'wide', 'json', 'yaml'])
-        .default('table'),
-    )
-    .option('--collector <host:port>', 'the collector (or KCORDER_COLLECTOR)')
-    .option('--tls-dir <dir>', 'directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)')
-    .option('--no-color', 'no colours (or NO_COLOR)');
+    .enablePositionalOptions()
+    .hook('preAction', (_program, command) => gatherOptions(program, command));
 
-  const inSession = async (work: (session: Session) => Promise<number>): Promise<void> => {
-    const { openSession } = await import('./session.ts');
-    const session = openSession(program.opts<GlobalOptions>(), environment, terminal);
-    try {
-      ending.exit = await work(session);
-    } finally {
-      session.close();
-    }
+  const runs: Runs = {
+    inSession: async (work) => {
+      const { openSession } = await import('./session.ts');
+      const session = openSession(program.opts<GlobalOptions>(), environment, terminal);
+      try {
+        ending.exit = await work(session);
+      } finally {
+        session.close();
+      }
+    },
+    alone: async (work) => {
+      ending.exit = await work(program.opts<GlobalOptions>(), environment, terminal);
+    },
   };
+  const { inSession, alone } = runs;
 
   program
     .command('capture')
@@ -187,14 +189,18 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       }),
     );
 
+  addSymbols(program, runs);
+
   program
     .command('version')
     .description('Print the versions of this program and of the collector.')
     .addHelpText('after', examples('kcorder version', 'kcorder version -o json'))
-    .action(async () => {
-      const { version } = await import('./commands/version.ts');
-      ending.exit = await version(program.opts<GlobalOptions>(), environment, terminal);
-    });
+    .action(() =>
+      alone(async (...place) => {
+        const { version } = await import('./commands/version.ts');
+        return version(...place);
+      }),
+    );
 
   program.addHelpText(
     'after',

@@ -2,6 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
 import { openCollector } from './connection.ts';
 import { jsonText, yamlText } from './output/document.ts';
@@ -33,6 +34,7 @@ export interface Result {
 /** What a command works with. */
 export interface Session {
   readonly calls: Calls<typeof OperatorService>;
+  readonly symbols: Calls<typeof SymbolsService>;
   readonly terminal: Terminal;
   readonly output: OutputForm;
   /** Colours of stderr. */
@@ -69,6 +71,7 @@ export function openSession(options: GlobalOptions, environment: Environment, te
   return {
     ...face,
     calls: connect(OperatorService, client),
+    symbols: connect(SymbolsService, client),
     terminal,
     output: options.output,
     close: () => client.close(),

@@ -9,18 +9,22 @@ import { AnalysisQueue } from './analysis/queue.ts';
 import { operatorHandlers } from './api/operator.ts';
 import { widenReceiveWindows } from './api/receive-window.ts';
 import { listen } from './api/server.ts';
+import { symbolsHandlers } from './api/symbols.ts';
 import type { Config } from './config.ts';
 import { EvidenceDirectory } from './evidence/evidence-directory.ts';
 import { Captures } from './fleet/captures.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { askForTypes } from './fleet/kernel-types.ts';
 import { startWatchdog } from './fleet/watchdog.ts';
 import { Acquisitions } from './ingest/acquisitions.ts';
+import { TypesTransfers } from './ingest/kernel-types.ts';
 import { CaptureJournal } from './journal/captures.ts';
 import { openDatabase } from './journal/database.ts';
 import { NodeJournal } from './journal/nodes.ts';
 import { countChanges, Metrics } from './metrics.ts';
-import { createDwarf2json } from './symbols/dwarf2json.ts';
-import { createSymbols } from './symbols/find.ts';
+import { offerSymbols } from './symbols/offer.ts';
+import { openSymbols } from './symbols/open.ts';
+import type { KernelIdentity } from './symbols/symbols.ts';
 import { version } from './version.ts';
 
 /** A collector that works. */
@@ -38,6 +42,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   // grpc-js has no setting of its own for this.
   tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
   widenReceiveWindows();
+  const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
   const journal = new CaptureJournal(database);
   const fleet = new Fleet(new NodeJournal(database));
@@ -45,11 +50,27 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   const metrics = new Metrics(journal, fleet, version);
   const acquisitions = new Acquisitions(journal, evidence, version);
   const captures = new Captures(journal, acquisitions, evidence, fleet, config);
-  const symbols = createSymbols({
-    cacheDir: join(config.dataDir, 'symbols'),
-    directories: config.symbolDirs,
-    builder: createDwarf2json(config.dwarf2json),
-  });
+  const typesTransfers = new TypesTransfers();
+  const symbols = await openSymbols(
+    join(config.dataDir, 'symbols'),
+    config,
+    (digest, directory, signal) => askForTypes(fleet, typesTransfers, digest, directory, signal),
+    (end, seconds) => metrics.symbolsSearched(end, seconds),
+  );
+  metrics.watchSymbols(symbols, fleet);
+  const ending = new AbortController();
+  const warmUp = (kernel: KernelIdentity) => {
+    const started = performance.now();
+    symbols.find(kernel, ending.signal).then(
+      ({ kind }) => {
+        const seconds = Math.round(performance.now() - started) / 1000;
+        log.info({ release: kernel.release, buildId: kernel.buildId, symbols: kind, seconds }, 'symbols looked for');
+      },
+      (error: unknown) => {
+        if (!ending.signal.aborted) complain('symbols could not be looked for')(error);
+      },
+    );
+  };
   const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const queue = new AnalysisQueue(journal, evidence, symbols, createAnalysis(runner, limits), {
@@ -62,14 +83,13 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     },
     failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
   });
-  const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
-
   const stopCounting = countChanges(journal, metrics);
   const stopWaking = journal.watch(({ event }) => {
     if (event !== undefined) queue.wake();
   });
   const stopWatchdog = startWatchdog(journal, acquisitions, config, complain('a capture could not be ended'));
   const metricsServer = await metrics.listen(config.metricsListen);
+  const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
   const server = await listen(config.listen, config.tlsDir, {
     version,
     fleet,
@@ -77,6 +97,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     attachmentEvents: {
       attached: (agent, running) => {
         log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
+        warmUp(agent.node.kernel);
         captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
       },
       heard: (node, running) => {
@@ -87,7 +108,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
         captures.agentRefused(node, captureId, detail);
       },
     },
-    operator: operatorHandlers({ version, journal, captures, acquisitions, evidence, fleet }),
+    typesTransfers,
+    operator: operatorHandlers({ version, journal, captures, acquisitions, evidence, fleet, symbols }),
+    symbols: symbolsHandlers({ search: symbols, fleet, journal }),
     ended: (context, fault) => {
       if (fault === undefined) return;
       metrics.callFaulted(pathOf(context.method), fault.code);
@@ -104,12 +127,15 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     port: server.port,
     close: async () => {
       stopWatchdog();
+      ending.abort(new Fault('unavailable', 'the collector is ending'));
       await acquisitions.close();
       fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));
       await Promise.all([server.close(), queue.close()]);
       stopWaking();
       stopCounting();
       metricsServer.close();
+      offer?.closeAllConnections();
+      offer?.close();
       database.close();
     },
   };

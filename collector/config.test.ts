@@ -8,7 +8,12 @@ test('without any setting everything has a value', () => {
     tlsDir: '/etc/kcorder/tls',
     dataDir: '/var/lib/kcorder',
     symbolDirs: [],
-    dwarf2json: 'dwarf2json',
+    symbolCacheBytes: 8 * 2 ** 30,
+    symbolBuckets: [],
+    cosUrl: 'https://storage.googleapis.com/cos-tools',
+    debuginfodUrls: [],
+    dwarf2json: '',
+    symbolsListen: '',
     python: expect.stringContaining('python3'),
     logLevel: 'info',
     stallMs: 900_000,
@@ -34,6 +39,10 @@ test.each([
   ['KCORDER_STALL_SECONDS', '-1', 'is not a positive whole number'],
   ['KCORDER_STALL_SECONDS', '0', 'is not a positive whole number'],
   ['KCORDER_ORDER_SECONDS', '1.5', 'is not a positive whole number'],
+  ['KCORDER_DEBUGINFOD_URLS', 'http://debuginfod.example/', 'holds http://debuginfod.example/, which is no https URL'],
+  ['KCORDER_SYMBOL_BUCKETS', 'gs://bucket', 'holds gs://bucket, which is no https URL'],
+  ['KCORDER_COS_URL', 'https://user:secret@mirror.example/', 'holds https://'],
+  ['KCORDER_SYMBOLS_LISTEN', '8080', 'is not host:port'],
   ['KCORDER_RESERVE_BYTES', '1GiB', 'is not a positive whole number'],
 ])('%s="%s" is refused: it %s', (key, value, says) => {
   const read = () => readConfig({ [key]: value });
@@ -46,4 +55,16 @@ test('every error is told at once, unknown names among them', () => {
     readConfig({ KCORDER_DATADIR: '/x', KCORDER_LISTEN: 'x', KCORDER_PLUGIN_SECONDS: 'x', OTHER: 'x' });
   for (const part of ['KCORDER_DATADIR is unknown', 'KCORDER_LISTEN="x"', 'KCORDER_PLUGIN_SECONDS="x"'])
     expect(read).toThrow(part);
+});
+
+test('the check of certificates cannot be switched off', () => {
+  expect(() => readConfig({ NODE_TLS_REJECT_UNAUTHORIZED: '0' })).toThrow(/NODE_EXTRA_CA_CERTS/);
+});
+
+test('COS can be left out, and places are lists with blanks between', () => {
+  const config = readConfig({
+    KCORDER_COS_URL: 'off',
+    KCORDER_DEBUGINFOD_URLS: 'https://a.example http://127.0.0.1:8002',
+  });
+  expect(config).toMatchObject({ cosUrl: '', debuginfodUrls: ['https://a.example', 'http://127.0.0.1:8002'] });
 });

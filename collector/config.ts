@@ -8,7 +8,15 @@ export interface Config {
   readonly tlsDir: string;
   readonly dataDir: string;
   readonly symbolDirs: readonly string[];
+  readonly symbolCacheBytes: number;
+  readonly symbolBuckets: readonly string[];
+  /** Empty: not asked. */
+  readonly cosUrl: string;
+  readonly debuginfodUrls: readonly string[];
+  /** Empty: not run. */
   readonly dwarf2json: string;
+  /** Where the ISFs are offered to others; empty: nowhere. */
+  readonly symbolsListen: string;
   readonly python: string;
   readonly logLevel: string;
   readonly stallMs: number;
@@ -34,6 +42,21 @@ const path = (value: string): string | undefined => (isAbsolute(value) ? undefin
 const whole = (value: string): string | undefined =>
   /^\d{1,15}$/.test(value) && Number(value) > 0 ? undefined : 'is not a positive whole number';
 
+const words = (value: string): string[] => value.split(/\s+/).filter((word) => word !== '');
+const urls = (value: string): string | undefined => {
+  const wrong = words(value).find((url) => !isSafeUrl(url));
+  return wrong === undefined ? undefined : `holds ${wrong}, which is no https URL`;
+};
+
+/** https, or http to this machine. */
+function isSafeUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '') return false;
+  return (
+    url.protocol === 'https:' || (url.protocol === 'http:' && /^(localhost|127\.[\d.]+|\[::1\])$/.test(url.hostname))
+  );
+}
+
 const settings = {
   KCORDER_LISTEN: { fallback: '127.0.0.1:7443', check: address },
   KCORDER_METRICS_LISTEN: { fallback: '127.0.0.1:9464', check: address },
@@ -46,7 +69,15 @@ const settings = {
         ? undefined
         : 'is not a list of absolute paths with colons between',
   },
-  KCORDER_DWARF2JSON: { fallback: 'dwarf2json', check: () => undefined },
+  KCORDER_SYMBOL_CACHE_BYTES: { fallback: String(8 * 2 ** 30), check: whole },
+  KCORDER_SYMBOL_BUCKETS: { fallback: '', check: urls },
+  KCORDER_COS_URL: {
+    fallback: 'https://storage.googleapis.com/cos-tools',
+    check: (value) => (value === 'off' ? undefined : urls(value)),
+  },
+  KCORDER_DEBUGINFOD_URLS: { fallback: '', check: urls },
+  KCORDER_DWARF2JSON: { fallback: '', check: () => undefined },
+  KCORDER_SYMBOLS_LISTEN: { fallback: '', check: (value) => (value === '' ? undefined : address(value)) },
   KCORDER_PYTHON: { fallback: '/usr/bin/python3', check: path },
   KCORDER_LOG_LEVEL: {
     fallback: 'info',
@@ -75,6 +106,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     if (error !== undefined) errors.push(`${key}="${value}" ${error}`);
     values[key] = value;
   }
+  if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+    errors.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: name your authority in NODE_EXTRA_CA_CERTS',
+    );
+  }
   if (errors.length > 0)
     throw new Fault('config_invalid', `the environment of the collector is wrong: ${errors.join('; ')}`);
   return {
@@ -83,7 +119,12 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     tlsDir: values.KCORDER_TLS_DIR,
     dataDir: values.KCORDER_DATA_DIR,
     symbolDirs: values.KCORDER_SYMBOL_DIRS.split(':').filter((directory) => directory !== ''),
+    symbolCacheBytes: Number(values.KCORDER_SYMBOL_CACHE_BYTES),
+    symbolBuckets: words(values.KCORDER_SYMBOL_BUCKETS),
+    cosUrl: values.KCORDER_COS_URL === 'off' ? '' : values.KCORDER_COS_URL,
+    debuginfodUrls: words(values.KCORDER_DEBUGINFOD_URLS),
     dwarf2json: values.KCORDER_DWARF2JSON,
+    symbolsListen: values.KCORDER_SYMBOLS_LISTEN,
     python: values.KCORDER_PYTHON,
     logLevel: values.KCORDER_LOG_LEVEL,
     stallMs: Number(values.KCORDER_STALL_SECONDS) * 1000,

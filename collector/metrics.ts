@@ -5,8 +5,13 @@ import type { AnalysisReport } from './analysis/analysis.ts';
 import type { CaptureState } from './capture/capture.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import type { CaptureJournal } from './journal/captures.ts';
+import type { SymbolSearch } from './symbols/find.ts';
+import type { SymbolsEnd, SymbolsQuality, SymbolsState } from './symbols/symbols.ts';
 
 const phases: readonly CaptureState['phase'][] = ['requested', 'acquiring', 'sealing', 'sealed', 'analyzing'];
+const ends: readonly SymbolsEnd['kind'][] = ['ready', 'missing', 'mismatch', 'rejected', 'unsupported'];
+const symbolStates: readonly SymbolsState['kind'][] = [...ends, 'building'];
+const qualities: readonly SymbolsQuality[] = ['dwarf', 'btf', 'provided'];
 const outcomes = ['complete', 'partial', 'failed', 'canceled'] as const;
 
 /** The collector's series. State is read from the journal at scrape, so that a restart neither loses nor invents any. */
@@ -53,6 +58,19 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #symbolsEnds = new Counter({
+    name: 'kcorder_symbols_searches_total',
+    help: 'Searches for the symbols of a kernel, by how they ended.',
+    labelNames: ['end'],
+    registers: [this.registry],
+  });
+  readonly #symbolsSeconds = new Histogram({
+    name: 'kcorder_symbols_search_duration_seconds',
+    help: "From the question for a kernel's symbols to their state, builds and downloads included.",
+    buckets: [0.01, 0.1, 0.5, 1, 2, 5, 15, 60, 300],
+    registers: [this.registry],
+  });
+
   constructor(journal: CaptureJournal, fleet: Fleet, version: string) {
     collectDefaultMetrics({ register: this.registry });
     for (const outcome of outcomes) this.#captures.inc({ outcome }, 0);
@@ -89,6 +107,45 @@ export class Metrics {
         }
       },
     });
+  }
+
+  /** Adds the gauges of symbols: kernels of known nodes by state, and the cache. */
+  watchSymbols(search: SymbolSearch, fleet: Fleet): void {
+    new Gauge({
+      name: 'kcorder_node_symbols',
+      help: "Known nodes by the state of their kernel's symbols.",
+      labelNames: ['state'],
+      registers: [this.registry],
+      collect() {
+        const states = fleet.list().map(({ node }) => search.status(node.kernel).state.kind);
+        for (const state of symbolStates) this.set({ state }, states.filter((each) => each === state).length);
+      },
+    });
+    new Gauge({
+      name: 'kcorder_symbols_kept',
+      help: 'Kernels whose symbols are kept, by what these were made of.',
+      labelNames: ['quality'],
+      registers: [this.registry],
+      collect() {
+        const kept = search.cache.list().map(({ entry }) => entry.quality);
+        for (const quality of qualities) this.set({ quality }, kept.filter((each) => each === quality).length);
+      },
+    });
+    new Gauge({
+      name: 'kcorder_symbols_kept_bytes',
+      help: 'Bytes of the symbols that are kept.',
+      registers: [this.registry],
+      collect() {
+        this.set(search.cache.keptBytes);
+      },
+    });
+    for (const end of ends) this.#symbolsEnds.inc({ end }, 0);
+  }
+
+  /** A search for symbols has ended. */
+  symbolsSearched(end: SymbolsEnd['kind'], seconds: number): void {
+    this.#symbolsEnds.inc({ end });
+    this.#symbolsSeconds.observe(seconds);
   }
 
   captureEnded(outcome: (typeof outcomes)[number], seconds: number): void {

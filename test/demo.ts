@@ -11,9 +11,9 @@ const attachLimitMs = 60_000;
 
 /** Runs the main job on a lab node and shows it. Exit code of `kcorder capture`. */
 export async function demo(args: readonly string[]): Promise<number> {
-  const unknown = args.find((arg) => arg !== '--keep');
-  if (unknown !== undefined) {
-    say(`./dev demo: ${unknown} is unknown; there is --keep, which leaves everything up until Ctrl-C`);
+  const options = readOptions(args);
+  if (typeof options === 'string') {
+    say(`./dev demo: ${options}; there are --keep, which leaves everything up until Ctrl-C, and --symbols btf|dwarf`);
     return 2;
   }
   if (existsSync(contextPath) && (await kcorder(readContext(), ['version'])).exitCode === 0) {
@@ -22,7 +22,7 @@ export async function demo(args: readonly string[]): Promise<number> {
   }
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
-  const stage = await Stage.open(cachePath('demo'));
+  const stage = await Stage.open(cachePath('demo'), { symbols: options.symbols });
   try {
     writeFileSync(contextPath, JSON.stringify(stage.context));
     say('booting lab-1: a virtual machine with a kernel of its own, three pods, and the agent in the third');
@@ -31,9 +31,8 @@ export async function demo(args: readonly string[]): Promise<number> {
     say('$ kcorder capture lab-1 --reason "demo" --wait');
     const exitCode = await showKcorder(stage.context, ['capture', 'lab-1', '--reason', 'demo', '--wait']);
     interrupted.signal.throwIfAborted();
-    const keep = args.includes('--keep');
-    sayNext(keep);
-    if (keep) await once(interrupted.signal, 'abort');
+    sayNext(options.keep);
+    if (options.keep) await once(interrupted.signal, 'abort');
     return exitCode;
   } catch (error) {
     if (interrupted.signal.aborted) return 130;
@@ -43,6 +42,27 @@ export async function demo(args: readonly string[]): Promise<number> {
     await stage.close();
     say('everything is down; what was captured stays below .cache/demo/data until the next demo');
   }
+}
+
+interface DemoOptions {
+  readonly keep: boolean;
+  /** `btf`: what the node's own kernel tells; `dwarf`: Debian's package with the kernel's debugging information, 283 MB to fetch. */
+  readonly symbols: 'btf' | 'dwarf';
+}
+
+function readOptions(args: readonly string[]): DemoOptions | string {
+  const left = [...args];
+  let options: DemoOptions = { keep: false, symbols: 'btf' };
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    const [name, given] = arg.split('=', 2);
+    if (arg === '--keep') options = { ...options, keep: true };
+    else if (name === '--symbols') {
+      const symbols = given ?? left.shift();
+      if (symbols !== 'btf' && symbols !== 'dwarf') return '--symbols takes btf or dwarf';
+      options = { ...options, symbols };
+    } else return `${arg} is unknown`;
+  }
+  return options;
 }
 
 /** The command line against the demo that is up, or with what the caller has set. */
@@ -73,8 +93,9 @@ async function attached(context: Context, node: string, signal: AbortSignal): Pr
 }
 
 function sayNext(keep: boolean): void {
-  const [first, second, third] = [
+  const lines = [
     './dev kcorder get captures',
+    './dev kcorder symbols get lab-1',
     './dev kcorder ps lab-1 -o wide',
     './dev kcorder ps lab-1 --plugin linux.lsmod.Lsmod',
   ];
@@ -84,5 +105,5 @@ function sayNext(keep: boolean): void {
       ? 'It is up until Ctrl-C. In another terminal:'
       : 'Next, leave it up with ./dev demo --keep, and in another terminal:',
   );
-  for (const line of [first, second, third]) say(`  ${line}`);
+  for (const line of lines) say(`  ${line}`);
 }

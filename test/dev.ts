@@ -10,7 +10,7 @@ interface DevCommand {
 
 const commands: Record<string, DevCommand> = {
   demo: {
-    usage: 'demo [--keep]',
+    usage: 'demo [--keep] [--symbols btf|dwarf]',
     summary: 'boot a node, capture its memory, and print its processes by pod',
     run: async (args) => await (await import('./demo.ts')).demo(args),
   },

@@ -2,6 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, type Capture, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { AnalysisSymbolsSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsQuality } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from '../fixtures/collector.ts';
 import { runCommand, type Surroundings } from '../fixtures/command.ts';
@@ -78,6 +80,17 @@ test.each(['capture lab-1 --reason INC-4711 --wait', 'watch 0193a5c2d7'])(
   },
 );
 
+test('what an analysis read the image with is said', async () => {
+  const symbols = { source: 'BTF and kallsyms of node lab-1', quality: SymbolsQuality.BTF, isfSha256: 'ef'.repeat(32) };
+  const ran = await kcorder(wait, {
+    ...handlersFor(captureOf()),
+    getAnalysis: async () => analysisOf({ symbols: create(AnalysisSymbolsSchema, symbols) }),
+  });
+  expect(ran.stderr).toContain(
+    `analysed with symbols from BTF and kallsyms of node lab-1 (btf), ISF SHA-256 ${'ef'.repeat(32)}\n`,
+  );
+});
+
 test('in JSON the capture and its analysis stand side by side', async () => {
   const { stdout } = await kcorder(`${wait} -o json`, handlersFor(captureOf()));
   const document = JSON.parse(stdout);
@@ -91,7 +104,7 @@ test.each<[string, Parameters<typeof captureOf>[0], number, RegExp]>([
     'without symbols there is no table, and the evidence is complete',
     { analysis: { state: AnalysisState.FAILED, reason: 'symbols_missing', detail: 'put vmlinux into /symbols' } },
     1,
-    /warning: no process list: the analysis of capture 0193a5c2d7 is FAILED: symbols_missing: put vmlinux into \/symbols\nevidence complete: 330\.1 MiB/,
+    /warning: no process list: the analysis of capture 0193a5c2d7 is FAILED: symbols_missing: put vmlinux into \/symbols\n`kcorder symbols get lab-1` shows what each source of symbols had, and what to do\nevidence complete: 330\.1 MiB/,
   ],
   [
     'a partial capture says so',

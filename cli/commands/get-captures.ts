@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
-import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { type AnalysisSymbols, ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { fetchAnalysis } from '../analysis/fetch.ts';
 import { getCapture, listCaptures, printCapture } from '../captures.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
@@ -14,7 +15,8 @@ export async function getCaptures(
   nodeName: string | undefined,
 ): Promise<number> {
   if (id !== undefined) {
-    printCapture(session, await getCapture(session, id));
+    const capture = await getCapture(session, id);
+    printCapture(session, capture, await usedSymbols(session, capture));
     return exitCode.ok;
   }
   const captures: Capture[] = [];
@@ -25,4 +27,16 @@ export async function getCaptures(
     table: (look) => (captures.length === 0 ? '' : capturesTable(captures, look, Date.now())),
   });
   return exitCode.ok;
+}
+
+/** Of a capture that was analysed, where a person is to read it. That it cannot be told spoils nothing else. */
+async function usedSymbols(session: Session, capture: Capture): Promise<AnalysisSymbols | undefined> {
+  const forPeople = session.output === 'table' || session.output === 'wide';
+  if (!forPeople || capture.analysis?.state !== AnalysisState.DONE) return undefined;
+  try {
+    return (await fetchAnalysis(session, capture.id)).symbols;
+  } catch {
+    session.terminal.interrupt.throwIfAborted();
+    return undefined;
+  }
 }

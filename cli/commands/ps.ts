@@ -7,7 +7,7 @@ import { needed, remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
 import { resolveTarget } from '../analysis/target.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
-import { analysisWord, because, isComplete, isPartial } from '../render/capture-words.ts';
+import { analysisWord, because, isComplete, isPartial, lacksSymbols, whereSymbols } from '../render/capture-words.ts';
 import { pluginTable } from '../render/plugin-rows.ts';
 import { processesText } from '../render/processes.ts';
 import type { Session } from '../session.ts';
@@ -83,6 +83,6 @@ function unanalysed(capture: Capture): Fault {
   const why = because(analysis) || 'no reason given';
   return new Fault(
     'evidence_missing',
-    `no process list of capture ${id}: its analysis is ${analysisWord(analysis)}: ${why}; ${evidence}, \`kcorder download ${id}\` gets it.`,
+    `no process list of capture ${id}: its analysis is ${analysisWord(analysis)}: ${why}; ${evidence}, \`kcorder download ${id}\` gets it.${lacksSymbols(capture) ? ` ${whereSymbols(capture)}.` : ''}`,
   );
 }

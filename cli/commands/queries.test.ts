@@ -2,7 +2,12 @@ import { create } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { type GetAnalysisResponse, GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import {
+  AnalysisSymbolsSchema,
+  type GetAnalysisResponse,
+  GetAnalysisResponseSchema,
+} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsQuality, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from '../fixtures/collector.ts';
@@ -37,6 +42,7 @@ const captures = [
   captureOf({
     id: 'nosymbols',
     analysis: { state: AnalysisState.FAILED, reason: 'symbols_missing', detail: 'looked in /symbols' },
+    symbols: { state: SymbolsState.MISSING, detail: 'looked in /symbols' },
   }),
   captureOf({
     id: 'partial',
@@ -62,6 +68,13 @@ const analyses: Readonly<Record<string, GetAnalysisResponse>> = {
   }),
 };
 
+const symbols = create(AnalysisSymbolsSchema, {
+  source: 'built from vmlinux',
+  quality: SymbolsQuality.DWARF,
+  isfSha256: 'abab',
+});
+const rowsOf = (wanted: string[]) => (wanted.includes(lsof.name) ? { plugins: [...healthy, lsof] } : {});
+
 let certificates: Certificates;
 let collector: LoopbackCollector;
 const kcorder = (line: string) =>
@@ -85,7 +98,7 @@ beforeAll(async () => {
       return { captures: found.slice(at, at + 1), nextPageToken: at + 1 < found.length ? String(at + 1) : '' };
     },
     getAnalysis: async ({ captureId, rowPlugins }) =>
-      analyses[captureId] ?? analysisOf(rowPlugins.includes(lsof.name) ? { plugins: [...healthy, lsof] } : {}),
+      analyses[captureId] ?? analysisOf({ symbols, ...rowsOf(rowPlugins) }),
     cancelCapture: async () => ({
       capture: captureOf({ outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by alice' } }),
     }),
@@ -101,6 +114,13 @@ afterAll(async () => {
 test.each([
   ['all captures, over all pages', 'get captures', /^ID .*\npending .*analyzing.*\n0193a5c2d7 .*complete.*\n$/],
   ['one capture with its details', 'get captures partial', /PARTIAL, acquirer_died: AVML was killed/],
+  [
+    'one capture with the symbols that its analysis used',
+    'get captures 0193a5c2d7',
+    /\nsymbols +built from vmlinux \(dwarf\), ISF SHA-256 abab\n/,
+  ],
+  ['one capture without symbols', 'get captures nosymbols', /\nsymbols +missing\n/],
+  ['one capture whose analysis cannot be read', 'get captures partial', /\nsha-256 /],
   ['all nodes', 'get nodes', /^NAME .*\nlab-1 .*\nlab-2 .*no: lockdown/],
   ['one node with its refusals', 'get nodes lab-2', /lockdown: The kernel runs with/],
   ['both versions', 'version', /^PROGRAM +VERSION\nkcorder +0\.1\.0\ncollector +0\.9\.0\n$/],
@@ -175,7 +195,7 @@ test.each([
     'a capture without symbols',
     'ps nosymbols',
     1,
-    /^kcorder: no process list of capture nosymbols: .*symbols_missing: looked in \/symbols; the evidence is complete, `kcorder download nosymbols` gets it\.\n$/,
+    /^kcorder: no process list of capture nosymbols: .*symbols_missing: looked in \/symbols; the evidence is complete, `kcorder download nosymbols` gets it\. `kcorder symbols get lab-1` shows what each source of symbols had, and what to do\.\n$/,
   ],
   [
     'an analysis that still runs',

@@ -64,15 +64,19 @@ export async function openPartFile(path: string): Promise<PartFile> {
 }
 
 /** Runs file work; what goes wrong there is a fault that names the file. */
-export async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function told<T>(path: string, work: () => Promise<T>, option = '-f'): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Fault) throw error;
-    throw new Fault('storage_failed', `cannot write ${path}: ${fileProblem(error)}. Choose another place with -f.`, {
-      cause: error,
-    });
+    throw unwritten(path, error, option);
   }
+}
+
+/** What went wrong when a file was written, as a fault that names the file. */
+export function unwritten(path: string, error: unknown, option = '-f'): Fault {
+  if (error instanceof Fault) return error;
+  const message = `cannot write ${path}: ${fileProblem(error)}. Choose another place with ${option}.`;
+  return new Fault('storage_failed', message, { cause: error });
 }
 
 /** Whether something has this name. */
@@ -84,10 +88,10 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /** The refusal to write over a file. */
-export function taken(path: string): Fault {
+export function taken(path: string, option = '-f'): Fault {
   return new Fault(
     'storage_failed',
-    `${path} is there already and is not overwritten. Choose another name with -f, or move it away.`,
+    `${path} is there already and is not overwritten. Choose another name with ${option}, or move it away.`,
   );
 }
 
@@ -102,13 +106,13 @@ async function digestOf(file: FileHandle, hash: Hash): Promise<number> {
   }
 }
 
-/** A link fails when the name is taken, whoever took it meanwhile; a rename would replace it. */
-async function moveWithoutReplacing(from: string, to: string): Promise<void> {
+/** Gives a file another name. A link fails when the name is taken, whoever took it meanwhile; a rename would replace it. */
+export async function moveWithoutReplacing(from: string, to: string, option = '-f'): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';
-    if (code === 'EEXIST' || (await exists(to))) throw taken(to);
+    if (code === 'EEXIST' || (await exists(to))) throw taken(to, option);
     // A file system without hard links.
     await rename(from, to);
     return;

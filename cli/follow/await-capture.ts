@@ -1,5 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { durationText } from '../duration.ts';
 import { spanText } from '../output/figures.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import type { Session } from '../session.ts';
@@ -16,7 +17,7 @@ export interface AwaitOptions {
 /** Follows a capture on stderr until it and its analysis have ended. An interruption or a timeout leaves it running and says so. */
 export async function awaitCapture(session: Session, captureId: string, options: AwaitOptions): Promise<Capture> {
   const { calls, terminal, paint } = session;
-  const message = `capture ${captureId} has not ended within ${timeText(options.timeoutMs)}`;
+  const message = `capture ${captureId} has not ended within ${durationText(options.timeoutMs)}`;
   const signal = deadlineSignal(terminal.interrupt, options.timeoutMs, message);
   const progress = createProgress();
   using line = startLiveLine(terminal.err, paint, () => progress.text(Date.now()));
@@ -44,8 +45,4 @@ function leftRunning(fault: Fault, captureId: string): Fault {
   const what = fault.code === 'deadline_exceeded' ? fault.message : `interrupted; capture ${captureId} goes on`;
   const next = `Go on with \`kcorder watch ${captureId}\`, stop it with \`kcorder cancel ${captureId}\`.`;
   return new Fault(fault.code, `${what}. ${next}`, { cause: fault });
-}
-
-function timeText(timeoutMs: number): string {
-  return timeoutMs < 1000 ? `${timeoutMs}ms` : spanText(timeoutMs);
 }

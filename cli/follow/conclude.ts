@@ -5,8 +5,17 @@ import { remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { bytesText } from '../output/figures.ts';
-import { analysisWord, because, isComplete, isPartial, outcomeWord } from '../render/capture-words.ts';
+import {
+  analysisWord,
+  because,
+  isComplete,
+  isPartial,
+  lacksSymbols,
+  outcomeWord,
+  whereSymbols,
+} from '../render/capture-words.ts';
 import { processesText } from '../render/processes.ts';
+import { usedText } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
 
 /** Prints how a capture ended: the process table, where the evidence lies, and whatever is not as it should be. Returns the exit code. */
@@ -25,6 +34,7 @@ export async function conclude(session: Session, capture: Capture): Promise<numb
   });
   const analysed =
     analysis === undefined ? remarkOnMissing(session, capture) : remarkOnPlugins(session, analysis, 'all');
+  if (analysis?.symbols !== undefined) session.note(`analysed with symbols from ${usedText(analysis.symbols)}`);
   remarkOnEvidence(session, capture);
   if (isPartial(capture)) return exitCode.partial;
   return isComplete(capture) && analysed ? exitCode.ok : exitCode.failure;
@@ -38,6 +48,7 @@ function remarkOnMissing(session: Session, capture: Capture): boolean {
   if (capture.outcome?.kind === OutcomeKind.FAILED || capture.outcome?.kind === OutcomeKind.CANCELED) return false;
   const why = because(capture.analysis) || 'no reason given';
   session.warn(`no process list: the analysis of capture ${capture.id} is ${analysisWord(capture.analysis)}: ${why}`);
+  if (lacksSymbols(capture)) session.note(whereSymbols(capture));
   return false;
 }
 

@@ -49,3 +49,13 @@ export function isPartial(capture: Capture): boolean {
 export function isComplete(capture: Capture): boolean {
   return capture.outcome?.kind === OutcomeKind.COMPLETE;
 }
+
+/** Whether the analysis of a capture failed for want of symbols. */
+export function lacksSymbols({ analysis }: Capture): boolean {
+  return analysis?.state === AnalysisState.FAILED && analysis.reason.startsWith('symbols_');
+}
+
+/** Where a person learns more of the symbols that are missing. */
+export function whereSymbols({ nodeName }: Capture): string {
+  return `\`kcorder symbols get ${nodeName}\` shows what each source of symbols had, and what to do`;
+}

@@ -1,9 +1,11 @@
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
-import { visible } from '../output/visible.ts';
 import { analysisWord, because, outcomeWord, phaseWord } from './capture-words.ts';
+import { type Fact, factsText } from './facts.ts';
+import { symbolsBrief, usedText } from './symbols-words.ts';
 
 const columns: readonly Column[] = [
   { title: 'ID' },
@@ -31,23 +33,30 @@ export function capturesTable(captures: readonly Capture[], look: Look, nowMs: n
   );
 }
 
-/** One capture: its line, then what the line has no room for. */
-export function captureText(capture: Capture, look: Look, nowMs: number): string {
-  const facts: [string, string][] = [
+/** One capture: its line, then what the line has no room for. `used` are the symbols that its analysis used, where they are known. */
+export function captureText(capture: Capture, look: Look, nowMs: number, used?: AnalysisSymbols): string {
+  const facts: Fact[] = [
     ['requested', `${utcText(momentOf(capture.requestedAt))} UTC by ${capture.requestedBy || 'somebody unnamed'}`],
     ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
     ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
-    ...capture.interruptions.map((break_): [string, string] => [
-      'interrupted',
-      `${utcText(momentOf(break_.at))} UTC at ${bytesText(break_.offset)}, resumed: ${break_.cause}`,
-    ]),
+    ['symbols', symbolsFact(capture, used)],
+    ...capture.interruptions.map(
+      (break_): Fact => [
+        'interrupted',
+        `${utcText(momentOf(break_.at))} UTC at ${bytesText(break_.offset)}, resumed: ${break_.cause}`,
+      ],
+    ),
     ['evidence', capture.evidencePath],
     ['sha-256', capture.sha256],
   ];
-  const lines = facts
-    .filter(([, value]) => value !== '' && value !== '-')
-    .map(([name, value]) => `${look.paint('quiet', name.padEnd(12))} ${visible(value)}\n`);
-  return `${capturesTable([capture], look, nowMs)}\n${lines.join('')}`;
+  return `${capturesTable([capture], look, nowMs)}\n${factsText(facts, look)}`;
+}
+
+/** What an analysis used once it is done; until then what it would find. Why it found none is its own reason. */
+function symbolsFact({ analysis, symbols }: Capture, used: AnalysisSymbols | undefined): string {
+  if (analysis?.state === AnalysisState.DONE) return used === undefined ? '' : usedText(used);
+  const source = symbols?.source ?? '';
+  return source === '' ? symbolsBrief(symbols) : `${symbolsBrief(symbols)}, ${source}`;
 }
 
 function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {

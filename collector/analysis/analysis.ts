@@ -7,12 +7,22 @@ export interface ImageSource {
   readonly path: string;
 }
 
+/** The symbols that an image is read with. */
+export interface JobSymbols {
+  /** Absolute path of an ISF. */
+  readonly isfPath: string;
+  /** Lower-case hex; a file with another hash is not used. */
+  readonly isfSha256: string;
+  /** Where they came from, for people. */
+  readonly source: string;
+  readonly quality: 'dwarf' | 'btf' | 'provided';
+}
+
 /** One image to analyse. */
 export interface AnalysisJob {
   readonly captureId: string;
   readonly image: ImageSource;
-  /** Absolute path of the kernel's ISF: .json, .json.gz or .json.xz. */
-  readonly isfPath: string;
+  readonly symbols: JobSymbols;
   /** As the node told them when it registered. */
   readonly kernel: { readonly banner: string; readonly vmcoreinfo: string };
   /** The containers that the node named; kept in the report for the join with processes. */
@@ -73,6 +83,8 @@ export interface AnalysisReport {
   readonly kernelMismatch: boolean;
   /** Unset when the runner did not get so far. */
   readonly kernel?: ImageKernel;
+  /** Unset in reports of before they told. */
+  readonly symbols?: Omit<JobSymbols, 'isfPath'>;
   /** Versions of the tools by name: volatility, python. */
   readonly versions: Readonly<Record<string, string>>;
   readonly isolation: Isolation;

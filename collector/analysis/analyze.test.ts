@@ -32,7 +32,13 @@ afterEach(() => rm(outputDir, { recursive: true, force: true }));
 function makeJob(plugins: string[], banner = 'banner of the image'): AnalysisJob {
   const image = { kind: 'lime', path: '/nonexistent.lime' } as const;
   const kernel = { banner, vmcoreinfo: 'OSRELEASE=6.1.0' };
-  return { captureId: 'c-1', image, isfPath: '/nonexistent.json', kernel, containers: [], outputDir, plugins };
+  const symbols = {
+    isfPath: '/nonexistent.json',
+    isfSha256: 'ab'.repeat(32),
+    source: 'a test',
+    quality: 'dwarf',
+  } as const;
+  return { captureId: 'c-1', image, symbols, kernel, containers: [], outputDir, plugins };
 }
 
 function run(plugins: string[], own: Partial<AnalysisLimits> = {}, banner?: string): Promise<AnalysisReport> {

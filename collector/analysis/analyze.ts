@@ -76,6 +76,7 @@ async function runAll(
   return {
     captureId: job.captureId,
     ...verdict(runs, record.reports),
+    symbols: { source: job.symbols.source, quality: job.symbols.quality, isfSha256: job.symbols.isfSha256 },
     isolation: confinement.isolation,
     plugins: record.reports,
     containers: job.containers.map(namesOf),

@@ -4,6 +4,7 @@ import type { AnalysisLimits } from './limits.ts';
 export interface RunnerJob {
   readonly image: { readonly kind: 'lime'; readonly path: string };
   readonly isfPath: string;
+  readonly isfSha256: string;
   readonly kernel: { readonly banner: string | null; readonly vmcoreinfo: string };
   readonly plugins: readonly string[];
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;

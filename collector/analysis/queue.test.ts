@@ -4,13 +4,19 @@ import type { Outcome } from '../capture/capture.ts';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
-import type { Symbols, SymbolsState } from '../symbols/symbols.ts';
+import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import { makeScratch, until } from '../testing/files.ts';
 import { events, partial, request } from '../testing/states.ts';
 import type { Analysis, AnalysisJob, AnalysisReport } from './analysis.ts';
 import { AnalysisQueue } from './queue.ts';
 
-const ready: SymbolsState = { kind: 'ready', isfPath: '/symbols/k.json', source: 'a directory' };
+const ready: SymbolsEnd = {
+  kind: 'ready',
+  isfPath: '/symbols/k.json',
+  source: 'a directory',
+  quality: 'dwarf',
+  isfSha256: 'ab'.repeat(32),
+};
 const report: AnalysisReport = {
   captureId: 'c-1',
   state: 'done',
@@ -27,7 +33,7 @@ const report: AnalysisReport = {
 };
 
 /** A journal with sealed captures, and a queue whose symbols and analyses are made up. */
-function rig(parts: { symbols?: SymbolsState; analyze?: Analysis['analyze'] } = {}) {
+function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze'] } = {}) {
   const scratch = makeScratch();
   const database = openDatabase(scratch.dir);
   const journal = new CaptureJournal(database);
@@ -103,7 +109,7 @@ test('an image that is not complete is not analysed', async () => {
   expect(r.jobs).toEqual([]);
 });
 
-test.each<[string, SymbolsState, string, RegExp]>([
+test.each<[string, SymbolsEnd, string, RegExp]>([
   [
     'no symbols',
     { kind: 'missing', looked: ['/symbols: empty'], advice: 'Put vmlinux there.' },

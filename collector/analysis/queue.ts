@@ -1,7 +1,7 @@
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
-import type { Symbols, SymbolsState } from '../symbols/symbols.ts';
+import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import type { Analysis, AnalysisReport } from './analysis.ts';
 
 /** What is told to whoever listens: metrics and the log. */
@@ -87,7 +87,7 @@ export class AnalysisQueue {
       {
         captureId: request.id,
         image: { kind: 'lime', path: this.#evidence.imagePath(request.id, state.evidence) },
-        isfPath: symbols.isfPath,
+        symbols,
         kernel: request.kernel,
         containers: state.start.containers.map((container) => ({ $typeName: 'kcorder.v1.PodContainer', ...container })),
         outputDir: `${this.#evidence.pathOf(request.id)}/analysis`,
@@ -101,7 +101,7 @@ export class AnalysisQueue {
   }
 }
 
-function withoutSymbols(symbols: Exclude<SymbolsState, { kind: 'ready' }>): AnalysisEnding {
+function withoutSymbols(symbols: Exclude<SymbolsEnd, { kind: 'ready' }>): AnalysisEnding {
   switch (symbols.kind) {
     case 'missing':
       return {

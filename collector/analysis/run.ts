@@ -160,7 +160,8 @@ function makeRunnerJob(
   const { banner, vmcoreinfo } = job.kernel;
   return {
     image: job.image,
-    isfPath: job.isfPath,
+    isfPath: job.symbols.isfPath,
+    isfSha256: job.symbols.isfSha256,
     kernel: { banner: banner === '' ? null : banner, vmcoreinfo },
     plugins,
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },

@@ -5,6 +5,7 @@ import type { GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/op
 import { readProcesses, readReport, readRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
+import { presentQuality } from './present-symbols.ts';
 
 type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
 
@@ -44,5 +45,8 @@ export async function presentAnalysis(
     processes: await readProcesses(outputDir, report),
     containers: report.containers.map((container) => ({ ...container })),
     kernelMismatch: report.kernelMismatch,
+    ...(report.symbols === undefined
+      ? {}
+      : { symbols: { ...report.symbols, quality: presentQuality[report.symbols.quality] } }),
   };
 }

@@ -6,6 +6,7 @@ import type { Captures } from '../fleet/captures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { presentAnalysis } from './analysis.ts';
 import { downloadEvidence } from './download.ts';
 import { actorOf, identityOf } from './identity.ts';
@@ -23,6 +24,7 @@ export interface OperatorRooms {
   readonly acquisitions: Acquisitions;
   readonly evidence: EvidenceDirectory;
   readonly fleet: Fleet;
+  readonly symbols: { status(kernel: KernelIdentity): SymbolsStatus };
 }
 
 const reasonLimit = 1024;
@@ -32,9 +34,14 @@ const largestPageSize = 500;
 
 /** Makes the handlers. */
 export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
-  const { journal, captures, acquisitions, fleet, evidence } = rooms;
+  const { journal, captures, acquisitions, fleet, evidence, symbols } = rooms;
   const present = (capture: JournaledCapture) =>
-    presentCapture(capture, acquisitions.live(capture.request.id)?.scannedBytes ?? 0, evidence);
+    presentCapture(
+      capture,
+      acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
+      evidence,
+      symbols.status(capture.request.kernel),
+    );
   return {
     createCapture: async ({ nodeName, reason, idempotencyKey }, context) => {
       if (nodeName === '') throw new Fault('invalid_argument', 'node_name is missing: name the node to capture');
@@ -87,7 +94,9 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
     listNodes: async () => ({
       nodes: fleet
         .list()
-        .map(({ node, online }) => presentNode(node, online, journal.runningOn(node.uid)?.request.id ?? '')),
+        .map(({ node, online }) =>
+          presentNode(node, online, journal.runningOn(node.uid)?.request.id ?? '', symbols.status(node.kernel)),
+        ),
     }),
     getVersion: async () => ({ version: rooms.version }),
   };

@@ -7,6 +7,7 @@ import { type Identity, identityOf } from './identity.ts';
 export const policy: Readonly<Record<string, Identity['kind']>> = {
   '/kcorder.v1.AgentService/Attach': 'node',
   '/kcorder.v1.IngestService/Upload': 'node',
+  '/kcorder.v1.IngestService/SendKernelTypes': 'node',
   '/kcorder.v1.OperatorService/CreateCapture': 'operator',
   '/kcorder.v1.OperatorService/GetCapture': 'operator',
   '/kcorder.v1.OperatorService/ListCaptures': 'operator',
@@ -16,6 +17,12 @@ export const policy: Readonly<Record<string, Identity['kind']>> = {
   '/kcorder.v1.OperatorService/GetAnalysis': 'operator',
   '/kcorder.v1.OperatorService/ListNodes': 'operator',
   '/kcorder.v1.OperatorService/GetVersion': 'operator',
+  '/kcorder.v1.SymbolsService/ListSymbols': 'operator',
+  '/kcorder.v1.SymbolsService/FindSymbols': 'operator',
+  '/kcorder.v1.SymbolsService/PinSymbols': 'operator',
+  '/kcorder.v1.SymbolsService/DeleteSymbols': 'operator',
+  '/kcorder.v1.SymbolsService/ExportSymbols': 'operator',
+  '/kcorder.v1.SymbolsService/ImportSymbols': 'operator',
 };
 
 /** Throws unauthenticated or permission_denied when this caller may not call this method. */

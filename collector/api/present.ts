@@ -13,6 +13,8 @@ import type { CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { KnownNode } from '../journal/nodes.ts';
+import type { SymbolsStatus } from '../symbols/symbols.ts';
+import { presentStatus } from './present-symbols.ts';
 
 const phases: Record<CaptureState['phase'], Phase> = {
   requested: Phase.REQUESTED,
@@ -30,6 +32,7 @@ export function presentCapture(
   capture: JournaledCapture,
   scannedBytes: number,
   directory: EvidenceDirectory,
+  symbols: SymbolsStatus,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
@@ -48,6 +51,7 @@ export function presentCapture(
     sha256: evidence?.sha256 ?? '',
     evidencePath: evidence === undefined ? '' : directory.imagePath(request.id, evidence),
     analysis: analysisOf(state),
+    symbols: presentStatus(symbols),
     ...('outcome' in state ? { outcome: presentOutcome(state.outcome) } : {}),
     ...('endedAt' in state ? { endedAt: time(state.endedAt) } : {}),
     ...(acquired === undefined ? {} : { firstByteAt: time(acquired.start.openedAt) }),
@@ -91,6 +95,7 @@ export function presentNode(
   node: KnownNode,
   online: boolean,
   runningCaptureId: string,
+  symbols: SymbolsStatus,
 ): MessageInitShape<typeof NodeSchema> {
   const { ramRanges, ...kernel } = node.kernel;
   return {
@@ -104,5 +109,6 @@ export function presentNode(
       refusals: node.refusals.map(({ reason, message }) => ({ reason: reason as PreflightReason, message })),
     },
     runningCaptureId,
+    symbols: presentStatus(symbols),
   };
 }

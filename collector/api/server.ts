@@ -7,22 +7,27 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { type AttachmentEvents, serveAttachment } from '../fleet/attachment.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
+import type { TypesTransfers } from '../ingest/kernel-types.ts';
 import { receiveUpload } from '../ingest/uploads.ts';
 import { addHealth } from './health.ts';
 import type { OperatorHandlers } from './operator.ts';
 import { admit, callingNode } from './policy.ts';
 import { addReflection } from './reflection.ts';
+import type { SymbolsHandlers } from './symbols.ts';
 
 /** What the server's calls reach. */
 export interface Rooms {
   readonly version: string;
   readonly fleet: Fleet;
   readonly acquisitions: Acquisitions;
+  readonly typesTransfers: TypesTransfers;
   readonly attachmentEvents: AttachmentEvents;
   readonly operator: OperatorHandlers;
+  readonly symbols: SymbolsHandlers;
   /** Sees every call's ending. */
   ended(context: CallContext, fault: Fault | undefined): void;
 }
@@ -45,6 +50,7 @@ export async function listen(address: string, tlsDir: string, rooms: Rooms): Pro
   });
   const edge: Edge = { admit, ended: rooms.ended };
   serve(server, OperatorService, rooms.operator, edge);
+  serve(server, SymbolsService, rooms.symbols, edge);
   serve(
     server,
     AgentService,
@@ -66,6 +72,8 @@ export async function listen(address: string, tlsDir: string, rooms: Rooms): Pro
     IngestService,
     {
       upload: (requests, context) => receiveUpload(requests, callingNode(context), rooms.acquisitions, context.signal),
+      sendKernelTypes: (requests, context) =>
+        rooms.typesTransfers.serve(requests, callingNode(context), context.signal),
     },
     edge,
   );

@@ -16,6 +16,9 @@ export interface Kernel {
   readonly machineId: string;
   readonly lockdown: string;
   readonly ramRanges: readonly RamRange[];
+  /** Unset in what was journaled before nodes told it. */
+  readonly typesDigest?: string;
+  readonly typesProblem?: string;
 }
 
 export interface NodeIdentity {

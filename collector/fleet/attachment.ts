@@ -126,9 +126,16 @@ class Outbox implements AsyncIterable<Response> {
 }
 
 function toMessage(order: Order): Response {
-  const { captureId } = order;
-  if (order.kind === 'cancel') return { message: { case: 'cancel', value: { captureId } } };
-  return { message: { case: 'capture', value: { captureId, validFor: durationFromMs(order.validForMs) } } };
+  switch (order.kind) {
+    case 'capture': {
+      const { captureId, validForMs } = order;
+      return { message: { case: 'capture', value: { captureId, validFor: durationFromMs(validForMs) } } };
+    }
+    case 'cancel':
+      return { message: { case: 'cancel', value: { captureId: order.captureId } } };
+    case 'kernel_types':
+      return { message: { case: 'kernelTypes', value: { transferId: order.transferId } } };
+  }
 }
 
 function refusalsOf(preflight: Preflight | undefined): PreflightRefusal[] {
@@ -138,8 +145,20 @@ function refusalsOf(preflight: Preflight | undefined): PreflightRefusal[] {
 function kernelOf(hello: Hello, node: NodeIdentity): Kernel {
   if (hello.kernel === undefined)
     throw new Fault('invalid_argument', `node ${node.name}: its hello carries no kernel descriptor`);
-  const { release, banner, buildId, vmcoreinfo, architecture, cosBuildId, bootId, machineId, lockdown, ramRanges } =
-    hello.kernel;
+  const {
+    release,
+    banner,
+    buildId,
+    vmcoreinfo,
+    architecture,
+    cosBuildId,
+    bootId,
+    machineId,
+    lockdown,
+    ramRanges,
+    typesDigest,
+    typesProblem,
+  } = hello.kernel;
   return {
     release,
     banner,
@@ -151,5 +170,7 @@ function kernelOf(hello: Hello, node: NodeIdentity): Kernel {
     machineId,
     lockdown,
     ramRanges: ramRanges.map(({ start, end }) => ({ start, end })),
+    typesDigest: /^[0-9a-f]{64}$/.test(typesDigest) ? typesDigest : '',
+    typesProblem,
   };
 }

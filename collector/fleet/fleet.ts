@@ -5,7 +5,8 @@ import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/nodes.
 /** What can be sent to an attached agent. */
 export type Order =
   | { readonly kind: 'capture'; readonly captureId: string; readonly validForMs: number }
-  | { readonly kind: 'cancel'; readonly captureId: string };
+  | { readonly kind: 'cancel'; readonly captureId: string }
+  | { readonly kind: 'kernel_types'; readonly transferId: string };
 
 /** An agent whose stream is open. */
 export interface Attached {
@@ -62,6 +63,11 @@ export class Fleet {
 
   online(uid: string): Attached | undefined {
     return this.#attached.get(uid);
+  }
+
+  /** Any attached agent whose node fits. */
+  find(fits: (node: KnownNode) => boolean): Attached | undefined {
+    return [...this.#attached.values()].find(({ node }) => fits(node));
   }
 
   /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */

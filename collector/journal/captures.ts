@@ -173,6 +173,12 @@ export class CaptureJournal {
     transact(this.#database, () => this.audit.append({ at, captureId, actor, action, detail }));
   }
 
+  /** Puts on record what somebody does that concerns no single capture; call it before it is done. Throws storage_failed. */
+  recordAct(actor: string, action: string, detail: unknown): void {
+    const at = new Date().toISOString();
+    transact(this.#database, () => this.audit.append({ at, captureId: '', actor, action, detail }));
+  }
+
   /** Calls back at every change, until the returned function is called. */
   watch(changed: (change: Change) => void): () => void {
     this.#watchers.add(changed);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -23,6 +24,10 @@ export type ChildEnd =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'not_found' };
 
+/** Kills the program when this process dies, whatever kills it: no second build of a kernel beside one that an earlier collector left. */
+const endWithParent = ['setpriv', '--pdeathsig', 'KILL'] as const;
+const setprivPath = '/usr/bin/setpriv';
+
 /**
  * Runs a program in a process group of its own and waits until it has ended; whatever it started is killed with it. Throws the signal's reason
  * after an abort, once the program is gone.
@@ -30,7 +35,7 @@ export type ChildEnd =
 export async function runChild(run: ChildRun, signal: AbortSignal): Promise<ChildEnd> {
   signal.throwIfAborted();
   const { output } = run;
-  const [program, ...rest] = run.argv;
+  const [program, ...rest] = existsSync(setprivPath) ? [...endWithParent, ...run.argv] : run.argv;
   const child = spawn(program, rest, {
     detached: true,
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
@@ -67,6 +72,8 @@ export async function runChild(run: ChildRun, signal: AbortSignal): Promise<Chil
       });
       child.once('close', (code, by) => {
         if (why !== undefined) resolve({ kind: why });
+        // What the shell and setpriv say of a program that is not there.
+        else if (code === 126 || code === 127) resolve({ kind: 'not_found' });
         else if (by !== null) resolve({ kind: 'killed', by, stderr });
         else resolve({ kind: 'exited', code: code ?? 0, stderr });
       });

@@ -1,18 +1,21 @@
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { cacheKey } from './cache.ts';
-import { createDwarf2json } from './dwarf2json.ts';
-import { createSymbols } from './find.ts';
-import type { SymbolsState } from './symbols.ts';
+import { kernelKey } from './cache/entry.ts';
+import { SymbolSearch } from './find.ts';
+import { createDirectorySource } from './sources/directory.ts';
+import { createDwarf2json } from './sources/dwarf2json.ts';
+import type { SymbolSource } from './sources/source.ts';
+import type { KernelIdentity, SymbolsEnd } from './symbols.ts';
 import { makeElf, makeIsf } from './testing/symbol-files.ts';
 
-const kernel = {
+const kernel: KernelIdentity = {
   buildId: '3b43fad5034874490492495d552c0af6a5fab235',
   banner: 'Linux version 6.1.0-56-cloud-amd64 (gcc) #1 SMP Debian 6.1.192-2',
   release: '6.1.0-56-cloud-amd64',
   architecture: 'x86_64',
+  cosBuildId: '',
 };
 const otherBuild = kernel.banner.replace('192-2', '192-1');
 const otherKernel = 'Linux version 5.10.0-1-amd64 (gcc) #1 SMP';
@@ -28,7 +31,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
-/** A program that stands for dwarf2json: a shell script that gets `linux --elf PATH`. */
+/** A program that stands for dwarf2json, which gets what our own builder refuses: a shell script that gets `linux --elf PATH`. */
 async function builder(script: string, wallMs = 20_000) {
   const path = join(home, 'dwarf2json');
   await writeFile(path, `#!/bin/sh\necho run >>'${home}/runs'\n${script}\n`, { mode: 0o755 });
@@ -47,60 +50,81 @@ async function runs(): Promise<number> {
 const put = (name: string, content: string | Buffer) => writeFile(join(files, name), content);
 const notThere = createDwarf2json('/nonexistent/dwarf2json');
 
-async function find(using = notThere, signal = never): Promise<SymbolsState> {
-  return createSymbols({ cacheDir, directories: [files], builder: using }).find(kernel, signal);
+const open = (sources: readonly SymbolSource[], cacheLimitBytes = 1 << 30): Promise<SymbolSearch> =>
+  SymbolSearch.open({ cacheDir, cacheLimitBytes, firstDirectory: files, sources });
+
+async function find(using: SymbolSource = notThere, signal = never): Promise<SymbolsEnd> {
+  return await (await open([createDirectorySource([files]), using])).find(kernel, signal);
 }
 
-test('an ISF with the banner is taken where it lies, whatever its name', async () => {
+/** What lies in the cache: ISFs, entries, work in progress. */
+async function cached(): Promise<string[]> {
+  const names = await readdir(cacheDir, { recursive: true, withFileTypes: true });
+  return names
+    .filter((entry) => entry.isFile() && entry.name !== 'remembered.json')
+    .map(({ name }) => name)
+    .sort();
+}
+
+test('an ISF with the banner is taken whatever its name, and kept', async () => {
   await put('a.json', makeIsf(otherKernel));
   await put('b.json', makeIsf(kernel.banner));
-  expect(await find()).toMatchObject({
-    kind: 'ready',
-    isfPath: join(files, 'b.json'),
-    isfSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
-  });
+  const state = await find();
+  expect(state).toMatchObject({ kind: 'ready', quality: 'provided', source: expect.stringContaining('b.json') });
+  if (state.kind !== 'ready') throw new Error(state.kind);
+  expect(await readFile(state.isfPath, 'utf8')).toBe(makeIsf(kernel.banner));
+  expect(state.isfPath).toBe(join(cacheDir, 'isf', `${state.isfSha256}.json`));
+  await rm(join(files, 'b.json'));
+  expect(await find()).toEqual(state);
+});
+
+test('an ISF that was changed in its place is taken anew', async () => {
+  await put('a.json', makeIsf(kernel.banner));
+  const first = await find();
+  await put('a.json', makeIsf(kernel.banner, 10));
+  const second = await find();
+  expect(second.kind).toBe('ready');
+  expect(second).not.toEqual(first);
+  expect((await cached()).length).toBe(2);
 });
 
 test('a vmlinux with the build-id is built once, kept, and found again without it', async () => {
   await put('vmlinux', makeElf(kernel.buildId));
   const using = await prints(makeIsf(kernel.banner), `[ "$1 $2 $3" = 'linux --elf ${files}/vmlinux' ] || exit 9`);
-  const symbols = createSymbols({ cacheDir, directories: [files], builder: using });
-  const states = await Promise.all([symbols.find(kernel, never), symbols.find(kernel, never)]);
-  expect(states[0]).toMatchObject({ kind: 'ready', isfPath: join(cacheDir, `${kernel.buildId}.json`) });
+  const search = await open([createDirectorySource([files]), using]);
+  const states = await Promise.all([search.find(kernel, never), search.find(kernel, never)]);
+  expect(states[0]).toMatchObject({ kind: 'ready', quality: 'dwarf' });
   expect(states[1]).toEqual(states[0]);
   await rm(join(files, 'vmlinux'));
   expect(await find()).toEqual(states[0]);
   expect(await runs()).toBe(1);
-  expect((await readdir(cacheDir)).sort()).toEqual([`${kernel.buildId}.json`, `${kernel.buildId}.meta.json`]);
 });
 
 test('a cached ISF that is not as it was put there is built anew', async () => {
   await put('vmlinux', makeElf(kernel.buildId));
   const using = await prints(makeIsf(kernel.banner));
-  await find(using);
-  await writeFile(join(cacheDir, `${kernel.buildId}.json`), '');
+  const first = await find(using);
+  if (first.kind !== 'ready') throw new Error(first.kind);
+  await writeFile(first.isfPath, '');
   expect(await find(using)).toMatchObject({ kind: 'ready' });
   expect(await runs()).toBe(2);
 });
 
 test('a directory that changes is read anew, and so is a file of the same name', async () => {
-  const symbols = createSymbols({ cacheDir, directories: [files], builder: notThere });
-  expect(await symbols.find(kernel, never)).toMatchObject({ kind: 'missing' });
+  const search = await open([createDirectorySource([files])]);
+  expect(await search.find(kernel, never)).toMatchObject({ kind: 'missing' });
   await put('a.json', makeIsf(otherKernel));
-  expect(await symbols.find(kernel, never)).toMatchObject({ kind: 'missing' });
+  expect(await search.find(kernel, never)).toMatchObject({ kind: 'missing' });
   await put('a.json', makeIsf(kernel.banner));
   await utimes(join(files, 'a.json'), 1, 1);
-  expect(await symbols.find(kernel, never)).toMatchObject({ kind: 'ready' });
+  expect(await search.find(kernel, never)).toMatchObject({ kind: 'ready' });
 });
 
 test('nothing that fits: missing, with the places, what was there and what to do', async () => {
   await put('a.json', makeIsf(otherKernel));
   await put('vmlinux', makeElf('aabbccdd'));
   await put('readme.txt', 'nothing of ours');
-  const state = await createSymbols({ cacheDir, directories: ['/nonexistent/symbols', files], builder: notThere }).find(
-    kernel,
-    never,
-  );
+  const state = await (await open([createDirectorySource(['/nonexistent/symbols', files])])).find(kernel, never);
   if (state.kind !== 'missing') throw new Error(state.kind);
   const looked = state.looked.join('\n');
   for (const part of [
@@ -112,7 +136,7 @@ test('nothing that fits: missing, with the places, what was there and what to do
   ]) {
     expect(looked).toContain(part);
   }
-  for (const part of [kernel.buildId, kernel.banner, '/nonexistent/symbols']) expect(state.advice).toContain(part);
+  for (const part of [kernel.buildId, kernel.banner, files]) expect(state.advice).toContain(part);
 });
 
 describe('what claims to be the kernel and is not', () => {
@@ -129,19 +153,7 @@ describe('what claims to be the kernel and is not', () => {
   test('does not stand in the way of what fits', async () => {
     await put(`${kernel.release}.json`, makeIsf(otherBuild));
     await put('z.json', makeIsf(kernel.banner));
-    expect(await find()).toMatchObject({ kind: 'ready', isfPath: join(files, 'z.json') });
-  });
-
-  test('a vmlinux whose symbols carry another banner than the node tells is a mismatch, built only once', async () => {
-    await put('vmlinux', makeElf(kernel.buildId));
-    const using = await prints(makeIsf(otherBuild));
-    for (let time = 0; time < 2; time += 1) {
-      expect(await find(using)).toMatchObject({ kind: 'mismatch', detail: expect.stringContaining(otherBuild) });
-    }
-    expect(await runs()).toBe(1);
-    // A node that lied does not spoil the symbols for those that did not.
-    const honest = createSymbols({ cacheDir, directories: [], builder: notThere });
-    expect(await honest.find({ ...kernel, banner: otherBuild }, never)).toMatchObject({ kind: 'ready' });
+    expect(await find()).toMatchObject({ kind: 'ready', source: expect.stringContaining('z.json') });
   });
 });
 
@@ -160,7 +172,7 @@ describe('a build that fails', () => {
   ])('because dwarf2json %s leaves nothing in the cache', async (_what, script, kind, part) => {
     await put('vmlinux', makeElf(kernel.buildId));
     expect(await find(await builder(script))).toMatchObject({ kind, detail: expect.stringContaining(part) });
-    expect(await readdir(cacheDir)).toEqual([]);
+    expect(await cached()).toEqual([]);
   });
 
   test('because it takes too long is killed with all it has started', async () => {
@@ -169,10 +181,10 @@ describe('a build that fails', () => {
     expect(state).toMatchObject({ kind: 'rejected', detail: expect.stringContaining('0.5 s') });
   });
 
-  test('because dwarf2json is not there is missing, with how to get it', async () => {
+  test('and no dwarf2json beside it is rejected with what is wrong with the file', async () => {
     await put('vmlinux', makeElf(kernel.buildId));
-    expect(await find()).toMatchObject({ kind: 'missing', advice: expect.stringContaining('dwarf2json') });
-    expect(await readdir(cacheDir)).toEqual([]);
+    expect(await find()).toMatchObject({ kind: 'rejected', detail: expect.stringContaining(`${files}/vmlinux`) });
+    expect(await cached()).toEqual([]);
   });
 
   test('because the caller gives up throws its reason and leaves nothing', async () => {
@@ -182,26 +194,30 @@ describe('a build that fails', () => {
     while ((await runs()) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     controller.abort('enough');
     expect(await finding).toBe('enough');
-    while ((await readdir(cacheDir)).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    while ((await cached()).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
   });
 });
 
-test('what a killed collector left half-built goes', async () => {
+test('what a killed collector left in progress goes', async () => {
   await find();
-  await writeFile(join(cacheDir, `${kernel.buildId}.999999999.1.building`), 'half');
+  await writeFile(join(cacheDir, 'isf', `${'ab'.repeat(32)}.json`), 'an ISF without an entry');
+  await writeFile(join(cacheDir, 'kernels', `${kernel.buildId}.json.draft`), 'half an entry');
+  await writeFile(join(cacheDir, 'kernels', `${kernel.buildId}.json`), '{}');
+  await mkdir(join(cacheDir, 'work', 'x'), { recursive: true });
+  await writeFile(join(cacheDir, 'work', 'x', 'half.isf'), 'half');
   await find();
-  expect(await readdir(cacheDir)).toEqual([]);
+  expect(await cached()).toEqual([]);
 });
 
 test.each([['aarch64'], ['']])('the architecture "%s" is unsupported', async (architecture) => {
-  const symbols = createSymbols({ cacheDir, directories: [files], builder: notThere });
-  expect(await symbols.find({ ...kernel, architecture }, never)).toEqual({ kind: 'unsupported', architecture });
+  const search = await open([createDirectorySource([files])]);
+  expect(await search.find({ ...kernel, architecture }, never)).toEqual({ kind: 'unsupported', architecture });
 });
 
 test.each([['../../../etc/passwd'], [''], ['ABCDEF0123'], ['0'.repeat(65)]])(
   'the build-id "%s" never becomes a part of a path',
   (buildId) => {
-    expect(cacheKey({ ...kernel, buildId })).toMatch(/^banner-[0-9a-f]{32}$/);
+    expect(kernelKey({ ...kernel, buildId })).toMatch(/^banner-[0-9a-f]{32}$/);
   },
 );
 

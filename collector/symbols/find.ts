@@ -1,119 +1,249 @@
-import { buildSymbols, findBuilt } from './build.ts';
-import { SymbolCache } from './cache.ts';
-import { type Answer, judge, listFiles } from './directory.ts';
-import { KnownFiles } from './known-files.ts';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { type KeptSymbols, SymbolCache } from './cache/cache.ts';
+import { bannerKey, type CacheEntry, kernelKey, nodeKey } from './cache/entry.ts';
+import { Findings } from './findings.ts';
+import { Remembered } from './remembered.ts';
 import { SingleFlight } from './single-flight.ts';
-import type { KernelIdentity, SymbolBuilder, Symbols, SymbolsState } from './symbols.ts';
+import type { Nothing, SymbolSource } from './sources/source.ts';
+import { KernelStatus, Statuses } from './statuses.ts';
+import type { KernelIdentity, SourceName, Symbols, SymbolsEnd, SymbolsReady, SymbolsStatus } from './symbols.ts';
+import { contradiction, take } from './take.ts';
 
-/** Where symbols are kept, looked for and made. */
-export interface SymbolSources {
-  /** Built ISFs; made when it is not there. */
+/** Where symbols are kept and looked for. */
+export interface SymbolSettings {
   readonly cacheDir: string;
-  /** Directories with ISF or vmlinux files, searched in order, not below them. */
-  readonly directories: readonly string[];
-  readonly builder: SymbolBuilder;
+  readonly cacheLimitBytes: number;
+  /** Named in advice; undefined when there is none. */
+  readonly firstDirectory: string | undefined;
+  /** In the order in which they are asked. */
+  readonly sources: readonly SymbolSource[];
+  /** Told how each search ended, and how long it took. */
+  ended?(end: SymbolsEnd['kind'], seconds: number): void;
 }
 
-const maxLooked = 50;
+/** Searches that run side by side; most of them wait for a network. */
+const searchesAtOnce = 16;
 
-/**
- * Finds symbols in this order: what was built before; an ISF in a directory whose banner is the node's; an ELF file in a directory with the
- * node's build-id, from which an ISF is built. Directories are read anew at each call.
- */
-export function createSymbols(sources: SymbolSources): Symbols {
-  const cache = new SymbolCache(sources.cacheDir);
-  const files = new KnownFiles();
-  const builds = new SingleFlight<SymbolsState>();
-  let opened: Promise<void> | undefined;
+/** The search for kernels' symbols, and what is known of each kernel. */
+export class SymbolSearch implements Symbols {
+  readonly cache: SymbolCache;
+  readonly #settings: SymbolSettings;
+  readonly #remembered: Remembered;
+  readonly #statuses = new Statuses();
+  readonly #searches = new SingleFlight<SymbolsEnd>(searchesAtOnce);
+  readonly #builds = new SingleFlight<unknown>(1);
 
-  const openCache = async () => {
-    opened ??= cache.open();
-    try {
-      await opened;
-    } catch (error) {
-      opened = undefined;
-      throw error;
+  private constructor(settings: SymbolSettings, cache: SymbolCache) {
+    this.#settings = settings;
+    this.cache = cache;
+    this.#remembered = new Remembered(join(settings.cacheDir, 'remembered.json'));
+  }
+
+  /** Opens the cache. Throws Fault storage_failed. */
+  static async open(settings: SymbolSettings): Promise<SymbolSearch> {
+    return new SymbolSearch(settings, await SymbolCache.open(settings.cacheDir, settings.cacheLimitBytes));
+  }
+
+  async find(kernel: KernelIdentity, signal: AbortSignal, { again = false } = {}): Promise<SymbolsEnd> {
+    signal.throwIfAborted();
+    const id = searchId(kernel);
+    if (again) await this.#remembered.forget(id);
+    const work = (shared: AbortSignal) => this.#recorded(kernel, id, again, shared);
+    return await this.#searches.run(again ? `${id} again` : id, work, signal);
+  }
+
+  /** What is known of a kernel now, without looking anywhere. */
+  status(kernel: KernelIdentity): SymbolsStatus {
+    const status = this.#statuses.get(searchId(kernel));
+    // What was ready may have been evicted, and what was missing may have been imported.
+    const kept = this.kept(kernel)?.entry;
+    if (status?.state.kind === 'building' || (status !== undefined && status.state.kind !== 'ready' && !kept))
+      return status;
+    if (status !== undefined && kept?.key === status.key) return status;
+    if (kept !== undefined) return { state: this.#ready(kept), reports: [] };
+    if (kernel.architecture !== 'x86_64') {
+      return { state: { kind: 'unsupported', architecture: kernel.architecture }, reports: [] };
     }
-  };
+    const advice = 'It is looked for when the node attaches, when a capture is analysed, and by kcorder symbols find.';
+    return { state: { kind: 'missing', looked: ['nothing is in the cache'], advice }, reports: [] };
+  }
 
-  return {
-    async find(kernel, signal) {
-      signal.throwIfAborted();
-      if (kernel.architecture !== 'x86_64') return { kind: 'unsupported', architecture: kernel.architecture };
-      await openCache();
-      const built = await findBuilt(cache, kernel);
-      if (built?.kind === 'ready') return built;
-      const search = await searchDirectories(sources.directories, kernel, files, signal);
-      if (search.ready !== undefined) return search.ready;
-      if (built !== undefined) return built;
-      const elf = search.elfPaths[0];
-      if (elf === undefined) return nothingFits(search, sources, kernel);
-      return builds.run(
-        `${elf} ${kernel.buildId} ${kernel.banner}`,
-        (shared) => buildSymbols(elf, kernel, cache, sources.builder, shared),
+  /** Every kernel that was searched for since the start. */
+  kernels(): readonly KernelIdentity[] {
+    return this.#statuses.list().map(({ kernel }) => kernel);
+  }
+
+  /** What is kept for a kernel and carries its banner, without counting as a use. */
+  kept(kernel: KernelIdentity): KeptSymbols | undefined {
+    const keys = [kernelKey(kernel), bannerKey(kernel.banner), nodeKey(kernel) ?? ''];
+    return keys.map((key) => this.cache.peek(key)).find((kept) => kept?.entry.banner === kernel.banner);
+  }
+
+  async #recorded(kernel: KernelIdentity, id: string, again: boolean, signal: AbortSignal): Promise<SymbolsEnd> {
+    const status = new KernelStatus(kernel, this.#settings.sources);
+    this.#statuses.put(id, status);
+    const startMs = performance.now();
+    try {
+      status.state = await this.#search(kernel, id, status, again, signal);
+    } catch (error) {
+      this.#statuses.forget(id);
+      if (!(error instanceof Fault && error.code === 'storage_failed')) throw error;
+      status.state = { kind: 'rejected', detail: error.message };
+      this.#statuses.put(id, status);
+    }
+    this.#settings.ended?.(status.state.kind, (performance.now() - startMs) / 1000);
+    return status.state;
+  }
+
+  async #search(
+    kernel: KernelIdentity,
+    id: string,
+    status: KernelStatus,
+    again: boolean,
+    signal: AbortSignal,
+  ): Promise<SymbolsEnd> {
+    if (kernel.architecture !== 'x86_64') return { kind: 'unsupported', architecture: kernel.architecture };
+    const held = await this.#held(kernel);
+    const differs = held !== undefined && held.banner !== kernel.banner;
+    const usable = held !== undefined && !differs ? held : undefined;
+    status.report('cache', differs ? 'mismatch' : held ? 'found' : 'nothing', held?.source ?? this.#settings.cacheDir);
+    if (usable?.quality === 'dwarf') return this.#use(usable, status);
+    const findings = new Findings();
+    findings.add({ kind: 'nothing', looked: [`symbol cache ${this.#settings.cacheDir}: nothing of this kernel`] });
+    await using scratch = await this.cache.scratch();
+    const refusedElfs: string[] = [];
+    for (const source of this.#settings.sources) {
+      const local = source.name === 'directory';
+      if (!local && held !== undefined) {
+        if (differs) return { kind: 'mismatch', detail: contradiction(held, kernel).detail };
+        if (usable !== undefined && (!again || source.name === 'node')) return this.#use(usable, status);
+      }
+      const end = await this.#ask(
+        source,
+        kernel,
+        id,
+        status,
+        { path: scratch.path, refusedElfs, usable, findings },
         signal,
       );
+      if (end !== undefined) return end;
+    }
+    return usable !== undefined ? this.#use(usable, status) : findings.end(kernel, this.#settings.firstDirectory);
+  }
+
+  /** Asks one source; the end of the search if it has what is needed, or what contradicts all others. */
+  async #ask(
+    source: SymbolSource,
+    kernel: KernelIdentity,
+    id: string,
+    status: KernelStatus,
+    work: {
+      readonly path: string;
+      readonly refusedElfs: string[];
+      readonly usable: CacheEntry | undefined;
+      readonly findings: Findings;
     },
-  };
-}
-
-interface Search {
-  readonly ready?: SymbolsState;
-  readonly elfPaths: readonly string[];
-  readonly answers: readonly Answer[];
-  readonly looked: readonly string[];
-}
-
-async function searchDirectories(
-  directories: readonly string[],
-  kernel: KernelIdentity,
-  files: KnownFiles,
-  signal: AbortSignal,
-): Promise<Search> {
-  const elfPaths: string[] = [];
-  const answers: Answer[] = [];
-  const looked: string[] = [];
-  for (const directory of directories) {
-    const listed = await listFiles(directory, kernel);
-    if ('problem' in listed) {
-      looked.push(`${directory} ${listed.problem}`);
-      continue;
+    signal: AbortSignal,
+  ): Promise<SymbolsEnd | undefined> {
+    const { name, configured } = source;
+    if (!configured) return undefined;
+    const known = this.#remembered.get(name, id);
+    if (known !== undefined) {
+      const { answer, askedAt, until } = known;
+      work.findings.add(answer);
+      status.remembered(name, stateOf(answer), answer.looked.join('; '), askedAt, until);
+      return undefined;
     }
-    looked.push(`${directory}: ${listed.paths.length} files`);
-    for (const path of listed.paths) {
-      const answer = judge(path, await files.inspect(path, signal), kernel);
-      answers.push(answer);
-      if (answer.kind === 'isf') {
+    status.report(name, 'asking', '');
+    status.step(`asking ${name}`);
+    const answer = await source.seek(kernel, {
+      scratchPath: work.path,
+      refusedElfs: work.refusedElfs,
+      progress: (done, total) => status.step(`fetching from ${name}`, done, total),
+      signal,
+    });
+    if (answer.kind === 'nothing') return await this.#nothing(name, answer, id, status, work.findings, source.remote);
+    if (answer.kind === 'isf' && answer.origin !== '' && answer.origin === work.usable?.origin) {
+      status.report(name, 'found', answer.from);
+      return this.#use(work.usable, status);
+    }
+    status.step(`building from ${answer.from}`);
+    const taken = await take(name, answer, kernel, {
+      cache: this.cache,
+      builds: this.#builds,
+      scratchPath: work.path,
+      signal,
+    });
+    switch (taken.kind) {
+      case 'kept':
+        status.report(name, 'found', answer.from);
+        return this.#use(taken.entry, status);
+      case 'contradiction':
+        status.report(name, 'mismatch', taken.detail);
+        return { kind: 'mismatch', detail: taken.detail };
+      case 'failed':
+        status.report(name, 'failed', taken.detail);
         return {
-          ready: { kind: 'ready', isfPath: path, source: `ISF ${path}`, isfSha256: answer.sha256 },
-          elfPaths,
-          answers,
-          looked,
+          kind: 'rejected',
+          detail: `${taken.detail}; see to the collector's disk and memory, then look again with 'kcorder symbols find'`,
         };
-      }
-      if (answer.kind === 'elf') elfPaths.push(path);
-      if (answer.kind === 'other') looked.push(`${path} is ${answer.what}`);
+      case 'refused_elf':
+        work.refusedElfs.push(taken.path);
+        return await this.#nothing(name, taken.nothing, id, status, work.findings, source.remote);
+      case 'nothing':
+        // What a node sends has a digest: sent again, it is refused again.
+        return await this.#nothing(name, taken.nothing, id, status, work.findings, source.remote || name === 'node');
     }
   }
-  return { elfPaths, answers, looked };
-}
 
-function nothingFits(search: Search, sources: SymbolSources, kernel: KernelIdentity): SymbolsState {
-  const advice = adviceFor(sources, kernel);
-  const mismatch = search.answers.find((answer) => answer.kind === 'mismatch');
-  if (mismatch !== undefined) return { kind: 'mismatch', detail: `${mismatch.detail}. ${advice}` };
-  const rejected = search.answers.find((answer) => answer.kind === 'rejected');
-  if (rejected !== undefined) {
-    return { kind: 'rejected', detail: `${rejected.detail}, and nothing else fits the node's kernel. ${advice}` };
+  async #nothing(
+    name: SourceName,
+    answer: Nothing,
+    id: string,
+    status: KernelStatus,
+    findings: Findings,
+    remember: boolean,
+  ): Promise<undefined> {
+    findings.add(answer);
+    const detail = answer.looked.join('; ');
+    if (!remember) status.report(name, stateOf(answer), detail);
+    else {
+      const { askedAt, until } = await this.#remembered.put(name, id, answer);
+      status.remembered(name, stateOf(answer), detail, askedAt, until);
+    }
   }
-  const looked = [`symbol cache ${sources.cacheDir}: nothing of this kernel`, ...search.looked];
-  const rest = looked.length - maxLooked;
-  return { kind: 'missing', looked: rest > 0 ? [...looked.slice(0, maxLooked), `and ${rest} more`] : looked, advice };
+
+  /** What is kept for a kernel, whatever its banner: by build-id, by banner, or as the node itself sent it. */
+  async #held(kernel: KernelIdentity): Promise<CacheEntry | undefined> {
+    const own = nodeKey(kernel);
+    return (
+      (await this.cache.use(kernelKey(kernel))) ??
+      (await this.cache.use(bannerKey(kernel.banner))) ??
+      (own === undefined ? undefined : await this.cache.use(own))
+    );
+  }
+
+  #use(entry: CacheEntry, status: KernelStatus): SymbolsReady {
+    status.key = entry.key;
+    return this.#ready(entry);
+  }
+
+  #ready(entry: CacheEntry): SymbolsReady {
+    const { source, quality, sha256 } = entry;
+    return { kind: 'ready', isfPath: this.cache.isfPath(entry), source, quality, isfSha256: sha256 };
+  }
 }
 
-function adviceFor(sources: SymbolSources, kernel: KernelIdentity): string {
-  const place = sources.directories[0];
-  const where = place === undefined ? 'a directory and configure it as a directory of symbols' : place;
-  const what = kernel.buildId === '' ? '' : `the vmlinux with debugging information of build-id ${kernel.buildId}, or `;
-  return `Put ${what}an ISF whose banner is "${kernel.banner}", into ${where}, then capture again.`;
+function stateOf({ mismatch, rejected, transient }: Nothing): 'nothing' | 'failed' | 'mismatch' | 'rejected' {
+  if (mismatch !== undefined) return 'mismatch';
+  if (rejected !== undefined) return 'rejected';
+  return transient === true ? 'failed' : 'nothing';
+}
+
+/** Nodes whose kernels agree in all that a search goes by share it. */
+function searchId({ buildId, banner, release, architecture, cosBuildId, typesDigest }: KernelIdentity): string {
+  const facts = [buildId, banner, release, architecture, cosBuildId, typesDigest ?? ''];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }

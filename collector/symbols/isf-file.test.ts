@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -30,15 +30,20 @@ async function put(name: string, bytes: Buffer): Promise<string> {
 }
 
 describe.each(packings)('an ISF in %s', (ending, pack) => {
-  test('is read to its banner and the hash of its bytes', async () => {
-    const bytes = pack(makeIsf(banner, 300_000));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    expect(await inspectIsf(await put(`x${ending}`, bytes), signal)).toEqual({ kind: 'isf', banner, sha256 });
+  test('is read to its banner, and expanded into a copy whose hash is told', async () => {
+    const text = makeIsf(banner, 300_000);
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const path = await put(`x${ending}`, pack(text));
+    const copyPath = join(directory, 'copy');
+    const isf = { kind: 'isf', banner, sha256, sizeBytes: text.length };
+    expect(await inspectIsf(path, signal, { copyPath })).toEqual(isf);
+    expect(await readFile(copyPath, 'utf8')).toBe(text);
+    expect(await inspectIsf(path, signal)).toEqual(isf);
   });
 
   test('that grows past the limit is refused before its end', async () => {
     const path = await put(`bomb${ending}`, pack(makeIsf(banner, 5_000_000)));
-    const state = await inspectIsf(path, signal, 1_000_000);
+    const state = await inspectIsf(path, signal, { limitBytes: 1_000_000 });
     expect(state).toEqual({ kind: 'unusable', problem: expect.stringContaining('larger than 1000000 bytes') });
   });
 

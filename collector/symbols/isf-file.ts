@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, fsyncSync, openSync, writeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -13,7 +13,8 @@ const xzWallMs = 120_000;
 
 /** What a file of symbols is worth. */
 export type IsfState =
-  | { readonly kind: 'isf'; readonly banner: string; readonly sha256: string }
+  /** Of the expanded text: lower-case hex, and bytes. */
+  | { readonly kind: 'isf'; readonly banner: string; readonly sha256: string; readonly sizeBytes: number }
   /** Why it cannot be used, as a clause about the file. */
   | { readonly kind: 'unusable'; readonly problem: string };
 
@@ -23,27 +24,42 @@ export function isIsfName(name: string): boolean {
 }
 
 /**
- * Reads an ISF (.json, .json.gz, .json.xz) to its end in constant memory: its banner, its SHA-256 as stored, whether it is whole, has types and
- * symbols and keeps to the limit. Throws errors of the file system and the signal's reason.
+ * Reads an ISF (.json, .json.gz, .json.xz) to its end in constant memory: its banner, whether it is whole, has types and symbols and keeps to
+ * the limit. With `copyPath` the expanded text is written there, a new file that is durable when it is an ISF. Throws errors of the file system
+ * and the signal's reason.
  */
-export async function inspectIsf(path: string, signal: AbortSignal, limitBytes = isfLimitBytes): Promise<IsfState> {
+export async function inspectIsf(
+  path: string,
+  signal: AbortSignal,
+  options: { readonly limitBytes?: number; readonly copyPath?: string } = {},
+): Promise<IsfState> {
+  const { limitBytes = isfLimitBytes, copyPath } = options;
   if ((await stat(path)).size > limitBytes) return tooLarge(limitBytes);
   const scan = new IsfScan();
   const hash = createHash('sha256');
+  const copy = copyPath === undefined ? undefined : openSync(copyPath, 'wx', 0o600);
   let expandedBytes = 0;
   const take = (chunk: Buffer): boolean => {
     expandedBytes += chunk.length;
-    return expandedBytes <= limitBytes && scan.push(chunk);
+    if (expandedBytes > limitBytes) return false;
+    hash.update(chunk);
+    if (copy !== undefined) for (let at = 0; at < chunk.length; ) at += writeSync(copy, chunk, at);
+    return scan.push(chunk);
   };
-  const unpackProblem = await unpack(path, hashed(createReadStream(path), hash), take, signal);
-  if (expandedBytes > limitBytes) return tooLarge(limitBytes);
-  const content = scan.end();
-  if (unpackProblem !== undefined) return { kind: 'unusable', problem: unpackProblem };
-  if ('problem' in content) return { kind: 'unusable', problem: content.problem };
-  return judge(content, hash.digest('hex'));
+  try {
+    const unpackProblem = await unpack(path, createReadStream(path), take, signal);
+    if (expandedBytes > limitBytes) return tooLarge(limitBytes);
+    const content = scan.end();
+    if (unpackProblem !== undefined) return { kind: 'unusable', problem: unpackProblem };
+    if ('problem' in content) return { kind: 'unusable', problem: content.problem };
+    if (copy !== undefined) fsyncSync(copy);
+    return judge(content, hash.digest('hex'), expandedBytes);
+  } finally {
+    if (copy !== undefined) closeSync(copy);
+  }
 }
 
-function judge(content: IsfContent, sha256: string): IsfState {
+function judge(content: IsfContent, sha256: string, sizeBytes: number): IsfState {
   const { banner, userTypes, symbols } = content;
   if (userTypes === 0 || symbols === 0) {
     const problem = `has ${userTypes} types and ${symbols} symbols: its kernel file had no debugging information or no symbol table`;
@@ -51,7 +67,7 @@ function judge(content: IsfContent, sha256: string): IsfState {
   }
   if (banner === undefined)
     return { kind: 'unusable', problem: 'does not say which kernel it is of (no linux_banner)' };
-  return { kind: 'isf', banner, sha256 };
+  return { kind: 'isf', banner, sha256, sizeBytes };
 }
 
 function tooLarge(limitBytes: number): IsfState {
@@ -108,15 +124,5 @@ async function unpackXz(
       return `could not be expanded by xz within ${xzWallMs / 1000} s`;
     case 'not_found':
       return 'needs the program xz, which is not on this machine: install xz-utils, or expand the file';
-  }
-}
-
-async function* hashed(
-  source: AsyncIterable<Buffer>,
-  hash: { update(chunk: Buffer): unknown },
-): AsyncGenerator<Buffer, void, undefined> {
-  for await (const chunk of source) {
-    hash.update(chunk);
-    yield chunk;
   }
 }

@@ -5,7 +5,7 @@ import { SingleFlight } from './single-flight.ts';
 const never = new AbortController().signal;
 
 test('callers for one key at one time share the work, later ones do it anew', async () => {
-  const flights = new SingleFlight<number>();
+  const flights = new SingleFlight<number>(1);
   let runs = 0;
   const work = async () => {
     await sleep(5);
@@ -17,7 +17,7 @@ test('callers for one key at one time share the work, later ones do it anew', as
 });
 
 test('work for different keys never overlaps, and a failure does not stop the next', async () => {
-  const flights = new SingleFlight<string>();
+  const flights = new SingleFlight<string>(1);
   let running = 0;
   const work = (result: string) => async () => {
     running += 1;
@@ -32,7 +32,7 @@ test('work for different keys never overlaps, and a failure does not stop the ne
 });
 
 test('one who gives up leaves the work to the others; the last one ends it', async () => {
-  const flights = new SingleFlight<string>();
+  const flights = new SingleFlight<string>(1);
   const first = new AbortController();
   const second = new AbortController();
   const started = Promise.withResolvers<AbortSignal>();
@@ -53,7 +53,7 @@ test('one who gives up leaves the work to the others; the last one ends it', asy
 });
 
 test('work that nobody waits for any more is not started', async () => {
-  const flights = new SingleFlight<string>();
+  const flights = new SingleFlight<string>(1);
   const gate = Promise.withResolvers<string>();
   const blocking = flights.run('a', () => gate.promise, never);
   const controller = new AbortController();

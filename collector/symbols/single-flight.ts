@@ -4,10 +4,16 @@ interface Flight<T> {
   waiting: number;
 }
 
-/** Work that is done once for all who ask for the same key at the same time, and one piece of work at a time over all keys. */
+/** Work that is done once for all who ask for the same key at the same time, and at most `atOnce` pieces of work at a time over all keys. */
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Flight<T>>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #atOnce: number;
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  constructor(atOnce: number) {
+    this.#atOnce = atOnce;
+  }
 
   /** The result of the work for this key. It is aborted when all who wait for it have given up; one who gives up gets its signal's reason. */
   async run(key: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -28,17 +34,31 @@ export class SingleFlight<T> {
 
   #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const abort = new AbortController();
-    const result = this.#last.then(() => {
-      abort.signal.throwIfAborted();
-      return work(abort.signal);
+    const result = this.#turn().then(async () => {
+      try {
+        abort.signal.throwIfAborted();
+        return await work(abort.signal);
+      } finally {
+        this.#pass();
+      }
     });
-    // The next piece of work starts when this one has ended, however it ended.
-    this.#last = result.catch(() => {});
     const flight = { result, abort, waiting: 0 };
     this.#flights.set(key, flight);
     const forget = () => this.#end(key, flight, undefined);
     result.then(forget, forget);
     return flight;
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running += 1;
+  }
+
+  /** Hands the place on to the next who waits, or gives it back. */
+  #pass(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
   }
 
   #end(key: string, flight: Flight<T>, reason: unknown): void {

@@ -6,6 +6,7 @@ import { openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts'
 import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { pino } from 'pino';
 import { type Authority, makeAuthority } from '../../test/certificates.ts';
 import { type Collector, startCollector } from '../collector.ts';
@@ -63,7 +64,12 @@ export class Rig {
       tlsDir: this.parties.server.dir,
       dataDir: this.dataDir,
       symbolDirs: [],
-      dwarf2json: 'dwarf2json',
+      dwarf2json: '',
+      symbolCacheBytes: 1 << 30,
+      symbolBuckets: [],
+      cosUrl: '',
+      debuginfodUrls: [],
+      symbolsListen: '',
       python: 'python3',
       logLevel: 'info',
       stallMs: 900_000,
@@ -97,6 +103,10 @@ export class Rig {
 
   operator(identity: TlsIdentity = this.parties.operator): Calls<typeof OperatorService> {
     return connect(OperatorService, this.channel(identity));
+  }
+
+  symbols(identity: TlsIdentity = this.parties.operator): Calls<typeof SymbolsService> {
+    return connect(SymbolsService, this.channel(identity));
   }
 
   agent(name = 'n1'): HandAgent {

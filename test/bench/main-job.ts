@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import type { LabNode } from '../lab/node.ts';
 import { command } from '../setup/command.ts';
 import { ensureDwarf2json } from '../setup/dwarf2json.ts';
-import { ensureIsf } from '../setup/isf.ts';
 import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVmlinux } from '../setup/vmlinux.ts';
 import { ensureVolatility } from '../setup/volatility.ts';
@@ -35,11 +34,10 @@ const seconds = (since: number): number => (performance.now() - since) / 1000;
 export async function benchMainJob(options: { runs: number }): Promise<Row[]> {
   const scratch = scratchDir();
   const kernel = await ensureKernel('6.1');
-  const isf = await ensureIsf(kernel);
   const vmlinux = await ensureVmlinux(kernel);
   const python = await ensureVolatility();
   const dwarf2json = await ensureDwarf2json();
-  const collector = await OurCollector.start(scratch.path, { symbolDirs: [dirname(isf)], python });
+  const collector = await OurCollector.start(scratch.path, { python });
   let node: LabNode | undefined;
   try {
     const name = `bench-${process.pid}`;

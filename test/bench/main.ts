@@ -4,6 +4,7 @@ import { benchAgentRss, benchCollectorRss } from './memory.ts';
 import { type Row, table } from './row.ts';
 import { benchStream } from './stream.ts';
 import { benchLab } from './stream-lab.ts';
+import { benchBtf, benchCached, benchDwarf } from './symbols.ts';
 
 /** Every bench by the name that the command line takes. Each measures its peer in the same run. */
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
@@ -12,10 +13,16 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   'stream:lab': () => benchLab({ runs: 3 }),
   'agent-rss': () => benchAgentRss({ stallSeconds: 120 }),
   'collector-rss': () => benchCollectorRss({ smallMebibytes: 256, largeMebibytes: 1536 }),
+  symbols: async () => [...(await benchDwarf({ runs: 3 })), ...(await benchBtf({ runs: 5 })), ...(await cached())],
+  'symbols:dwarf': () => benchDwarf({ runs: 3 }),
+  'symbols:btf': () => benchBtf({ runs: 5 }),
+  'symbols:cached': () => cached(),
   'main-job': () => benchMainJob({ runs: 3 }),
 };
 
-const whole = ['stream', 'agent-rss', 'collector-rss', 'main-job'];
+const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'main-job'];
+
+const cached = (): Promise<Row[]> => benchCached({ runs: 200 });
 
 const streams = (): Promise<Row[]> => benchStream({ mebibytes: 512, runs: 5 });
 

@@ -26,15 +26,15 @@ export class OurCollector {
   readonly operator: Calls<typeof OperatorService>;
   readonly #closeChannel: () => void;
 
-  /** Without `analysis` there are no symbols, so that no Volatility runs beside what is measured. */
-  static async start(dir: string, analysis?: { symbolDirs: string[]; python: string }): Promise<OurCollector> {
+  /** Without `analysis` the Python has no Volatility, so that none runs beside what is measured. */
+  static async start(dir: string, analysis?: { python: string }): Promise<OurCollector> {
     const authority = makeAuthority(join(dir, 'tls'));
     const collector = new CollectorProcess({
       port: await freePort(),
       metricsPort: await freePort(),
       dataDir: join(dir, 'data'),
       tlsDir: authority.server().dir,
-      symbolDirs: analysis?.symbolDirs ?? [],
+      symbolDirs: [],
       python: analysis?.python ?? '/usr/bin/python3',
       logPath: join(dir, 'collector.log'),
     });

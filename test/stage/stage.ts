@@ -4,11 +4,18 @@ import { type Authority, makeAuthority } from '../certificates.ts';
 import type { NodeOptions } from '../lab/launch.ts';
 import { type LabNode, startNode } from '../lab/node.ts';
 import { freePort } from '../lab/qemu.ts';
-import { ensureIsf } from '../setup/isf.ts';
 import { ensureKernel } from '../setup/kernel.ts';
+import { ensureVmlinux } from '../setup/vmlinux.ts';
 import { ensureVolatility } from '../setup/volatility.ts';
 import { CollectorProcess } from './collector-process.ts';
 import type { Context } from './command-line.ts';
+
+/** How a stage is set up. */
+export interface StageOptions {
+  readonly kernel?: string;
+  readonly symbols?: 'btf' | 'dwarf';
+  readonly env?: Record<string, string>;
+}
 
 /** A collector with an authority of its own, and nodes that enrol with it. Everything ends with this process at the latest. */
 export class Stage {
@@ -25,11 +32,15 @@ export class Stage {
     this.context = { address: collector.address, tlsDir: authority.operator('responder').dir };
   }
 
-  /** Sets up a stage in an empty directory and starts its collector. Its symbols are those of the given kernel series. */
-  static async open(dir: string, options: { kernel?: string; env?: Record<string, string> } = {}): Promise<Stage> {
+  /**
+   * Sets up a stage in an empty directory and starts its collector. Symbols come from the nodes themselves, or, with `dwarf`, from the vmlinux of the
+   * kernel series.
+   */
+  static async open(dir: string, options: StageOptions = {}): Promise<Stage> {
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const isf = await ensureIsf(await ensureKernel(options.kernel ?? '6.1'));
+    const kernel = await ensureKernel(options.kernel ?? '6.1');
+    const vmlinux = options.symbols === 'dwarf' ? await ensureVmlinux(kernel) : undefined;
     const python = await ensureVolatility();
     const authority = makeAuthority(join(dir, 'tls'));
     const collector = new CollectorProcess({
@@ -37,7 +48,7 @@ export class Stage {
       metricsPort: await freePort(),
       dataDir: join(dir, 'data'),
       tlsDir: authority.server().dir,
-      symbolDirs: [dirname(isf)],
+      symbolDirs: vmlinux === undefined ? [] : [dirname(vmlinux)],
       python,
       logPath: join(dir, 'collector.log'),
       ...(options.env === undefined ? {} : { env: options.env }),

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabNode } from '../lab/node.ts';
+import { freePort } from '../lab/qemu.ts';
+import { command } from '../setup/command.ts';
+import { ensureVolatility } from '../setup/volatility.ts';
 import { kcorder } from '../stage/command-line.ts';
 import { Stage } from '../stage/stage.ts';
 import { askProc, livedThrough, type OracleProcess } from './oracle.ts';
@@ -34,9 +37,11 @@ describe('a responder and a node', () => {
   const dir = mkdtempSync(join(tmpdir(), 'kcorder-story-'));
   let stage: Stage;
   let node: LabNode;
+  let symbolsPort: number;
 
   beforeAll(async () => {
-    stage = await Stage.open(join(dir, 'stage'));
+    symbolsPort = await freePort();
+    stage = await Stage.open(join(dir, 'stage'), { env: { KCORDER_SYMBOLS_LISTEN: `127.0.0.1:${symbolsPort}` } });
     node = await stage.boot({ name: 'story-1', memoryMiB: 640, pods: true });
   });
 
@@ -61,6 +66,16 @@ describe('a responder and a node', () => {
     expect(stdout).toContain((await node.must('cat /proc/sys/kernel/random/boot_id')).trim());
     expect(stdout).toMatch(/"buildId": "[0-9a-f]{40}"/);
     expect(stdout).toContain('"refusals": []');
+  });
+
+  test('its symbols are there before anybody asks for a capture, made of what its own kernel tells', async () => {
+    await expect
+      .poll(async () => (await run('get', 'nodes', 'story-1', '-o', 'json')).stdout, { timeout: 60_000, interval: 200 })
+      .toMatch(/"state": "SYMBOLS_STATE_READY"/);
+    const { stdout, exitCode } = await run('symbols', 'get', 'story-1', '-o', 'json');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('"quality": "SYMBOLS_QUALITY_BTF"');
+    expect(stdout).toContain('BTF and kallsyms of node story-1');
   });
 
   describe('a capture that is waited for', () => {
@@ -127,6 +142,17 @@ describe('a responder and a node', () => {
       expect(exitCode).toBe(0);
       expect(stdout).toMatch(/story-1 > default > forensics-test > netcat\n.*tcp \*:4444/);
       expect(stdout).toMatch(/story-1 > kcorder > kcorder-agent > agent\n/);
+    });
+
+    test('a stock Volatility finds the symbols that the collector offers, and reads the image with them', async () => {
+      const vol = join(dirname(await ensureVolatility()), 'vol');
+      const index = `http://127.0.0.1:${symbolsPort}/index.json`;
+      const args = ['-q', '--remote-isf-url', index, '-r', 'json', '-f', capture.evidencePath, 'linux.pslist.PsList'];
+      const rows = JSON.parse(
+        await command(vol, args, { env: { XDG_CACHE_HOME: join(dir, 'vol-cache'), HOME: join(dir, 'home') } }),
+      ) as { PID: number; COMM: string }[];
+      const ours = processes.filter(({ state }) => state !== 'zombie' && state !== 'leader exited');
+      expect(rows.map(({ PID }) => PID).sort()).toEqual(ours.map(({ pid }) => pid).sort());
     });
 
     test('the download is the evidence, byte for byte, with its manifest', async () => {

@@ -18,6 +18,7 @@ class Job:
     image_kind: str
     image_path: str
     isf_path: str
+    isf_sha256: str
     banner: str | None
     vmcoreinfo: str
     plugins: tuple[str, ...]
@@ -37,6 +38,7 @@ def parse_job(text: str | bytes) -> Job:
         image_kind=_field(job, "image.kind", str),
         image_path=_absolute(job, "image.path"),
         isf_path=_absolute(job, "isfPath"),
+        isf_sha256=_field(job, "isfSha256", str),
         banner=banner.strip() if banner and banner.strip() else None,
         vmcoreinfo=_field(job, "kernel.vmcoreinfo", str),
         plugins=_plugins(job),

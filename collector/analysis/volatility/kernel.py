@@ -52,7 +52,7 @@ def open_kernel(job: Job) -> Kernel:
     context = contexts.Context()
     memory = open_image(context, job.image_kind, job.image_path)
     layer = _open_page_tables(context, memory, place)
-    table = load_symbols(context, job.isf_path, layer.address_mask)
+    table = load_symbols(context, job.isf_path, job.isf_sha256, layer.address_mask)
     made_for = check_symbols(table, job.banner, place, layer)
     module = contexts.Module.create(
         context,

@@ -2,6 +2,7 @@
 
 import binascii
 import gc
+import hashlib
 import pathlib
 from collections.abc import Iterable
 
@@ -27,11 +28,16 @@ class KernelSymbols(linux.LinuxKernelIntermedSymbols):
         return super().get_symbols_by_location(offset, size)
 
 
-def load_symbols(context: contexts.Context, isf_path: str, symbol_mask: int) -> KernelSymbols:
+def load_symbols(context: contexts.Context, isf_path: str, isf_sha256: str, symbol_mask: int) -> KernelSymbols:
     """Adds the symbol table TABLE to the context. Raises Fatal(symbols_rejected)."""
     path = pathlib.Path(isf_path)
     if not path.is_file():
         raise Fatal("symbols_rejected", f"There is no symbol file {isf_path}.")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != isf_sha256:
+        detail = f"The symbol file {isf_path} has the SHA-256 {found}, not {isf_sha256}: it was damaged. Delete it."
+        raise Fatal("symbols_rejected", detail)
     # In the config as well: the table reads its mask from there, and without it look-ups by address find nothing.
     context.config["kernel.symbol_table_name.symbol_mask"] = symbol_mask
     gc.disable()  # the loader makes millions of objects and no cycles; collecting costs half of the time

@@ -9,7 +9,8 @@ from job import parse_job
 def _job(**changes: Any) -> dict[str, Any]:
     job: dict[str, Any] = {
         "image": {"kind": "lime", "path": "/evidence/x.lime"},
-        "isfPath": "/symbols/x.json.xz",
+        "isfPath": "/symbols/x.json",
+        "isfSha256": "ab",
         "kernel": {"banner": "Linux version 6.1.0 (x)\n", "vmcoreinfo": "OSRELEASE=6.1.0"},
         "plugins": ["processes", "linux.lsof.Lsof"],
         "limits": {"memoryBytes": 1 << 30, "fileBytes": 1 << 20},

@@ -29,6 +29,7 @@ class Run(unittest.TestCase):
         job = {
             "image": {"kind": "lime", "path": f"{self.folder}/none.lime"},
             "isfPath": f"{self.folder}/none.json",
+            "isfSha256": "ab",
             "kernel": {"banner": None, "vmcoreinfo": _VMCOREINFO},
             "plugins": ["processes"],
             "limits": {"memoryBytes": 1 << 31, "fileBytes": 1 << 20},

@@ -1,8 +1,8 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { isElf, type RandomAccess, readBuildId } from './elf-build-id.ts';
-import { type IsfState, inspectIsf, isIsfName } from './isf-file.ts';
-import { SingleFlight } from './single-flight.ts';
+import { isElf, type RandomAccess, readBuildId } from '../elf-build-id.ts';
+import { type IsfState, inspectIsf, isIsfName } from '../isf-file.ts';
+import { SingleFlight } from '../single-flight.ts';
 
 /** What a file in a directory of symbols is. */
 export type SymbolFile =
@@ -11,6 +11,7 @@ export type SymbolFile =
   /** Nothing to do with symbols. */
   | { readonly kind: 'other' };
 
+/** A file and a text that changes with it. */
 interface Known {
   readonly stamp: string;
   readonly file: SymbolFile;
@@ -21,26 +22,26 @@ const maxKnown = 10_000;
 /** What files are, remembered until their size, time or inode changes. */
 export class KnownFiles {
   readonly #known = new Map<string, Known>();
-  readonly #reads = new SingleFlight<SymbolFile>();
+  readonly #reads = new SingleFlight<SymbolFile>(1);
 
-  /** What the file at `path` is now. Files that cannot be read are `unusable`. Throws only the signal's reason. */
-  async inspect(path: string, signal: AbortSignal): Promise<SymbolFile> {
+  /** What the file at `path` is now, and a text that changes with it. Files that cannot be read are `unusable`. Throws only the signal's reason. */
+  async inspect(path: string, signal: AbortSignal): Promise<Known> {
     signal.throwIfAborted();
     try {
       const { size, mtimeMs, ctimeMs, ino, isFile } = await describe(path);
-      if (!isFile) return { kind: 'other' };
+      if (!isFile) return { stamp: '', file: { kind: 'other' } };
       const stamp = `${size} ${mtimeMs} ${ctimeMs} ${ino}`;
       const known = this.#known.get(path);
-      if (known?.stamp === stamp) return known.file;
+      if (known?.stamp === stamp) return known;
       const file = await this.#reads.run(`${path} ${stamp}`, (shared) => read(path, shared), signal);
       if (this.#known.size >= maxKnown) this.#known.clear();
       this.#known.set(path, { stamp, file });
-      return file;
+      return { stamp, file };
     } catch (error) {
       signal.throwIfAborted();
       this.#known.delete(path);
       const reason = error instanceof Error ? error.message : String(error);
-      return { kind: 'unusable', problem: `cannot be read (${reason})` };
+      return { stamp: '', file: { kind: 'unusable', problem: `cannot be read (${reason})` } };
     }
   }
 }

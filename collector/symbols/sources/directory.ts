@@ -1,12 +1,62 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SymbolFile } from './known-files.ts';
-import type { KernelIdentity } from './symbols.ts';
+import type { KernelIdentity } from '../symbols.ts';
+import { KnownFiles, type SymbolFile } from './known-files.ts';
+import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
 
 const maxFiles = 2000;
 
+/**
+ * Local directories, searched in order and not below them, each read anew at every call. Files are told by what is in them, never by their names: an ELF file with the
+ * kernel's build-id first, since an ISF can be built from it that is surely the kernel's, then an ISF with the kernel's banner.
+ */
+export function createDirectorySource(directories: readonly string[]): SymbolSource {
+  const files = new KnownFiles();
+  return {
+    name: 'directory',
+    configured: directories.length > 0,
+    remote: false,
+    seek: (kernel, { signal }) => seek(directories, kernel, files, signal),
+  };
+}
+
+async function seek(
+  directories: readonly string[],
+  kernel: KernelIdentity,
+  files: KnownFiles,
+  signal: AbortSignal,
+): Promise<SourceAnswer> {
+  const looked: string[] = [];
+  let isf: SourceAnswer | undefined;
+  let [mismatch, rejected]: (string | undefined)[] = [];
+  for (const directory of directories) {
+    const listed = await listFiles(directory, kernel);
+    if ('problem' in listed) {
+      looked.push(`${directory} ${listed.problem}`);
+      continue;
+    }
+    looked.push(`${directory}: ${listed.paths.length} files`);
+    for (const path of listed.paths) {
+      const { file, stamp } = await files.inspect(path, signal);
+      const answer = judge(path, file, kernel);
+      if (answer.kind === 'elf') return { kind: 'elf', path, from: path };
+      if (answer.kind === 'isf') isf ??= { kind: 'isf', path, from: `ISF ${path}`, origin: `${path} ${stamp}` };
+      if (answer.kind === 'mismatch') mismatch ??= answer.detail;
+      if (answer.kind === 'rejected') rejected ??= answer.detail;
+      if (answer.kind === 'other') looked.push(`${path} is ${answer.what}`);
+    }
+  }
+  if (isf !== undefined) return isf;
+  const nothing: Nothing = { kind: 'nothing', looked };
+  return {
+    ...nothing,
+    ...(mismatch === undefined ? {} : { mismatch }),
+    ...(rejected === undefined ? {} : { rejected }),
+  };
+}
+
 /** The regular files and links directly in a directory, likely ones for this kernel first; or why it cannot be listed. */
-export async function listFiles(
+async function listFiles(
   directory: string,
   kernel: KernelIdentity,
 ): Promise<{ readonly paths: readonly string[] } | { readonly problem: string }> {
@@ -29,8 +79,8 @@ function isNamedFor(path: string, kernel: KernelIdentity): boolean {
 }
 
 /** How a file answers the question for a kernel's symbols. */
-export type Answer =
-  | { readonly kind: 'isf'; readonly sha256: string }
+type Answer =
+  | { readonly kind: 'isf' }
   | { readonly kind: 'elf' }
   /** Says by its name or its release that it is this kernel's, but carries another banner or build-id. */
   | { readonly kind: 'mismatch'; readonly detail: string }
@@ -39,11 +89,10 @@ export type Answer =
   | { readonly kind: 'other'; readonly what: string }
   | { readonly kind: 'nothing' };
 
-/** Judges what a file is for this kernel. */
-export function judge(path: string, file: SymbolFile, kernel: KernelIdentity): Answer {
+function judge(path: string, file: SymbolFile, kernel: KernelIdentity): Answer {
   switch (file.kind) {
     case 'isf': {
-      if (file.banner === kernel.banner) return { kind: 'isf', sha256: file.sha256 };
+      if (file.banner === kernel.banner) return { kind: 'isf' };
       if (isNamedFor(path, kernel) || releaseOf(file.banner) === kernel.release) {
         const detail = `${path} is of another build of the kernel: its banner is "${file.banner}", the node's is "${kernel.banner}"`;
         return { kind: 'mismatch', detail };

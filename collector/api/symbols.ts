@@ -1,0 +1,145 @@
+import { open } from 'node:fs/promises';
+import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { ImportSymbolsRequest, SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
+import type { CacheEntry } from '../symbols/cache/entry.ts';
+import type { SymbolSearch } from '../symbols/find.ts';
+import { importIsf } from '../symbols/import.ts';
+import type { KernelIdentity } from '../symbols/symbols.ts';
+import { actorOf, identityOf } from './identity.ts';
+import { presentKernel } from './present-symbols.ts';
+
+/** The handlers of the symbols service. They know nothing of their transport but the context. */
+export type SymbolsHandlers = Handlers<typeof SymbolsService>;
+
+/** What the handlers reach. */
+export interface SymbolsRooms {
+  readonly search: SymbolSearch;
+  readonly fleet: Fleet;
+  readonly journal: CaptureJournal;
+}
+
+const chunkBytes = 256 * 1024;
+
+/** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
+export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): SymbolsHandlers {
+  const { cache } = search;
+  const kept = (key: string): CacheEntry => {
+    const found = cache.peek(key)?.entry;
+    if (found !== undefined) return found;
+    throw new Fault(
+      'symbols_unknown',
+      `no symbols are kept under ${key.slice(0, 160)}: list them with 'kcorder symbols get'`,
+    );
+  };
+  const present = (entry: CacheEntry) =>
+    presentKernel(
+      entry,
+      search,
+      namesOf(fleet, (kernel) => search.kept(kernel)?.entry.key === entry.key),
+    );
+  const record = (context: CallContext, action: string, detail: unknown) =>
+    journal.recordAct(actorOf(identityOf(context.peerNames)), action, detail);
+  return {
+    listSymbols: async () => {
+      const byKey = new Map<string, ReturnType<typeof presentKernel>>();
+      for (const { node } of fleet.list()) {
+        const row = presentKernel(node.kernel, search, []);
+        const known = byKey.get(row.key ?? '');
+        byKey.set(row.key ?? '', { ...(known ?? row), nodeNames: [...(known?.nodeNames ?? []), node.name] });
+      }
+      for (const { entry } of cache.list()) {
+        if (!byKey.has(entry.key)) byKey.set(entry.key, presentKernel(entry, search, []));
+      }
+      const symbols = [...byKey.values()].sort((a, b) => (a.release ?? '').localeCompare(b.release ?? ''));
+      return { symbols, keptBytes: BigInt(cache.keptBytes), limitBytes: BigInt(cache.limitBytes) };
+    },
+    findSymbols: async ({ nodeName }, context) => {
+      const found = fleet.list().find(({ node }) => node.name === nodeName);
+      if (found === undefined) {
+        throw new Fault(
+          'node_unknown',
+          `no agent of a node named ${nodeName} has ever attached: see 'kcorder get nodes'`,
+        );
+      }
+      const { kernel } = found.node;
+      await search.find(kernel, context.signal, { again: true });
+      return { symbols: presentKernel(kernel, search, [nodeName]) };
+    },
+    pinSymbols: async ({ key, pinned }, context) => {
+      kept(key);
+      record(context, pinned ? 'symbols_pinned' : 'symbols_unpinned', { key });
+      await cache.pin(key, pinned);
+      return { symbols: present(kept(key)) };
+    },
+    deleteSymbols: async ({ key }, context) => {
+      const { sha256 } = kept(key);
+      record(context, 'symbols_deleted', { key, sha256 });
+      await cache.remove(key);
+      return {};
+    },
+    exportSymbols: ({ key }, context) => exportSymbols(kept(key), cache.isfPath(kept(key)), context.signal),
+    importSymbols: (requests, context) => importSymbols(requests, context, { search, record, present }),
+  };
+}
+
+function namesOf(fleet: Fleet, fits: (kernel: KernelIdentity) => boolean): string[] {
+  return fleet
+    .list()
+    .filter(({ node }) => fits(node.kernel))
+    .map(({ node }) => node.name);
+}
+
+async function* exportSymbols({ key, sizeBytes, sha256, banner }: CacheEntry, path: string, signal: AbortSignal) {
+  await using file = await open(path, 'r').catch((error: unknown) => {
+    throw new Fault('symbols_unknown', `the symbols ${key} have just been evicted: find them again`, { cause: error });
+  });
+  yield { header: { size: BigInt(sizeBytes), sha256, banner } };
+  while (true) {
+    signal.throwIfAborted();
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes));
+    if (bytesRead === 0) return;
+    yield { data: buffer.subarray(0, bytesRead) };
+  }
+}
+
+async function* importSymbols(
+  requests: AsyncIterable<ImportSymbolsRequest>,
+  context: CallContext,
+  rooms: {
+    search: SymbolSearch;
+    record: (context: CallContext, action: string, detail: unknown) => void;
+    present: (entry: CacheEntry) => ReturnType<typeof presentKernel>;
+  },
+) {
+  const iterator = requests[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done || first.value.message.case !== 'head') {
+    throw new Fault('invalid_argument', 'an import begins with a head: this stream began with something else');
+  }
+  const { fileName, buildId, size } = first.value.message.value;
+  const importedBy = actorOf(identityOf(context.peerNames));
+  rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
+  const head = { fileName, buildId, importedBy };
+  const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), context.signal);
+  yield { symbols: rooms.present(entry) };
+}
+
+async function* dataOf(requests: AsyncIterator<ImportSymbolsRequest>, size: number): AsyncIterable<Uint8Array> {
+  let sizeBytes = 0;
+  while (true) {
+    const { done, value } = await requests.next();
+    if (done) break;
+    if (value.message.case !== 'data')
+      throw new Fault('invalid_argument', 'bytes are expected after the head of an import');
+    sizeBytes += value.message.value.length;
+    yield value.message.value;
+  }
+  if (sizeBytes !== size)
+    throw new Fault(
+      'invalid_argument',
+      `the import has ${sizeBytes} bytes of the ${size} that were told: send it again`,
+    );
+}

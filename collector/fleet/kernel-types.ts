@@ -1,0 +1,38 @@
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
+import type { ReceivedTypes, TypesTransfers } from '../ingest/kernel-types.ts';
+import type { Fleet } from './fleet.ts';
+
+/** What asking a node for its kernel types came to. */
+export type TypesAnswer =
+  | { readonly kind: 'received'; readonly nodeName: string; readonly files: ReceivedTypes }
+  /** No attached node has them. */
+  | { readonly kind: 'offline' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/**
+ * Has one attached node with this digest send its kernel types into a directory. Every node that told the same digest would send the same
+ * bytes, so any of them will do, and none can speak for another. Throws only the signal's reason.
+ */
+export async function askForTypes(
+  fleet: Fleet,
+  transfers: TypesTransfers,
+  digest: string,
+  directory: string,
+  signal: AbortSignal,
+): Promise<TypesAnswer> {
+  const agent = fleet.find((node) => digest !== '' && node.kernel.typesDigest === digest);
+  if (agent === undefined) return { kind: 'offline' };
+  const { name, uid } = agent.node;
+  try {
+    const order = (transferId: string) => agent.send({ kind: 'kernel_types', transferId });
+    return {
+      kind: 'received',
+      nodeName: name,
+      files: await transfers.receive({ uid, digest }, directory, order, signal),
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = error instanceof Fault ? error.message : (causeChain(error)[0] ?? '');
+    return { kind: 'failed', reason: `node ${name}: ${reason}` };
+  }
+}

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import type { WorkerEnd, WorkerJob } from '@kcorder/isf/worker.ts';
+import { runChild } from '../child.ts';
+import { isfLimitBytes } from '../isf-file.ts';
+
+/** What an ISF is built from. */
+export type BuildInput =
+  | { readonly kind: 'elf'; readonly path: string }
+  /** Files as SendKernelTypes brings them. */
+  | { readonly kind: 'types'; readonly btfPath: string; readonly kallsymsPath: string };
+
+/** How a build ended. */
+export type BuildEnd =
+  | {
+      readonly kind: 'built';
+      readonly banner: string;
+      readonly sha256: string;
+      readonly sizeBytes: number;
+      readonly remarks: readonly string[];
+    }
+  /** A clause about the input. */
+  | { readonly kind: 'refused'; readonly problem: string }
+  /** The collector's disk or its memory was in the way, and the input may be good. */
+  | { readonly kind: 'failed'; readonly problem: string };
+
+const wallMs = 300_000;
+const blockBytes = 512;
+/** What a build may take besides Node itself; a kernel needs some 200 MiB. */
+const dataLimitKib = 1 << 20;
+const nodeFlags = ['--max-old-space-size=512', '--max-semi-space-size=16', '--disable-warning=ExperimentalWarning'];
+const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
+
+/**
+ * Builds an ISF at `outputPath` in a process of its own, with limits on memory, size of the file and time, since what it reads may be hostile. The
+ * process ends with ours. Throws only the signal's reason; the caller removes the file unless it was built.
+ */
+export async function buildIsf(
+  input: BuildInput,
+  kernel: { readonly banner: string; readonly release: string },
+  outputPath: string,
+  signal: AbortSignal,
+): Promise<BuildEnd> {
+  const job = jobOf(input, kernel, outputPath);
+  let printed = '';
+  const output = (chunk: Buffer): boolean => {
+    printed += chunk.toString('utf8');
+    return printed.length < 1 << 20;
+  };
+  // The shell only sets limits; the job is an argument and never read as shell text.
+  const limits = `ulimit -d ${dataLimitKib} && ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
+  const argv = ['sh', '-c', limits, 'sh', ...workerArguments(job)] as const;
+  const end = await runChild({ argv: [...argv], output, wallMs }, signal);
+  switch (end.kind) {
+    case 'exited':
+      return end.code === 0 ? endOf(JSON.parse(printed) as WorkerEnd) : broke(`exit code ${end.code}`, end.stderr);
+    case 'killed':
+      return broke(end.by, end.stderr);
+    case 'timeout':
+      return { kind: 'refused', problem: `could not be built within ${wallMs / 1000} s` };
+    case 'stopped':
+    case 'not_found':
+      return { kind: 'failed', problem: 'the builder could not be run' };
+  }
+}
+
+/** The command line of the process that builds. */
+export function workerArguments(job: WorkerJob): readonly [string, ...string[]] {
+  return [process.execPath, ...nodeFlags, worker, JSON.stringify(job)];
+}
+
+function jobOf(
+  input: BuildInput,
+  kernel: { readonly banner: string; readonly release: string },
+  outputPath: string,
+): WorkerJob {
+  const { banner, release } = kernel;
+  if (input.kind === 'elf') return { kind: 'elf', elfPath: input.path, likeDwarf2json: false, outputPath, banner };
+  return { kind: 'types', btfPath: input.btfPath, kallsymsPath: input.kallsymsPath, outputPath, banner, release };
+}
+
+function endOf(end: WorkerEnd): BuildEnd {
+  switch (end.kind) {
+    case 'built': {
+      const { summary, sha256, sizeBytes } = end;
+      if (summary.banner === undefined) return { kind: 'refused', problem: 'does not say which kernel it is of' };
+      return { kind: 'built', banner: summary.banner, sha256, sizeBytes, remarks: summary.remarks };
+    }
+    case 'refused':
+      return end;
+    case 'not_written':
+      return { kind: 'failed', problem: end.problem };
+  }
+}
+
+/** Running out of the memory that it may take is the input's fault; any other unforeseen end is not laid at its door. */
+function broke(how: string, stderr: string): BuildEnd {
+  if (/out of memory|allocation failed/i.test(stderr)) {
+    return { kind: 'refused', problem: `needs more than ${dataLimitKib >> 10} MiB of memory` };
+  }
+  const lines = stderr.trim().split('\n');
+  const words = lines.find((line) => /Error\b|FATAL/.test(line)) ?? lines.at(-1) ?? '';
+  return { kind: 'failed', problem: `the builder broke (${how}): ${words}` };
+}

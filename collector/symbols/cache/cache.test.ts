@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SymbolCache } from './cache.ts';
+import { type CacheEntry, isKey, kernelKey, nodeKey, parseEntry } from './entry.ts';
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'kcorder-cache-'));
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+const open = (limitBytes = 1 << 20) => SymbolCache.open(join(home, 'symbols'), limitBytes);
+
+function entryOf(key: string, content: string, changes: Partial<CacheEntry> = {}): CacheEntry {
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const facts = { buildId: key, banner: 'Linux version 6.1', release: '6.1', architecture: 'x86_64', cosBuildId: '' };
+  const rest = {
+    quality: 'dwarf',
+    source: 'a test',
+    origin: '',
+    builtAt: '2026-01-01T00:00:00Z',
+    pinned: false,
+    remarks: [],
+  } as const;
+  return { key, sha256, sizeBytes: content.length, ...facts, ...rest, ...changes };
+}
+
+async function keep(
+  cache: SymbolCache,
+  key: string,
+  content: string,
+  changes: Partial<CacheEntry> = {},
+): Promise<CacheEntry> {
+  await using scratch = await cache.scratch();
+  const draft = join(scratch.path, 'draft');
+  await writeFile(draft, content);
+  const entry = entryOf(key, content, changes);
+  await cache.keep(draft, entry);
+  return entry;
+}
+
+const files = async (name: string) => (await readdir(join(home, 'symbols', name))).sort();
+
+test('what was kept is there for the next collector', async () => {
+  const entry = await keep(await open(), 'aaaaaaaa', 'one');
+  const cache = await open();
+  expect(await cache.use('aaaaaaaa')).toEqual(entry);
+  expect(await cache.use('bbbbbbbb')).toBeUndefined();
+  expect(await files('work').catch(() => [])).toEqual([]);
+});
+
+test('equal content is one file, which stays until its last kernel has gone', async () => {
+  const cache = await open();
+  await keep(cache, 'aaaaaaaa', 'same');
+  await keep(cache, 'bbbbbbbb', 'same');
+  expect([await files('isf'), cache.keptBytes]).toEqual([[expect.stringMatching(/\.json$/)], 4]);
+  expect(await cache.remove('aaaaaaaa')).toBe(true);
+  expect((await files('isf')).length).toBe(1);
+  await cache.remove('bbbbbbbb');
+  expect(await files('isf')).toEqual([]);
+  expect(await cache.remove('bbbbbbbb')).toBe(false);
+});
+
+test('other content in the place of the first leaves nothing of it, and the pin stays', async () => {
+  const cache = await open();
+  await keep(cache, 'aaaaaaaa', 'first');
+  await cache.pin('aaaaaaaa', true);
+  const second = await keep(cache, 'aaaaaaaa', 'second');
+  expect(await files('isf')).toEqual([`${second.sha256}.json`]);
+  expect(cache.peek('aaaaaaaa')?.entry.pinned).toBe(true);
+});
+
+test('over the limit the least recently used go, never the pinned and never what was just kept', async () => {
+  const before = await open(10);
+  for (const key of ['aaaaaaaa', 'bbbbbbbb', 'cccccccc']) await keep(before, key, `${key[0]}12`);
+  await before.pin('aaaaaaaa', true);
+  for (const [index, key] of ['aaaaaaaa', 'bbbbbbbb', 'cccccccc'].entries()) {
+    await utimes(join(home, 'symbols', 'kernels', `${key}.json`), 1000 + index, 1000 + index);
+  }
+  // Opened again, it goes by the moments on disk.
+  const cache = await open(10);
+  await cache.use('bbbbbbbb');
+  await keep(cache, 'dddddddd', 'd12');
+  expect(
+    cache
+      .list()
+      .map(({ entry }) => entry.key)
+      .sort(),
+  ).toEqual(['aaaaaaaa', 'bbbbbbbb', 'dddddddd']);
+  await keep(cache, 'eeeeeeee', 'larger than the limit');
+  expect(
+    cache
+      .list()
+      .map(({ entry }) => entry.key)
+      .sort(),
+  ).toEqual(['aaaaaaaa', 'eeeeeeee']);
+});
+
+test('an ISF whose size has changed is gone', async () => {
+  const cache = await open();
+  const entry = await keep(cache, 'aaaaaaaa', 'one');
+  await writeFile(cache.isfPath(entry), 'cut');
+  expect(await cache.use('aaaaaaaa')).toEqual(entry);
+  await writeFile(cache.isfPath(entry), 'cu');
+  expect(await cache.use('aaaaaaaa')).toBeUndefined();
+  expect(cache.list()).toEqual([]);
+});
+
+describe('an entry', () => {
+  test('survives its own text', () => {
+    const entry = entryOf('aaaaaaaa', 'one', { remarks: ['x'] });
+    expect(parseEntry(JSON.stringify(entry))).toEqual(entry);
+  });
+
+  test('is taken whole or not at all, whatever the file holds', () => {
+    const text = JSON.stringify(entryOf('aaaaaaaa', 'one', { remarks: ['x'] }));
+    fc.assert(
+      fc.property(fc.nat(text.length - 1), fc.nat(3), fc.string({ maxLength: 3, unit: 'binary' }), (at, cut, put) => {
+        const entry = parseEntry(text.slice(0, at) + put + text.slice(at + cut));
+        if (entry === undefined) return;
+        expect(isKey(entry.key)).toBe(true);
+        expect(entry.sha256).toMatch(/^[0-9a-f]{64}$/);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+
+  test('has a key that holds nothing of a node but digits', () => {
+    const kernel = { release: '6.1', architecture: 'x86_64', cosBuildId: '' };
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), (buildId, banner, typesDigest) => {
+        expect(isKey(kernelKey({ buildId, banner }))).toBe(true);
+        expect(nodeKey({ ...kernel, buildId, banner, typesDigest })).toBeUndefined();
+        const key = nodeKey({ ...kernel, buildId, banner, typesDigest: 'ab'.repeat(32) }) ?? '';
+        expect(isKey(key) && key.includes('.node-')).toBe(true);
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+});

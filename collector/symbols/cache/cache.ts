@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { type CacheEntry, parseEntry } from './entry.ts';
+
+/** Symbols that are kept, with the moment when somebody last used them. */
+export interface KeptSymbols {
+  readonly entry: CacheEntry;
+  /** Milliseconds since 1970. */
+  readonly usedMs: number;
+}
+
+/** A folder for work in progress, removed with all that is in it. */
+export interface Scratch extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** A use is written down once in so long. */
+const touchMs = 60_000;
+
+/**
+ * Built symbols on disk: `isf/<SHA-256>.json`, one file for equal content, and `kernels/<key>.json`, which says what it is of. Both appear whole, by rename, the
+ * ISF first. `work/` holds what is in progress; what is found there at the start is removed. Errors of the disk are Fault storage_failed.
+ */
+export class SymbolCache {
+  readonly #directory: string;
+  readonly #limitBytes: number;
+  readonly #kept = new Map<string, KeptSymbols>();
+  /** Changes one after the other: an eviction must not meet a file that is just being kept. */
+  #changes: Promise<unknown> = Promise.resolve();
+
+  private constructor(directory: string, limitBytes: number) {
+    this.#directory = directory;
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Opens the cache, made when it is not there. Entries without their ISF, and ISFs without an entry, are removed. */
+  static async open(directory: string, limitBytes: number): Promise<SymbolCache> {
+    const cache = new SymbolCache(directory, limitBytes);
+    await cache.#guard('be opened', () => cache.#load());
+    return cache;
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes;
+  }
+
+  /** Bytes of all ISFs; one that serves several kernels counts once. */
+  get keptBytes(): number {
+    const sizes = new Map([...this.#kept.values()].map(({ entry }) => [entry.sha256, entry.sizeBytes]));
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  }
+
+  list(): readonly KeptSymbols[] {
+    return [...this.#kept.values()];
+  }
+
+  /** What is kept under a key, without counting as a use. */
+  peek(key: string): KeptSymbols | undefined {
+    return this.#kept.get(key);
+  }
+
+  /** Path of an ISF. */
+  isfPath(entry: Pick<CacheEntry, 'sha256'>): string {
+    return join(this.#directory, 'isf', `${entry.sha256}.json`);
+  }
+
+  /** The symbols under a key, noted as used; undefined when they are not there or their file is not as it was put there. */
+  async use(key: string): Promise<CacheEntry | undefined> {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    const { entry } = kept;
+    const found = await stat(this.isfPath(entry)).catch(() => undefined);
+    if (found?.size !== entry.sizeBytes) {
+      await this.remove(key);
+      return undefined;
+    }
+    const now = Date.now();
+    if (now - kept.usedMs > touchMs) await utimes(this.#entryPath(key), now / 1000, now / 1000).catch(() => undefined);
+    this.#kept.set(key, { entry, usedMs: now });
+    return entry;
+  }
+
+  async scratch(): Promise<Scratch> {
+    const path = join(this.#directory, 'work', randomUUID());
+    await this.#guard('make a folder for work', () => mkdir(path, { recursive: true, mode: 0o700 }));
+    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  }
+
+  /** Puts a finished, synced ISF in its place, then its entry; evicts what is over the limit. What was under the key is replaced, and a pin stays. */
+  async keep(draftPath: string, entry: CacheEntry): Promise<void> {
+    await this.#change('keep symbols', async () => {
+      const before = this.#kept.get(entry.key)?.entry;
+      await rename(draftPath, this.isfPath(entry));
+      await syncDirectory(join(this.#directory, 'isf'));
+      await this.#write({ ...entry, pinned: entry.pinned || before?.pinned === true });
+      if (before !== undefined) await this.#removeIsf(before);
+      await this.#sweep(entry.key);
+    });
+  }
+
+  /** False when there is nothing under the key. */
+  async pin(key: string, pinned: boolean): Promise<boolean> {
+    return await this.#change('pin symbols', async () => {
+      const kept = this.#kept.get(key);
+      if (kept === undefined) return false;
+      await this.#write({ ...kept.entry, pinned });
+      return true;
+    });
+  }
+
+  /** False when there is nothing under the key. */
+  async remove(key: string): Promise<boolean> {
+    return await this.#change('remove symbols', async () => {
+      const there = this.#kept.has(key);
+      await this.#drop(key);
+      return there;
+    });
+  }
+
+  async #load(): Promise<void> {
+    for (const name of ['isf', 'kernels']) await mkdir(join(this.#directory, name), { recursive: true, mode: 0o700 });
+    await rm(join(this.#directory, 'work'), { recursive: true, force: true });
+    for (const name of await readdir(join(this.#directory, 'kernels'))) {
+      const path = join(this.#directory, 'kernels', name);
+      const entry = name.endsWith('.json') ? parseEntry(await readFile(path, 'utf8')) : undefined;
+      const isf = entry && (await stat(this.isfPath(entry)).catch(() => undefined));
+      if (entry !== undefined && name === `${entry.key}.json` && isf?.size === entry.sizeBytes) {
+        this.#kept.set(entry.key, { entry, usedMs: (await stat(path)).mtimeMs });
+      } else await rm(path, { force: true });
+    }
+    const needed = new Set(this.list().map(({ entry }) => `${entry.sha256}.json`));
+    for (const name of await readdir(join(this.#directory, 'isf'))) {
+      if (!needed.has(name)) await rm(join(this.#directory, 'isf', name), { force: true });
+    }
+  }
+
+  async #write(entry: CacheEntry): Promise<void> {
+    const path = this.#entryPath(entry.key);
+    const draft = `${path}.draft`;
+    const file = await open(draft, 'w', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(entry, null, 2)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    await syncDirectory(join(this.#directory, 'kernels'));
+    this.#kept.set(entry.key, { entry, usedMs: Date.now() });
+  }
+
+  /** Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. */
+  async #sweep(justKept: string): Promise<void> {
+    const candidates = this.list()
+      .filter(({ entry }) => !entry.pinned && entry.key !== justKept)
+      .sort((a, b) => a.usedMs - b.usedMs);
+    for (const { entry } of candidates) {
+      if (this.keptBytes <= this.#limitBytes) return;
+      await this.#drop(entry.key);
+    }
+  }
+
+  async #drop(key: string): Promise<void> {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#kept.delete(key);
+    await rm(this.#entryPath(key), { force: true });
+    await this.#removeIsf(kept.entry);
+  }
+
+  /** Removes the ISF of an entry that is gone, unless another entry has the same. */
+  async #removeIsf(gone: CacheEntry): Promise<void> {
+    const shared = this.list().some(({ entry }) => entry.sha256 === gone.sha256);
+    if (!shared) await rm(this.isfPath(gone), { force: true });
+  }
+
+  #entryPath(key: string): string {
+    return join(this.#directory, 'kernels', `${key}.json`);
+  }
+
+  async #change<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(() => this.#guard(what, work));
+    this.#changes = done.catch(() => undefined);
+    return await done;
+  }
+
+  async #guard<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `the symbol cache ${this.#directory} cannot ${what} (${reason}); check its rights and its free space`;
+      throw new Fault('storage_failed', message, { cause: error });
+    }
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SymbolCache } from './cache/cache.ts';
+import { offerSymbols } from './offer.ts';
+import type { SymbolsQuality } from './symbols.ts';
+
+let home: string;
+let cache: SymbolCache;
+let close: () => void;
+let base: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'kcorder-offer-'));
+  cache = await SymbolCache.open(home, 1 << 20);
+  const server = await offerSymbols(cache, '127.0.0.1:0');
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+});
+afterEach(async () => {
+  close();
+  await rm(home, { recursive: true, force: true });
+});
+
+async function keep(key: string, banner: string, content: string, quality: SymbolsQuality): Promise<string> {
+  await using scratch = await cache.scratch();
+  const draft = join(scratch.path, 'draft');
+  await writeFile(draft, content);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const facts = {
+    release: '6.1',
+    architecture: 'x86_64',
+    cosBuildId: '',
+    source: 'a test',
+    origin: '',
+    builtAt: '2026-01-01T00:00:00Z',
+  };
+  await cache.keep(draft, {
+    key,
+    buildId: '',
+    banner,
+    sha256,
+    sizeBytes: content.length,
+    quality,
+    pinned: false,
+    remarks: [],
+    ...facts,
+  });
+  return `${base}/isf/${sha256}.json`;
+}
+
+const index = async () =>
+  (await (await fetch(`${base}/index.json`)).json()) as { version: number; linux: Record<string, string[]> };
+const named = (banner: string) => Buffer.from(`${banner}\n\0`).toString('base64');
+
+test('the index names each banner as the kernel has it, and its URL gives the ISF', async () => {
+  const url = await keep('aaaaaaaa', 'Linux version 6.1', '{"one":1}', 'dwarf');
+  expect(await index()).toMatchObject({ version: 1, linux: { [named('Linux version 6.1')]: [url] } });
+  expect(await (await fetch(url)).text()).toBe('{"one":1}');
+  expect((await fetch(url, { method: 'HEAD' })).headers.get('content-length')).toBe('9');
+});
+
+test('what nodes sent is offered while they agree, and never beside something better', async () => {
+  const node = (digit: string) => `aaaaaaaa.node-${digit.repeat(32)}-${'0'.repeat(16)}`;
+  const first = await keep(node('1'), 'Linux version 6.1', '{"types":1}', 'btf');
+  await keep(node('2'), 'Linux version 6.1', '{"types":1}', 'btf');
+  expect((await index()).linux).toEqual({ [named('Linux version 6.1')]: [first] });
+  await keep(node('3'), 'Linux version 6.1', '{"lies":1}', 'btf');
+  expect((await index()).linux).toEqual({});
+  const better = await keep('aaaaaaaa', 'Linux version 6.1', '{"dwarf":1}', 'dwarf');
+  expect((await index()).linux).toEqual({ [named('Linux version 6.1')]: [better] });
+});
+
+test.each([
+  ['GET', '/', 404],
+  ['GET', '/isf/../kernels/aaaaaaaa.json', 404],
+  ['GET', `/isf/${'ab'.repeat(32)}.json`, 404],
+  ['POST', '/index.json', 405],
+  ['DELETE', '/index.json', 405],
+])('%s %s is %d', async (method, path, status) => {
+  expect((await fetch(base + path, { method })).status).toBe(status);
+});
+
+test('an address that is taken is told', async () => {
+  await expect(offerSymbols(cache, base.slice('http://'.length))).rejects.toMatchObject({ code: 'config_invalid' });
+});

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import type { Nothing } from './sources/source.ts';
+import type { SourceName } from './symbols.ts';
+
+/** An answer without anything, and how long it counts. */
+export interface RememberedNothing {
+  readonly answer: Nothing;
+  /** ISO 8601, UTC. */
+  readonly askedAt: string;
+  readonly until: string;
+}
+
+const absentMs = 6 * 3_600_000;
+const transientMs = 120_000;
+const maxRemembered = 2_000;
+
+/** Remote sources that had nothing for a kernel, over restarts of the collector. A file that cannot be read or written only costs a repeated look. */
+export class Remembered {
+  readonly #path: string;
+  #answers: Map<string, RememberedNothing>;
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#answers = load(path);
+  }
+
+  get(source: SourceName, kernel: string): RememberedNothing | undefined {
+    const known = this.#answers.get(`${source} ${kernel}`);
+    return known !== undefined && known.until > new Date().toISOString() ? known : undefined;
+  }
+
+  async put(source: SourceName, kernel: string, answer: Nothing): Promise<RememberedNothing> {
+    const now = Date.now();
+    const until = new Date(now + (answer.transient === true ? transientMs : absentMs)).toISOString();
+    const entry = { answer, askedAt: new Date(now).toISOString(), until };
+    this.#answers.set(`${source} ${kernel}`, entry);
+    await this.#write();
+    return entry;
+  }
+
+  async forget(kernel: string): Promise<void> {
+    for (const key of this.#answers.keys()) if (key.endsWith(` ${kernel}`)) this.#answers.delete(key);
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const now = new Date().toISOString();
+    const current = [...this.#answers].filter(([, { until }]) => until > now).slice(-maxRemembered);
+    this.#answers = new Map(current);
+    const text = JSON.stringify(current);
+    this.#written = this.#written
+      .then(async () => {
+        await writeFile(`${this.#path}.draft`, text, { mode: 0o600 });
+        await rename(`${this.#path}.draft`, this.#path);
+      })
+      .catch(() => undefined);
+    await this.#written;
+  }
+}
+
+function load(path: string): Map<string, RememberedNothing> {
+  try {
+    const entries = JSON.parse(readFileSync(path, 'utf8')) as [string, RememberedNothing][];
+    return new Map(entries.filter(([key, value]) => typeof key === 'string' && isRemembered(value)));
+  } catch {
+    return new Map();
+  }
+}
+
+function isRemembered(value: unknown): value is RememberedNothing {
+  if (typeof value !== 'object' || value === null) return false;
+  const { answer, askedAt, until } = value as Record<string, unknown>;
+  const texts = typeof askedAt === 'string' && typeof until === 'string';
+  return texts && typeof answer === 'object' && answer !== null && 'looked' in answer && Array.isArray(answer.looked);
+}

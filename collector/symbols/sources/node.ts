@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import type { SymbolSource } from './source.ts';
+
+/** Asks an attached node for its kernel types: see fleet/kernel-types.ts. */
+export type AskNode = (
+  digest: string,
+  directory: string,
+  signal: AbortSignal,
+) => Promise<
+  | { readonly kind: 'received'; readonly nodeName: string; readonly files: { btfPath: string; kallsymsPath: string } }
+  | { readonly kind: 'offline' }
+  | { readonly kind: 'failed'; readonly reason: string }
+>;
+
+/** The running kernel itself: its BTF and its symbol list, sent by a node that runs it. */
+export function createNodeSource(ask: AskNode): SymbolSource {
+  return {
+    name: 'node',
+    configured: true,
+    remote: false,
+    async seek(kernel, { scratchPath, signal }) {
+      const digest = kernel.typesDigest ?? '';
+      if (digest === '') {
+        return {
+          kind: 'nothing',
+          looked: [`the node itself: ${kernel.typesProblem || 'its agent is too old to send its types'}`],
+        };
+      }
+      const answer = await ask(digest, join(scratchPath, 'node'), signal);
+      switch (answer.kind) {
+        case 'received':
+          return { kind: 'types', ...answer.files, from: `BTF and kallsyms of node ${answer.nodeName}` };
+        case 'offline':
+          return { kind: 'nothing', looked: ['the node itself: no node with this kernel is attached'] };
+        case 'failed':
+          return { kind: 'nothing', looked: [`the node itself: ${answer.reason}`] };
+      }
+    },
+  };
+}

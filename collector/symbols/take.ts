@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import { type BuildInput, buildIsf } from './build/builder.ts';
+import type { SymbolCache } from './cache/cache.ts';
+import { type CacheEntry, kernelKey, nodeKey } from './cache/entry.ts';
+import { inspectIsf } from './isf-file.ts';
+import type { SingleFlight } from './single-flight.ts';
+import type { Nothing, SourceAnswer } from './sources/source.ts';
+import type { KernelIdentity, SourceName, SymbolsQuality } from './symbols.ts';
+
+/** What became of a source's answer. */
+export type Taken =
+  | { readonly kind: 'kept'; readonly entry: CacheEntry }
+  /** A file that carries the kernel's build-id and another banner: one of the two is not what it claims, and no other source can tell. */
+  | { readonly kind: 'contradiction'; readonly detail: string }
+  /** The collector's own disk or memory was in the way. */
+  | { readonly kind: 'failed'; readonly detail: string }
+  /** An ELF file that our builder cannot use. */
+  | { readonly kind: 'refused_elf'; readonly path: string; readonly nothing: Nothing }
+  | { readonly kind: 'nothing'; readonly nothing: Nothing };
+
+/** What taking works with. */
+export interface TakeMeans {
+  readonly cache: SymbolCache;
+  /** One build at a time: each may take a core and half a gigabyte. */
+  readonly builds: SingleFlight<unknown>;
+  readonly scratchPath: string;
+  readonly signal: AbortSignal;
+}
+
+/** Builds or checks what a source had, and keeps it. Throws the signal's reason, and Fault storage_failed when the cache cannot take it. */
+export async function take(
+  source: SourceName,
+  answer: Exclude<SourceAnswer, Nothing>,
+  kernel: KernelIdentity,
+  means: TakeMeans,
+): Promise<Taken> {
+  const draftPath = join(means.scratchPath, `${source}.isf`);
+  if (answer.kind === 'isf') return await takeIsf(source, answer, kernel, draftPath, means);
+  const input: BuildInput =
+    answer.kind === 'elf'
+      ? { kind: 'elf', path: answer.path }
+      : { kind: 'types', btfPath: answer.btfPath, kallsymsPath: answer.kallsymsPath };
+  const end = await build(input, kernel, draftPath, means);
+  switch (end.kind) {
+    case 'failed':
+      return { kind: 'failed', detail: `the symbols from ${answer.from} could not be built: ${end.problem}` };
+    case 'refused': {
+      const rejected = `no symbols could be built from ${answer.from}: ${end.problem}`;
+      const nothing: Nothing = { kind: 'nothing', looked: [rejected], rejected };
+      return answer.kind === 'elf' ? { kind: 'refused_elf', path: answer.path, nothing } : { kind: 'nothing', nothing };
+    }
+    case 'built':
+      break;
+  }
+  const key = answer.kind === 'elf' ? kernelKey(kernel) : (nodeKey(kernel) ?? kernelKey(kernel));
+  const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
+  const text = answer.kind === 'elf' ? `built from ${answer.from}` : answer.from;
+  const entry = entryOf(kernel, key, quality, text, end);
+  await means.cache.keep(draftPath, entry);
+  return end.banner === kernel.banner ? { kind: 'kept', entry } : contradiction(entry, kernel);
+}
+
+/** That kept symbols of a build-id carry another banner than the node tells. */
+export function contradiction(entry: CacheEntry, kernel: KernelIdentity): Taken & { kind: 'contradiction' } {
+  const detail = `the symbols of build-id ${kernel.buildId} (${entry.source}) have the banner "${entry.banner}", the node says "${kernel.banner}"; one of them is not what it claims`;
+  return { kind: 'contradiction', detail };
+}
+
+async function build(input: BuildInput, kernel: KernelIdentity, draftPath: string, { builds, signal }: TakeMeans) {
+  const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, ending);
+  return (await builds.run(draftPath, work, signal)) as Awaited<ReturnType<typeof buildIsf>>;
+}
+
+async function takeIsf(
+  source: SourceName,
+  answer: Extract<SourceAnswer, { kind: 'isf' }>,
+  kernel: KernelIdentity,
+  draftPath: string,
+  { cache, signal }: TakeMeans,
+): Promise<Taken> {
+  const isf = await inspectIsf(answer.path, signal, { copyPath: draftPath }).catch((error: unknown) => {
+    if (error instanceof Error && 'syscall' in error) return { kind: 'failed', problem: error.message } as const;
+    throw error;
+  });
+  if (isf.kind === 'failed') return { kind: 'failed', detail: `${answer.from} could not be kept: ${isf.problem}` };
+  if (isf.kind === 'unusable') {
+    const rejected = `${answer.from} ${isf.problem}`;
+    return { kind: 'nothing', nothing: { kind: 'nothing', looked: [rejected], rejected } };
+  }
+  if (isf.banner !== kernel.banner) {
+    const mismatch = `${answer.from} has the banner "${isf.banner}", the node says "${kernel.banner}"`;
+    return { kind: 'nothing', nothing: { kind: 'nothing', looked: [mismatch], mismatch } };
+  }
+  const quality = source === 'dwarf2json' ? 'dwarf' : 'provided';
+  const entry = entryOf(kernel, kernelKey(kernel), quality, answer.from, isf, answer.origin);
+  await cache.keep(draftPath, entry);
+  return { kind: 'kept', entry };
+}
+
+function entryOf(
+  kernel: KernelIdentity,
+  key: string,
+  quality: SymbolsQuality,
+  source: string,
+  isf: {
+    readonly banner: string;
+    readonly sha256: string;
+    readonly sizeBytes: number;
+    readonly remarks?: readonly string[];
+  },
+  origin = '',
+): CacheEntry {
+  const { buildId, release, architecture, cosBuildId } = kernel;
+  const { banner, sha256, sizeBytes, remarks = [] } = isf;
+  const builtAt = new Date().toISOString();
+  const facts = { buildId, banner, release, architecture, cosBuildId, sha256, sizeBytes, remarks };
+  return { key, ...facts, quality, source, origin, builtAt, pinned: false };
+}

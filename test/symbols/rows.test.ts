@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openChannel } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsQuality, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AnalysisJob, type AnalysisReport, defaultPlugins } from '../../collector/analysis/analysis.ts';
+import { createAnalysis } from '../../collector/analysis/analyze.ts';
+import { readRows } from '../../collector/analysis/results.ts';
+import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import { until } from '../../collector/testing/files.ts';
+import { repoDir } from '../setup/cache.ts';
+import { ensureIsf } from '../setup/isf.ts';
+import { ensureKernel } from '../setup/kernel.ts';
+import { ensureVmlinux } from '../setup/vmlinux.ts';
+import { ensureVolatility } from '../setup/volatility.ts';
+import { Stage } from '../stage/stage.ts';
+import differences from './row-differences.json' with { type: 'json' };
+
+const never = new AbortController().signal;
+const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** One image, read with the symbols that dwarf2json makes, with ours from the same vmlinux, and with those of the node's own kernel. */
+describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) => {
+  let dir: string;
+  let stage: Stage;
+  let job: Omit<AnalysisJob, 'symbols' | 'outputDir'>;
+  let btfPath: string;
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
+    stage = await Stage.open(join(dir, 'stage'), { kernel: series });
+    const name = `rows-${series.replace('.', '-')}`;
+    await stage.boot({ name, kernel: series, memoryMiB: 512, pods: true });
+    const channel = openChannel(stage.context.address, stage.authority.operator('rows'));
+    const operator = connect(OperatorService, channel);
+    const node = await until(async () => {
+      const { nodes } = await operator.listNodes({});
+      return nodes.find(({ online, symbols }) => online && symbols?.state === SymbolsState.READY);
+    });
+    expect(node.symbols?.quality).toBe(SymbolsQuality.BTF);
+    const created = await operator.createCapture({ nodeName: name, reason: 'rows', idempotencyKey: 'rows' });
+    const captureId = created.capture?.id ?? '';
+    const capture = await until(async () => {
+      const { capture: now } = await operator.getCapture({ captureId });
+      return now?.phase === Phase.DONE && now;
+    });
+    channel.close();
+    const { banner = '', vmcoreinfo = '' } = node.kernel ?? {};
+    const image = { kind: 'lime', path: capture.evidencePath } as const;
+    job = { captureId, image, kernel: { banner, vmcoreinfo }, containers: [] };
+    btfPath = join(stage.collector.options.dataDir, 'symbols', 'isf', `${node.symbols?.isfSha256}.json`);
+  });
+
+  afterAll(async () => {
+    await stage?.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  async function analyze(isfPath: string, name: string) {
+    const python = await ensureVolatility();
+    const entry = join(repoDir, 'collector/analysis/volatility/run.py');
+    const outputDir = join(dir, name);
+    const symbols = { isfPath, isfSha256: sha256(isfPath), source: name, quality: 'provided' } as const;
+    const report = await createAnalysis({ python, entry }).analyze({ ...job, symbols, outputDir }, never);
+    expect(report, report.detail).toMatchObject({ state: 'done', kernelMismatch: false });
+    return { report, rows: await rowsOf(report, outputDir) };
+  }
+
+  test('gives the same rows with all three, for every plugin that the product runs', async () => {
+    const kernel = await ensureKernel(series);
+    const dwarfPath = join(dir, 'dwarf.json');
+    const names = { banner: job.kernel.banner, release: kernel.release };
+    const built = await buildIsf({ kind: 'elf', path: await ensureVmlinux(kernel) }, names, dwarfPath, never);
+    expect(built).toMatchObject({ kind: 'built', banner: job.kernel.banner });
+    const peer = await analyze(await ensureIsf(kernel), 'dwarf2json');
+    const ours = { dwarf: await analyze(dwarfPath, 'dwarf'), btf: await analyze(btfPath, 'btf') };
+    expect(peer.report.plugins.map(({ name }) => name)).toEqual(defaultPlugins);
+    expect(peer.rows.get('linux.pslist.PsList')?.length).toBeGreaterThan(40);
+    const found: Record<string, string[]> = {};
+    for (const [source, { rows }] of Object.entries(ours)) {
+      found[source] = defaultPlugins.filter(
+        (plugin) => JSON.stringify(rows.get(plugin)) !== JSON.stringify(peer.rows.get(plugin)),
+      );
+    }
+    expect(found).toEqual(differences);
+  });
+});
+
+/** Rows, state and warnings of each plugin. */
+async function rowsOf(report: AnalysisReport, outputDir: string): Promise<Map<string, readonly unknown[]>> {
+  const entries = report.plugins.map(async ({ name, state, reason, warnings }) => {
+    const rows = state === 'rows' ? await readRows(outputDir, name) : [];
+    return [name, [{ state, reason, warnings }, ...rows]] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
