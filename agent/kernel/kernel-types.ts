@@ -14,7 +14,8 @@ export interface KernelTypes {
 /** A piece of what SendKernelTypes brings. */
 export type TypesPiece = { readonly case: 'btf' | 'kallsyms'; readonly value: Buffer };
 
-const chunkBytes = 1 << 18;
+/** Small, and used again and again: an agent that has sent its types must be no larger for it. */
+const chunkBytes = 1 << 15;
 /** Where the kernel's image can be moved to (RANDOMIZE_BASE_MAX_OFFSET, arch/x86/Kconfig). */
 const offsetLimit = 0x4000_0000;
 
@@ -48,7 +49,7 @@ export function describeTypes(system: SystemPaths, vmcoreinfo: string): KernelTy
   return { typesDigest, typesProblem: '' };
 }
 
-/** The kernel's BTF, then its symbol list, in pieces of at most 256 KiB. Throws errors of the file system. */
+/** The kernel's BTF, then its symbol list, in pieces of at most 32 KiB, each of which holds until the next one is asked for. Throws errors of the file system. */
 export function* readTypes(system: SystemPaths, vmcoreinfo: string): Generator<TypesPiece> {
   for (const value of readChunks(system.btf)) yield { case: 'btf', value };
   for (const value of readSymbolList(system.kallsyms, kernelOffsetOf(vmcoreinfo) ?? 0))
@@ -63,8 +64,8 @@ function kernelOffsetOf(vmcoreinfo: string): number | undefined {
 function* readChunks(path: string): Generator<Buffer> {
   const fd = openSync(path, 'r');
   try {
+    const buffer = Buffer.alloc(chunkBytes);
     while (true) {
-      const buffer = Buffer.allocUnsafe(chunkBytes);
       const count = readSync(fd, buffer, 0, chunkBytes, null);
       if (count === 0) return;
       yield buffer.subarray(0, count);

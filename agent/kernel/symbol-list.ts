@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-const chunkBytes = 1 << 18;
+const chunkBytes = 1 << 15;
 const newline = 0x0a;
 const closingBracket = 0x5d;
 const addressDigits = 16;

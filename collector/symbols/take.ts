@@ -66,8 +66,13 @@ export function contradiction(entry: CacheEntry, kernel: KernelIdentity): Taken 
   return { kind: 'contradiction', detail };
 }
 
-async function build(input: BuildInput, kernel: KernelIdentity, draftPath: string, { builds, signal }: TakeMeans) {
-  const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, ending);
+async function build(
+  input: BuildInput,
+  kernel: KernelIdentity,
+  draftPath: string,
+  { cache, builds, signal }: TakeMeans,
+) {
+  const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, ending, cache.codePath);
   return (await builds.run(draftPath, work, signal)) as Awaited<ReturnType<typeof buildIsf>>;
 }
 

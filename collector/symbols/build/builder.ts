@@ -32,13 +32,14 @@ const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
 
 /**
  * Builds an ISF at `outputPath` in a process of its own, with limits on memory, size of the file and time, since what it reads may be hostile. The
- * process ends with ours. Throws only the signal's reason; the caller removes the file unless it was built.
+ * process ends with ours. `codeCachePath` is a private folder for Node's compiled code. Throws only the signal's reason; the caller removes the file unless it was built.
  */
 export async function buildIsf(
   input: BuildInput,
   kernel: { readonly banner: string; readonly release: string },
   outputPath: string,
   signal: AbortSignal,
+  codeCachePath?: string,
 ): Promise<BuildEnd> {
   const job = jobOf(input, kernel, outputPath);
   let printed = '';
@@ -49,7 +50,8 @@ export async function buildIsf(
   // The shell only sets limits; the job is an argument and never read as shell text.
   const limits = `ulimit -d ${dataLimitKib} && ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
   const argv = ['sh', '-c', limits, 'sh', ...workerArguments(job)] as const;
-  const end = await runChild({ argv: [...argv], output, wallMs }, signal);
+  const env = codeCachePath === undefined ? {} : codeCache(codeCachePath);
+  const end = await runChild({ argv: [...argv], output, wallMs, env }, signal);
   switch (end.kind) {
     case 'exited':
       return end.code === 0 ? endOf(JSON.parse(printed) as WorkerEnd) : broke(`exit code ${end.code}`, end.stderr);
@@ -61,6 +63,11 @@ export async function buildIsf(
     case 'not_found':
       return { kind: 'failed', problem: 'the builder could not be run' };
   }
+}
+
+/** Lets Node keep the compiled builder in a folder of ours, which saves a tenth of a build; nobody else may write there. */
+export function codeCache(path: string): Readonly<Record<string, string>> {
+  return { NODE_COMPILE_CACHE: path };
 }
 
 /** The command line of the process that builds. */
