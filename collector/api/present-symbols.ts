@@ -89,6 +89,14 @@ export function presentKernel(
   };
 }
 
+/** Kept symbols, whoever runs their kernel. */
+export function presentEntry(kept: KeptSymbols, search: SymbolSearch, nodeNames: readonly string[]): KernelSymbolsInit {
+  const { key, buildId, release, banner, architecture, cosBuildId } = kept.entry;
+  const status = presentStatus({ state: search.ready(kept.entry), reports: [] });
+  const facts = { key, buildId, release, banner, architecture, cosBuildId };
+  return { ...facts, status, nodeNames: [...nodeNames], ...presentKept(kept) };
+}
+
 function presentKept({ entry, usedMs }: KeptSymbols) {
   const { sizeBytes, pinned, builtAt, remarks } = entry;
   return {

@@ -103,7 +103,10 @@ test('what is exported is what was imported, byte for byte; pinned and deleted b
   }
   expect(Buffer.concat(pieces)).toEqual(isf);
   expect(sha256).toBe(createHash('sha256').update(isf).digest('hex'));
-  expect((await symbols.pinSymbols({ key, pinned: true })).symbols?.pinned).toBe(true);
+  expect((await symbols.pinSymbols({ key, pinned: true })).symbols).toMatchObject({
+    pinned: true,
+    status: { state: SymbolsState.READY },
+  });
   expect((await symbols.listSymbols({})).keptBytes).toBe(BigInt(isf.length));
   await symbols.deleteSymbols({ key });
   expect(await symbols.listSymbols({})).toMatchObject({ symbols: [], keptBytes: 0n });

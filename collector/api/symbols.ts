@@ -4,12 +4,13 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { ImportSymbolsRequest, SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
+import type { KeptSymbols } from '../symbols/cache/cache.ts';
 import type { CacheEntry } from '../symbols/cache/entry.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import { importIsf } from '../symbols/import.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
 import { actorOf, identityOf } from './identity.ts';
-import { presentKernel } from './present-symbols.ts';
+import { presentEntry, presentKernel } from './present-symbols.ts';
 
 /** The handlers of the symbols service. They know nothing of their transport but the context. */
 export type SymbolsHandlers = Handlers<typeof SymbolsService>;
@@ -26,19 +27,19 @@ const chunkBytes = 256 * 1024;
 /** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
 export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): SymbolsHandlers {
   const { cache } = search;
-  const kept = (key: string): CacheEntry => {
-    const found = cache.peek(key)?.entry;
+  const kept = (key: string): KeptSymbols => {
+    const found = cache.peek(key);
     if (found !== undefined) return found;
     throw new Fault(
       'symbols_unknown',
       `no symbols are kept under ${key.slice(0, 160)}: list them with 'kcorder symbols get'`,
     );
   };
-  const present = (entry: CacheEntry) =>
-    presentKernel(
-      entry,
+  const present = (key: string) =>
+    presentEntry(
+      kept(key),
       search,
-      namesOf(fleet, (kernel) => search.kept(kernel)?.entry.key === entry.key),
+      namesOf(fleet, (kernel) => search.kept(kernel)?.entry.key === key),
     );
   const record = (context: CallContext, action: string, detail: unknown) =>
     journal.recordAct(actorOf(identityOf(context.peerNames)), action, detail);
@@ -50,8 +51,9 @@ export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): Symbo
         const known = byKey.get(row.key ?? '');
         byKey.set(row.key ?? '', { ...(known ?? row), nodeNames: [...(known?.nodeNames ?? []), node.name] });
       }
-      for (const { entry } of cache.list()) {
-        if (!byKey.has(entry.key)) byKey.set(entry.key, presentKernel(entry, search, []));
+      for (const entry of cache.list()) {
+        const { key } = entry.entry;
+        if (!byKey.has(key)) byKey.set(key, presentEntry(entry, search, []));
       }
       const symbols = [...byKey.values()].sort((a, b) => (a.release ?? '').localeCompare(b.release ?? ''));
       return { symbols, keptBytes: BigInt(cache.keptBytes), limitBytes: BigInt(cache.limitBytes) };
@@ -72,15 +74,15 @@ export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): Symbo
       kept(key);
       record(context, pinned ? 'symbols_pinned' : 'symbols_unpinned', { key });
       await cache.pin(key, pinned);
-      return { symbols: present(kept(key)) };
+      return { symbols: present(key) };
     },
     deleteSymbols: async ({ key }, context) => {
-      const { sha256 } = kept(key);
+      const { sha256 } = kept(key).entry;
       record(context, 'symbols_deleted', { key, sha256 });
       await cache.remove(key);
       return {};
     },
-    exportSymbols: ({ key }, context) => exportSymbols(kept(key), cache.isfPath(kept(key)), context.signal),
+    exportSymbols: ({ key }, context) => exportSymbols(kept(key).entry, cache.isfPath(kept(key).entry), context.signal),
     importSymbols: (requests, context) => importSymbols(requests, context, { search, record, present }),
   };
 }
@@ -111,7 +113,7 @@ async function* importSymbols(
   rooms: {
     search: SymbolSearch;
     record: (context: CallContext, action: string, detail: unknown) => void;
-    present: (entry: CacheEntry) => ReturnType<typeof presentKernel>;
+    present: (key: string) => ReturnType<typeof presentEntry>;
   },
 ) {
   const iterator = requests[Symbol.asyncIterator]();
@@ -124,7 +126,7 @@ async function* importSymbols(
   rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
   const head = { fileName, buildId, importedBy };
   const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), context.signal);
-  yield { symbols: rooms.present(entry) };
+  yield { symbols: rooms.present(entry.key) };
 }
 
 async function* dataOf(requests: AsyncIterator<ImportSymbolsRequest>, size: number): AsyncIterable<Uint8Array> {

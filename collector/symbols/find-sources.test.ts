@@ -61,6 +61,7 @@ test('sources are asked in order until one has it, and each has its state', asyn
   );
   expect(await search.find(kernel, never)).toMatchObject({ kind: 'ready', quality: 'provided' });
   expect(asked).toEqual(['bucket', 'cos']);
+  await search.find(kernel, never);
   const { reports } = search.status(kernel);
   expect(reports.map(({ name, state }) => `${name} ${state}`)).toEqual([
     'cache nothing',

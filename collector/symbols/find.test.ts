@@ -57,11 +57,11 @@ async function find(using: SymbolSource = notThere, signal = never): Promise<Sym
   return await (await open([createDirectorySource([files]), using])).find(kernel, signal);
 }
 
-/** What lies in the cache: ISFs, entries, work in progress. */
+/** What lies in the cache: ISFs, entries, work in progress; not the code of the builder. */
 async function cached(): Promise<string[]> {
   const names = await readdir(cacheDir, { recursive: true, withFileTypes: true });
   return names
-    .filter((entry) => entry.isFile() && entry.name !== 'remembered.json')
+    .filter((entry) => entry.isFile() && entry.name !== 'remembered.json' && !entry.parentPath.includes('/code'))
     .map(({ name }) => name)
     .sort();
 }

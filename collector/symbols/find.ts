@@ -62,7 +62,7 @@ export class SymbolSearch implements Symbols {
     if (status?.state.kind === 'building' || (status !== undefined && status.state.kind !== 'ready' && !kept))
       return status;
     if (status !== undefined && kept?.key === status.key) return status;
-    if (kept !== undefined) return { state: this.#ready(kept), reports: [] };
+    if (kept !== undefined) return { state: this.ready(kept), reports: [] };
     if (kernel.architecture !== 'x86_64') {
       return { state: { kind: 'unsupported', architecture: kernel.architecture }, reports: [] };
     }
@@ -82,6 +82,7 @@ export class SymbolSearch implements Symbols {
   }
 
   async #recorded(kernel: KernelIdentity, id: string, again: boolean, signal: AbortSignal): Promise<SymbolsEnd> {
+    const before = this.#statuses.get(id);
     const status = new KernelStatus(kernel, this.#settings.sources);
     this.#statuses.put(id, status);
     const startMs = performance.now();
@@ -93,6 +94,8 @@ export class SymbolSearch implements Symbols {
       status.state = { kind: 'rejected', detail: error.message };
       this.#statuses.put(id, status);
     }
+    // A look into the cache says less than the search that filled it.
+    if (!again && before?.state.kind === 'ready' && before.key === status.key) this.#statuses.put(id, before);
     this.#settings.ended?.(status.state.kind, (performance.now() - startMs) / 1000);
     return status.state;
   }
@@ -227,10 +230,11 @@ export class SymbolSearch implements Symbols {
 
   #use(entry: CacheEntry, status: KernelStatus): SymbolsReady {
     status.key = entry.key;
-    return this.#ready(entry);
+    return this.ready(entry);
   }
 
-  #ready(entry: CacheEntry): SymbolsReady {
+  /** Kept symbols as a state. */
+  ready(entry: CacheEntry): SymbolsReady {
     const { source, quality, sha256 } = entry;
     return { kind: 'ready', isfPath: this.cache.isfPath(entry), source, quality, isfSha256: sha256 };
   }

@@ -25,9 +25,11 @@ export type BuildEnd =
 
 const wallMs = 300_000;
 const blockBytes = 512;
-/** What a build may take besides Node itself; a kernel needs some 200 MiB. */
-const dataLimitKib = 1 << 20;
-const nodeFlags = ['--max-old-space-size=512', '--max-semi-space-size=16', '--disable-warning=ExperimentalWarning'];
+/** What a build may take; a kernel takes some 200 MiB. */
+const memoryLimitMib = 464;
+/** Address space that Node sets aside at its start and that counts as data for the kernel, though hardly any of it is ever touched. */
+const reservedMib = 560;
+const nodeFlags = ['--max-old-space-size=448', '--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
 const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
 
 /**
@@ -48,7 +50,7 @@ export async function buildIsf(
     return printed.length < 1 << 20;
   };
   // The shell only sets limits; the job is an argument and never read as shell text.
-  const limits = `ulimit -d ${dataLimitKib} && ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
+  const limits = `ulimit -d ${(memoryLimitMib + reservedMib) << 10} && ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
   const argv = ['sh', '-c', limits, 'sh', ...workerArguments(job)] as const;
   const env = codeCachePath === undefined ? {} : codeCache(codeCachePath);
   const end = await runChild({ argv: [...argv], output, wallMs, env }, signal);
@@ -102,7 +104,7 @@ function endOf(end: WorkerEnd): BuildEnd {
 /** Running out of the memory that it may take is the input's fault; any other unforeseen end is not laid at its door. */
 function broke(how: string, stderr: string): BuildEnd {
   if (/out of memory|allocation failed/i.test(stderr)) {
-    return { kind: 'refused', problem: `needs more than ${dataLimitKib >> 10} MiB of memory` };
+    return { kind: 'refused', problem: `needs more than ${memoryLimitMib} MiB of memory` };
   }
   const lines = stderr.trim().split('\n');
   const words = lines.find((line) => /Error\b|FATAL/.test(line)) ?? lines.at(-1) ?? '';
