@@ -59,7 +59,7 @@ async function machineChecks(): Promise<Check[]> {
           : `to install: ${missing.join(', ')}`,
     },
     {
-      what: 'dwarf2json',
+      what: 'dwarf2json, to compare with',
       state: dwarf2json || existsSync(join(cacheDir, 'dwarf2json/dwarf2json')) ? 'ok' : 'later',
       note: dwarf2json ?? (findProgram('go') ? 'built with Go' : 'needs Go: golang-go is installed for it'),
     },
@@ -73,7 +73,7 @@ async function machineChecks(): Promise<Check[]> {
       'memory',
       freemem() > 5e9,
       `${formatBytes(freemem())} free`,
-      `${formatBytes(freemem())} free: dwarf2json needs 4 GB, a node 1 GB`,
+      `${formatBytes(freemem())} free: a node needs 1 GB, dwarf2json in the tests 5 GB`,
     ),
     { what: 'KVM', state: 'ok', note: kvmNote() },
   ];
@@ -92,8 +92,8 @@ function cacheChecks(): Check[] {
   return [
     made(`AVML ${avmlVersion}`, `avml-${avmlVersion}`, /^avml$/),
     made('kernels', 'kernels', /-amd64$/),
-    made('vmlinux', 'vmlinux', /-amd64$/),
-    made('ISF', 'isf', /\.json$/),
+    made('vmlinux, for tests and --symbols dwarf', 'vmlinux', /-amd64$/),
+    made('ISF by dwarf2json, for tests', 'isf', /\.json$/),
     made('Volatility 3', '.', /^volatility-[0-9a-f]+$/),
     made('root disk of the lab nodes', 'lab/root-images', /^[0-9a-f]+$/),
     made("runtime of the agent's container", 'agent-runtimes', /\.ext4$/),

@@ -13,6 +13,7 @@ import { type AnalysisJob, type AnalysisReport, defaultPlugins } from '../../col
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
 import { readRows } from '../../collector/analysis/results.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import { globals } from '../../collector/symbols/isf/btf/globals.ts';
 import { until } from '../../collector/testing/files.ts';
 import { repoDir } from '../setup/cache.ts';
 import { ensureIsf } from '../setup/isf.ts';
@@ -90,7 +91,32 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
     }
     expect(found).toEqual(differences);
   });
+
+  test('puts every symbol of the node where the vmlinux has it, and types what is known by name as dwarf2json does', async () => {
+    const [ours, peer] = [btfPath, await ensureIsf(await ensureKernel(series))].map(
+      (path) =>
+        JSON.parse(readFileSync(path, 'utf8')) as { symbols: Record<string, { address: number; type: unknown }> },
+    );
+    if (ours === undefined || peer === undefined) throw new Error('an ISF is missing');
+    const typed = Object.keys(globals).filter((name) => ours.symbols[name] !== undefined);
+    expect(typed.length).toBeGreaterThan(60);
+    // How large the log is says only the size of its variable, which kallsyms does not have.
+    const differing = typed.filter((name) => named(ours.symbols[name]?.type) !== named(peer.symbols[name]?.type));
+    expect(differing.filter((name) => name !== '__log_buf')).toEqual([]);
+    expect(typed.filter((name) => ours.symbols[name]?.address !== peer.symbols[name]?.address)).toEqual([]);
+    // Static ones share names; of these either may count.
+    const others = Object.keys(ours.symbols).filter(
+      (name) => ours.symbols[name]?.address !== peer.symbols[name]?.address,
+    );
+    expect(others.length).toBeLessThan(Object.keys(ours.symbols).length / 50);
+  });
 });
+
+/** Types with the names of unnamed ones left out, which are made of other texts; pg_data_t is a typedef of struct pglist_data. */
+const named = (type: unknown): string =>
+  JSON.stringify(type)
+    .replace(/unnamed_[0-9a-f]+/g, 'unnamed')
+    .replace('pg_data_t', 'pglist_data');
 
 /** Rows, state and warnings of each plugin. */
 async function rowsOf(report: AnalysisReport, outputDir: string): Promise<Map<string, readonly unknown[]>> {

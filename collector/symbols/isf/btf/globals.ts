@@ -1,7 +1,7 @@
 /**
  * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. Each line was compared with the
- * debugging information of Debian's 6.1 and 6.12 (test/symbols/btf.test.ts does it again). BTF has types and no variables, but for
- * those of each CPU. Where a type differs between versions, the first that the kernel has is taken.
+ * debugging information of Debian's 6.1 and 6.12 (test/symbols/rows.test.ts does it again). BTF has types and no variables, but for
+ * those of each CPU. The kallsyms_… tables themselves are not in kallsyms. Where a type differs between versions, the first that the kernel has is taken.
  *
  * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct whose members these are.
  */
@@ -42,14 +42,6 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   init_user_ns: ['struct user_namespace'],
   init_uts_ns: ['struct uts_namespace'],
   iomem_resource: ['struct resource'],
-  kallsyms_markers: ['[0]unsigned int'],
-  kallsyms_names: ['[0]unsigned char'],
-  kallsyms_num_syms: ['unsigned int'],
-  kallsyms_offsets: ['[0]int'],
-  kallsyms_relative_base: ['long unsigned int'],
-  kallsyms_seqs_of_names: ['[0]unsigned char'],
-  kallsyms_token_index: ['[0]short unsigned int'],
-  kallsyms_token_table: ['[0]char'],
   keyboard_notifier_list: ['struct atomic_notifier_head'],
   linux_banner: ['[0]char'],
   log_buf: ['*char'],
