@@ -65,9 +65,9 @@ export class Fleet {
     return this.#attached.get(uid);
   }
 
-  /** Any attached agent whose node fits. */
-  find(fits: (node: KnownNode) => boolean): Attached | undefined {
-    return [...this.#attached.values()].find(({ node }) => fits(node));
+  /** The attached agents whose nodes fit. */
+  attached(fits: (node: KnownNode) => boolean): Attached[] {
+    return [...this.#attached.values()].filter(({ node }) => fits(node));
   }
 
   /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */

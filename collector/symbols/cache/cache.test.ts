@@ -100,6 +100,20 @@ test('over the limit the least recently used go, never the pinned and never what
   ).toEqual(['aaaaaaaa', 'eeeeeeee']);
 });
 
+test('what nodes sent goes before the rest, however lately it was used', async () => {
+  const cache = await open(10);
+  await keep(cache, 'aaaaaaaa', 'a12');
+  await keep(cache, 'bbbbbbbb', 'b12', { quality: 'btf' });
+  await keep(cache, 'cccccccc', 'c12', { quality: 'btf' });
+  await keep(cache, 'dddddddd', 'd12', { quality: 'btf' });
+  expect(
+    cache
+      .list()
+      .map(({ entry }) => entry.key)
+      .sort(),
+  ).toEqual(['aaaaaaaa', 'cccccccc', 'dddddddd']);
+});
+
 test('an ISF whose size has changed is gone', async () => {
   const cache = await open();
   const entry = await keep(cache, 'aaaaaaaa', 'one');

@@ -156,11 +156,15 @@ export class SymbolCache {
     this.#kept.set(entry.key, { entry, usedMs: Date.now() });
   }
 
-  /** Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. */
+  /**
+   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent goes before the rest: it
+   * can be had again, and a hostile node that sends ever new symbols must not drive out better ones.
+   */
   async #sweep(justKept: string): Promise<void> {
+    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' ? 0 : 1);
     const candidates = this.list()
       .filter(({ entry }) => !entry.pinned && entry.key !== justKept)
-      .sort((a, b) => a.usedMs - b.usedMs);
+      .sort((a, b) => rank(a) - rank(b) || a.usedMs - b.usedMs);
     for (const { entry } of candidates) {
       if (this.keptBytes <= this.#limitBytes) return;
       await this.#drop(entry.key);
