@@ -97,7 +97,7 @@ test('sealed captures are analysed one after the other, each where its image lie
   expect(r.jobs.map(({ captureId }) => captureId)).toEqual(['c-1', 'c-2']);
   expect(r.jobs[0]).toMatchObject({
     image: { kind: 'lime', path: join(r.dir, 'evidence/c-1/image.lime') },
-    isfPath: '/symbols/k.json',
+    symbols: { isfPath: '/symbols/k.json', source: 'a directory', quality: 'dwarf' },
   });
 });
 

@@ -11,6 +11,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeAuthority } from '../../test/certificates.ts';
 import { Parties, Rig } from '../testing/rig.ts';
@@ -29,7 +30,7 @@ afterAll(async () => {
   rmSync(foreignDir, { recursive: true, force: true });
 });
 
-const methods = [OperatorService, AgentService, IngestService].flatMap((service) => service.methods);
+const methods = [OperatorService, SymbolsService, AgentService, IngestService].flatMap((service) => service.methods);
 const identities: Record<string, TlsIdentity> = {
   node: parties.node('n1'),
   operator: parties.operator,
