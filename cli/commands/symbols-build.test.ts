@@ -66,7 +66,9 @@ test('--like-dwarf2json has its faults too', async () => {
 
 test('a banner stands in where the file has none; without one a warning says what follows', async () => {
   const without = await build([fixture('debug-only'), '-o', file]);
-  expect(without.stderr).toContain(`warning: ${file} does not say which kernel it is of, so that no Volatility finds it`);
+  expect(without.stderr).toContain(
+    `warning: ${file} does not say which kernel it is of, so that no Volatility finds it`,
+  );
   expect(without.exit).toBe(0);
   rmSync(file);
   const given = await build([fixture('debug-only'), '--banner', 'Linux version 6.1.0\x1b[2J', '-o', file]);

@@ -213,12 +213,19 @@ test.each<[string, Import]>([
   expect(ran.exit).toBe(2);
 });
 
+/** Ends without a message once all has come. */
+function unanswered(all: Promise<unknown>): AsyncIterable<never> {
+  const next = async () => {
+    await all;
+    return { done: true, value: undefined } as const;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+
 test('an import without an answer is a defect that is told', async () => {
   writeFileSync(file, isf);
   const ran = await kcorder(['import', file], {
-    importSymbols: async function* (requests) {
-      await received(requests);
-    },
+    importSymbols: (requests) => unanswered(received(requests)),
   });
   expect(ran.stderr).toBe('kcorder: the collector answered without the symbols of kernel.json. Report it.\n');
   expect(ran.exit).toBe(1);
@@ -226,12 +233,12 @@ test('an import without an answer is a defect that is told', async () => {
 
 test('an import of what cannot be read names it', async () => {
   const missing = await kcorder(['import', file], {});
-  expect(missing.stderr).toBe(`kcorder: cannot read ${file}: no such file or directory. Name a file that you may read.\n`);
+  expect(missing.stderr).toBe(
+    `kcorder: cannot read ${file}: no such file or directory. Name a file that you may read.\n`,
+  );
   expect(missing.exit).toBe(2);
   const directory = await kcorder(['import', dir], {
-    importSymbols: async function* (requests) {
-      await received(requests);
-    },
+    importSymbols: (requests) => unanswered(received(requests)),
   });
   expect(directory.stderr).toBe(`kcorder: cannot read ${dir}: it is a directory. Name a file that you may read.\n`);
   expect(directory.exit).toBe(2);

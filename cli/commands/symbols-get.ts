@@ -20,8 +20,9 @@ export async function symbolsGet(session: Session, word: string | undefined): Pr
     table: (look) => (symbols.length === 0 ? '' : symbolsTable(symbols, look, Date.now())),
   });
   if (symbols.length === 0) session.note('No kernels: no agent has ever attached to this collector.');
-  session.note(
-    `${symbols.filter(isKept).length} kept, ${bytesText(response.keptBytes)} of ${bytesText(response.limitBytes)}.`,
-  );
+  if (session.output === 'table' || session.output === 'wide')
+    session.note(
+      `${symbols.filter(isKept).length} kept, ${bytesText(response.keptBytes)} of ${bytesText(response.limitBytes)}.`,
+    );
   return exitCode.ok;
 }

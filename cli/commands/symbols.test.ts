@@ -77,7 +77,9 @@ test('an older collector is named as such', async () => {
   await using collector = await startCollector(certificates, {}, 0, true);
   const environment = { KCORDER_COLLECTOR: collector.address, KCORDER_TLS_DIR: certificates.operatorDir };
   const ran = await runCommand(['symbols', 'get'], { environment });
-  expect(ran.stderr).toMatch(/^kcorder: the collector at .* does not know this command\. Is it older than this program\?/);
+  expect(ran.stderr).toMatch(
+    /^kcorder: the collector at .* does not know this command\. Is it older than this program\?/,
+  );
   expect(ran.exit).toBe(1);
 });
 
@@ -117,19 +119,22 @@ test('delete names what is gone and how it comes back', async () => {
 test.each([
   ['ready', readyOf(), 0],
   ['missing', missingOf(), 1],
-])('find ends with the detail of a kernel whose symbols are %s, and the exit code says it too', async (_w, symbols, exit) => {
-  const seen: string[] = [];
-  const ran = await kcorder('find lab-1', {
-    findSymbols: async ({ nodeName }) => {
-      seen.push(nodeName);
-      return { symbols };
-    },
-  });
-  expect(seen).toEqual(['lab-1']);
-  expect(ran.stdout).toContain(`\nbuild-id     ${symbols.buildId}\n`);
-  expect(ran.stdout).toContain('\nSOURCE ');
-  expect(ran.exit).toBe(exit);
-});
+])(
+  'find ends with the detail of a kernel whose symbols are %s, and the exit code says it too',
+  async (_w, symbols, exit) => {
+    const seen: string[] = [];
+    const ran = await kcorder('find lab-1', {
+      findSymbols: async ({ nodeName }) => {
+        seen.push(nodeName);
+        return { symbols };
+      },
+    });
+    expect(seen).toEqual(['lab-1']);
+    expect(ran.stdout).toContain(`\nbuild-id     ${symbols.buildId}\n`);
+    expect(ran.stdout).toContain('\nSOURCE ');
+    expect(ran.exit).toBe(exit);
+  },
+);
 
 test('find shows on a terminal how far it is', async () => {
   const status = { state: SymbolsState.BUILDING, detail: 'fetching from \x1b[2Jcos', doneBytes: 9_437_184n };
@@ -148,9 +153,9 @@ test('find shows on a terminal how far it is', async () => {
     },
     { columns: 120 },
   );
-  expect(ran.stderr).toMatch(/\r\x1b\[Klab-1: looking for symbols {2}0s/);
-  expect(ran.stderr).toMatch(/\r\x1b\[Klab-1: fetching from \\x1b\[2Jcos {2}9\.0 MiB of 20\.0 MiB {2}45% {2}\ds/);
-  expect(ran.stderr).toMatch(/\r\x1b\[K$/);
+  expect(ran.stderr).toContain('\r\x1b[Klab-1: looking for symbols  0s');
+  expect(ran.stderr).toContain('\r\x1b[Klab-1: fetching from \\x1b[2Jcos  9.0 MiB of 20.0 MiB  45%  ');
+  expect(ran.stderr.endsWith('\r\x1b[K')).toBe(true);
 });
 
 const endless: NonNullable<Handlers['findSymbols']> = (_request, { signal }) =>

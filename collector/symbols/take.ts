@@ -54,7 +54,7 @@ export async function take(
   }
   const key = answer.kind === 'elf' ? kernelKey(kernel) : (nodeKey(kernel) ?? kernelKey(kernel));
   const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
-  const text = answer.kind === 'elf' ? `built from ${answer.from}` : answer.from;
+  const text = answer.from;
   const entry = entryOf(kernel, key, quality, text, end);
   await means.cache.keep(draftPath, entry);
   return end.banner === kernel.banner ? { kind: 'kept', entry } : contradiction(entry, kernel);

@@ -23,7 +23,7 @@ export function createDwarf2json(program: string, wallMs = defaultWallMs): Symbo
       }
       const path = join(scratchPath, 'dwarf2json.json');
       const problem = await run(program, elfPath, path, wallMs, signal);
-      if (problem === undefined) return { kind: 'isf', path, from: `built by dwarf2json from ${elfPath}`, origin: '' };
+      if (problem === undefined) return { kind: 'isf', path, from: `dwarf2json on ${elfPath}`, origin: '' };
       const rejected = `no symbols could be built from ${elfPath}: ${problem}`;
       const nothing: Nothing = { kind: 'nothing', looked: [problem], rejected };
       return nothing;

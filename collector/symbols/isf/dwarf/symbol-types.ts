@@ -84,6 +84,7 @@ export class ByAddress implements SymbolChoice {
     this.#texts = texts;
     const suffixed = new Map<string, string[]>();
     for (const [name, index] of symbols) {
+      if (!name.includes('.')) continue;
       const plain = name.replace(suffix, '');
       if (plain !== name) append(suffixed, `${plain} ${table.address(index)}`, name);
     }
