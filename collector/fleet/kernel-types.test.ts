@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { SymbolsQuality, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { smallKallsyms, smallKernel } from '../symbols/isf/testing/btf-writer.ts';
 import { until } from '../testing/files.ts';
 import { ordinaryHello } from '../testing/hand-agent.ts';
 import { Parties, Rig } from '../testing/rig.ts';
