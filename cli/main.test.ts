@@ -1,6 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from './fixtures/collector.ts';
@@ -189,6 +193,28 @@ test('Ctrl-C while waiting leaves the capture running: exit code 130, and the wa
   expect(stderr).toContain('kcorder: interrupted; capture 0193a5c2d7 goes on. Go on with `kcorder watch 0193a5c2d7`');
   expect(stdout).toBe('');
   expect(exit).toBe(130);
+});
+
+test('Ctrl-C while an ISF is built, which lets nothing else in, leaves no file: exit code 130', async () => {
+  const dir = mkdtempSync(join(certificates.dir, 'build-'));
+  const [btf, kallsyms, file] = ['btf', 'kallsyms', 'kernel.json'].map((name) => join(dir, name));
+  if (btf === undefined || kallsyms === undefined || file === undefined) expect.unreachable();
+  execFileSync('mkfifo', [btf]);
+  writeFileSync(kallsyms, smallKallsyms);
+  const source = ['--btf', btf, '--kallsyms', kallsyms, '--kernel-offset', '1a000000'];
+  const child = start(['symbols', 'build', ...source, '--banner', 'b', '--release', 'r', '-o', file]);
+  let interrupted: Promise<void> | undefined;
+  child.stderr?.on('data', (data) => {
+    if (!String(data).includes('building')) return;
+    child.kill('SIGINT');
+    interrupted = writeFile(btf, smallKernel().bytes());
+  });
+  const { exit, stdout, stderr } = await ended(child);
+  await interrupted;
+  expect(stderr).toMatch(/kcorder: interrupted\.\n$/);
+  expect(stdout).toBe('');
+  expect(exit).toBe(130);
+  expect(readdirSync(dir).toSorted()).toEqual(['btf', 'kallsyms']);
 });
 
 test('a wait that takes too long ends with exit code 124', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename, extname } from 'node:path';
-import { setImmediate as otherWork } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BadInput } from '@kcorder/isf/bad-input.ts';
 import { buildFromElf } from '@kcorder/isf/build-from-elf.ts';
 import { buildFromKernel } from '@kcorder/isf/build-from-kernel.ts';
@@ -55,8 +55,9 @@ export async function symbolsBuild(
   const built = await makeWhole(file, outputOption, async (partPath) => {
     note('building an ISF; for a kernel this takes some seconds');
     const done = build(input, partPath);
-    // Building lets nothing else in: only here does an interruption arrive.
-    await otherWork();
+    // Building lets nothing else in: only here does an interruption arrive, and only in the second turn, since signals are read before a turn's end.
+    await nextTurn();
+    await nextTurn();
     terminal.interrupt.throwIfAborted();
     return done;
   });
