@@ -29,7 +29,7 @@ const blockBytes = 512;
 const memoryLimitMib = 464;
 /** Address space that Node sets aside at its start and that counts as data for the kernel, though hardly any of it is ever touched. */
 const reservedMib = 560;
-const nodeFlags = ['--max-old-space-size=448', '--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
+const nodeFlags = ['--max-old-space-size=256', '--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
 const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
 
 /**

@@ -33,12 +33,12 @@ export class Entry {
     const code = unsignedLeb(bytes, at);
     let next = afterLeb(bytes, at);
     this.end = next;
+    this.#at.fill(0);
     if (code === 0) return false;
     const row = table.rowOf(code);
     if (row === 0) throw new BadInput(place(unit, at), `abbreviation ${code} is not in the unit's table`);
     this.tag = table.tag[row] as number;
     this.hasChildren = table.hasChildren[row] !== 0;
-    this.#at.fill(0);
     const last = table.firstAttribute[row + 1] as number;
     for (let index = table.firstAttribute[row] as number; index < last; index++) {
       let code = table.attributeForm[index] as number;

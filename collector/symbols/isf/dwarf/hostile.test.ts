@@ -92,6 +92,19 @@ test.each<[string, readonly WrittenEntry[], RegExp]>([
     ],
     /where no unit is/,
   ],
+  [
+    'a variable that is said to be what ends the unit',
+    [
+      {
+        tag: tag.variable,
+        attributes: [
+          [0x02, 0x18, [9, 3, 0, 16, 0, 0, 0, 0, 0, 0]],
+          [0x47, 0x11, [24]],
+        ],
+      },
+    ],
+    /at 0x18: a reference leads to a null entry/,
+  ],
   ['structs without names that double at each level', doubling(40), /more than 1048576 letters/],
   ['structs nested in each other', [nested(2_000)], /built|nest/],
   [

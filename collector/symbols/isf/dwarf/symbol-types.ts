@@ -83,10 +83,13 @@ export class ByAddress implements SymbolChoice {
     this.#reader = reader;
     this.#texts = texts;
     const suffixed = new Map<string, string[]>();
+    const plains = new Set<string>();
     for (const [name, index] of symbols) {
       if (!name.includes('.')) continue;
       const plain = name.replace(suffix, '');
-      if (plain !== name) append(suffixed, `${plain} ${table.address(index)}`, name);
+      if (plain === name) continue;
+      plains.add(plain);
+      append(suffixed, keyOf(plain, table.addressHigh(index), table.addressLow(index)), name);
     }
     const at = new Map<string, number>();
     const elsewhere = new Map<string, number>();
@@ -97,9 +100,8 @@ export class ByAddress implements SymbolChoice {
         const isThere = table.addressLow(index) === addressLow && table.addressHigh(index) === addressHigh;
         (isThere ? at : elsewhere).set(text, offset);
       }
-      if (suffixed.size === 0) continue;
-      const address = (BigInt(addressHigh) << 32n) | BigInt(addressLow);
-      for (const symbol of suffixed.get(`${text} ${address}`) ?? []) at.set(symbol, offset);
+      if (!plains.has(text)) continue;
+      for (const symbol of suffixed.get(keyOf(text, addressHigh, addressLow)) ?? []) at.set(symbol, offset);
     }
     const declared = new Map<string, number>();
     for (const { low, offset } of variables.declared.entries()) {
@@ -131,6 +133,10 @@ export class ByAddress implements SymbolChoice {
   typeOf(name: string): string | undefined {
     return this.#types.get(name);
   }
+}
+
+function keyOf(name: string, addressHigh: number, addressLow: number): string {
+  return `${name} ${addressHigh} ${addressLow}`;
 }
 
 function append(map: Map<string, string[]>, key: string, value: string): void {

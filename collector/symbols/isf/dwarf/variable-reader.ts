@@ -1,6 +1,8 @@
+import { BadInput } from '../bad-input.ts';
 import { slot } from './codes.ts';
 import type { DebugSections } from './debug-sections.ts';
 import { Entry } from './entry.ts';
+import { place } from './unit.ts';
 import type { Units } from './units.ts';
 
 const opAddr = 0x03;
@@ -31,7 +33,8 @@ export class VariableReader {
   at(offset: number): Variable {
     const entry = this.#entry;
     const unit = this.#units.at(offset);
-    entry.read(unit, offset - unit.start);
+    const at = offset - unit.start;
+    if (!entry.read(unit, at)) throw new BadInput(place(unit, at), 'a reference leads to a null entry');
     const name = entry.name();
     return {
       name: name === undefined ? '' : this.#sections.names.text(name),
