@@ -13,6 +13,7 @@ const input: KernelInput = {
 };
 
 interface Isf {
+  readonly metadata: unknown;
   readonly base_types: Record<string, unknown>;
   readonly user_types: Record<
     string,
@@ -87,6 +88,15 @@ test('symbols have link-time addresses, and those known by name have types', () 
   expect(summary.remarks).toEqual([expect.stringContaining('prb has no type')]);
 });
 
+test('names a producer and sources that Volatility accepts', () => {
+  const { metadata } = build().isf;
+  expect(metadata).toEqual({
+    linux: { symbols: [{ name: 'kallsyms' }], types: [{ name: 'btf' }] },
+    producer: { name: 'dwarf2json', version: expect.stringMatching(/^\d+\.\d+\.\d+$/), builder: 'kcorder' },
+    format: '6.2.0',
+  });
+});
+
 test('another boot of the same kernel gives the same bytes', () => {
   const moved = smallKallsyms.replace(/^ffffffff9/gm, 'ffffffffa').replace('ext4_sync\t[ext4]', 'xfs_sync\t[xfs]');
   const text = build({ kallsyms: Buffer.from(moved), kernelOffset: 0x2a00_0000n }).text;
@@ -135,7 +145,31 @@ test.each<[string, Partial<KernelInput>, 'damaged' | 'unsupported', RegExp]>([
     'damaged',
     /kallsyms line 1: /,
   ],
-  ['a line without an end', { kallsyms: Buffer.alloc(4096, 0x61) }, 'damaged', /kallsyms line 1: a line of 4096 bytes/],
+  [
+    'a line that is too long',
+    { kallsyms: Buffer.from(`${'a'.repeat(4096)}\n`) },
+    'damaged',
+    /kallsyms line 1: a line of 4096 bytes/,
+  ],
+  [
+    'a list that is cut',
+    { kallsyms: Buffer.from(smallKallsyms.slice(0, -30)) },
+    'damaged',
+    /kallsyms line 12: the list is cut off/,
+  ],
+  [
+    'an offset that KASLR never makes',
+    { kernelOffset: 0x1a00_1000n },
+    'damaged',
+    /KERNELOFFSET: 0x1a001000 is no offset/,
+  ],
+  ['an offset below 0', { kernelOffset: -0x20_0000n }, 'damaged', /KERNELOFFSET: -0x200000 is no offset/],
+  [
+    'a start of the image between the places where one can be',
+    { kallsyms: Buffer.from(`ffffffff9b001000 T _text\n${smallKallsyms}`) },
+    'damaged',
+    /_text is linked to 0xffffffff81001000/,
+  ],
   ['no BTF', { btf: Buffer.from('no BTF') }, 'damaged', /BTF: this is no BTF/],
   ['BTF that is cut', { btf: input.btf.subarray(0, 200) }, 'damaged', /BTF at 0x8/],
 ])('%s: refused, with what and where', (_, changes, found, message) => {
@@ -200,5 +234,19 @@ test('input that grows beyond measure is refused', () => {
     for (let index = 0; index < 300; index += 1) writer.struct(`u${index}`, 8, members.slice(0, 500), kind.union);
     writer.to(kind.pointer, first);
   });
+  expect(() => build({ btf })).toThrow(/grow to more than 128 MiB/);
+});
+
+test('one struct that grows beyond measure is refused while it grows', () => {
+  const btf = broken((writer) => {
+    const long = writer.struct(`s${'\u0001'.repeat(1000)}`, 8, []);
+    const members = Array.from({ length: 0xffff }, (_, index) => ({
+      name: `m${index % 100}`,
+      type: long,
+      offsetBits: 0,
+    }));
+    writer.struct('grows', 8, members);
+  });
+  expect(btf.length).toBeLessThan(1 << 20);
   expect(() => build({ btf })).toThrow(/grow to more than 128 MiB/);
 });

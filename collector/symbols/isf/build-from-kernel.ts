@@ -2,11 +2,12 @@ import { baseText, readBaseTypes } from './btf/base-types.ts';
 import { Btf } from './btf/btf.ts';
 import { enumText } from './btf/enums.ts';
 import { readGlobals } from './btf/global-types.ts';
+import { TypeNames } from './btf/type-names.ts';
 import { TypeText, voidText } from './btf/type-text.ts';
 import { readUserTypes, type UserTypes } from './btf/user-types.ts';
-import { readVariables } from './btf/variables.ts';
+import { readPerCpuVariables } from './btf/variables.ts';
 import { type IsfSummary, IsfWriter } from './isf.ts';
-import { imageBase, readKallsyms } from './kallsyms/kallsyms.ts';
+import { readKallsyms } from './kallsyms/kallsyms.ts';
 import { metadataFor } from './metadata.ts';
 
 /** What a running kernel tells of itself. */
@@ -33,12 +34,13 @@ const maxRemarks = 100;
  * Throws BadInput, and then the text is not complete.
  */
 export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => void): IsfSummary {
-  const symbols = readKallsyms(input.kallsyms, input.kernelOffset);
+  const { addresses, ambiguous } = readKallsyms(input.kallsyms, input.kernelOffset);
   const btf = new Btf(input.btf);
-  const types = new TypeText(btf);
+  const names = new TypeNames(btf);
+  const types = new TypeText(btf, names);
   const bases = readBaseTypes(btf);
   const kernel = readUserTypes(btf, types);
-  const sets = [{ btf, types, ...kernel }, ...readModules(input.moduleBtf, btf, kernel)];
+  const sets = [{ btf, types, ...kernel }, ...readModules(input.moduleBtf, btf, names, kernel)];
 
   const writer = new IsfWriter(take, metadataFor('btf', ['kallsyms']));
   writer.section('base_types');
@@ -50,25 +52,25 @@ export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => voi
     for (const [name, id] of set.enums) writer.entry(name, enumText(set.btf, set.types, id, bases));
   }
   writer.section('symbols');
-  const variables = readVariables(btf, types);
+  const perCpu = readPerCpuVariables(btf, types, addresses);
   const known = {
     users: new Map([...kernel.users].map(([name, id]) => [name, types.kindOf(id)])),
     bases: new Set(bases.map(({ name }) => name)),
   };
-  const { references, remarks } = readGlobals(btf, types, known, (name) => symbols.has(name));
-  for (const [name, address] of symbols) {
+  const asked = { release: input.release, addresses, ambiguous };
+  const { references, remarks } = readGlobals(btf, types, known, asked);
+  for (const [name, address] of addresses) {
     const constant = name === 'linux_banner' ? `,"constant_data":"${bannerData(input.banner)}"` : '';
-    // A variable of each CPU has an offset for its address; a static one elsewhere may have the same name.
-    const type = references.get(name) ?? (address < imageBase ? variables.get(name) : undefined) ?? voidText;
+    const type = references.get(name) ?? perCpu.get(name) ?? voidText;
     writer.entry(name, `{"type":${type},"address":${address}${constant}}`);
   }
   writer.end();
   return {
-    banner: symbols.has('linux_banner') ? input.banner : undefined,
+    banner: addresses.has('linux_banner') ? input.banner : undefined,
     baseTypes: bases.length,
     userTypes: sets.reduce((sum, { users }) => sum + users.size, 0),
     enums: sets.reduce((sum, { enums }) => sum + enums.size, 0),
-    symbols: symbols.size,
+    symbols: addresses.size,
     remarks: remarks.slice(0, maxRemarks),
   };
 }
@@ -78,18 +80,25 @@ interface TypeSet extends UserTypes {
   readonly types: TypeText;
 }
 
-/** The modules' own types, by the names of the modules; where two have one of a name the first counts, and the kernel's before all. */
-function readModules(modules: KernelInput['moduleBtf'], kernelBtf: Btf, kernel: UserTypes): TypeSet[] {
+/** The modules' own types, by the names of the modules; an unnamed one that is there already is not written twice. */
+function readModules(
+  modules: KernelInput['moduleBtf'],
+  kernelBtf: Btf,
+  kernelNames: TypeNames,
+  kernel: UserTypes,
+): TypeSet[] {
   const seen = { users: new Set(kernel.users.keys()), enums: new Set(kernel.enums.keys()) };
-  const fresh = (found: ReadonlyMap<string, number>, names: Set<string>): Map<string, number> => {
-    const added = new Map([...found].filter(([name]) => !names.has(name)));
-    for (const name of added.keys()) names.add(name);
+  const fresh = (found: ReadonlyMap<string, number>, taken: Set<string>): Map<string, number> => {
+    const added = new Map([...found].filter(([name]) => !taken.has(name)));
+    for (const name of added.keys()) taken.add(name);
     return added;
   };
   const sorted = [...modules].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return sorted.map(({ name, bytes }) => {
-    const btf = new Btf(bytes, `BTF of ${name}`, kernelBtf);
-    const types = new TypeText(btf);
+  let names = kernelNames;
+  return sorted.map(({ name: module, bytes }) => {
+    const btf = new Btf(bytes, `BTF of ${module}`, kernelBtf);
+    names = new TypeNames(btf, { names, module });
+    const types = new TypeText(btf, names);
     const { users, enums } = readUserTypes(btf, types);
     return { btf, types, users: fresh(users, seen.users), enums: fresh(enums, seen.enums) };
   });

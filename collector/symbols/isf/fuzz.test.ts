@@ -1,16 +1,30 @@
 import { expect, test } from 'vitest';
 import { BadInput } from './bad-input.ts';
-import { buildFromKernel } from './build-from-kernel.ts';
-import { smallKallsyms, smallKernel } from './testing/btf-writer.ts';
+import { kind } from './btf/kinds.ts';
+import { buildFromKernel, type KernelInput } from './build-from-kernel.ts';
+import { BtfWriter, smallKallsyms, smallKernel } from './testing/btf-writer.ts';
 import { damaged, fuzzSeed, random } from './testing/damage.ts';
 
 const runs = 20_000;
 const longestMs = 1_000;
 const btf = smallKernel().bytes();
 const kallsyms = Buffer.from(smallKallsyms);
+const whole = { btf, moduleBtf: [], kallsyms, kernelOffset: 0x1a00_0000n, banner: 'b', release: '6.1' };
+
+/** BTF of a module that has types of its own, of the kernel's names, and of the kernel. */
+function smallModule(): Buffer {
+  const kernel = smallKernel();
+  const module = new BtfWriter(kernel.nextId, kernel.stringsEnd);
+  const inode = module.struct('ext4_inode', 8, [{ name: 'block', type: 1, offsetBits: 0, bits: 3 }]);
+  const task = module.struct('task_struct', 16, [{ name: 'inode', type: module.nextId + 1, offsetBits: 0 }]);
+  module.to(kind.pointer, inode);
+  module.to(kind.typedef, task, 'task_t');
+  module.enum('state', { EMPTY: 0 });
+  return module.bytes();
+}
 
 /** Builds from damaged input `runs` times. Only BadInput may be thrown, and what is built must be JSON. */
-function fuzz(make: (next: () => number) => { btf: Buffer; kallsyms: Buffer }): { built: number; refused: number } {
+function fuzz(make: (next: () => number) => Partial<KernelInput>): { built: number; refused: number } {
   const next = random(fuzzSeed);
   let [built, refused] = [0, 0];
   for (let run = 0; run < runs; run += 1) {
@@ -18,9 +32,7 @@ function fuzz(make: (next: () => number) => { btf: Buffer; kallsyms: Buffer }): 
     const begin = performance.now();
     const pieces: Buffer[] = [];
     try {
-      buildFromKernel({ ...input, moduleBtf: [], kernelOffset: 0x1a00_0000n, banner: 'b', release: 'r' }, (bytes) =>
-        pieces.push(bytes),
-      );
+      buildFromKernel({ ...whole, ...input }, (bytes) => pieces.push(bytes));
       built += 1;
     } catch (error) {
       if (!(error instanceof BadInput)) throw new Error(`run ${run} with seed ${fuzzSeed}`, { cause: error });
@@ -41,6 +53,13 @@ test(`whatever the BTF is, it is built from or refused (seed ${fuzzSeed})`, { ti
 
 test(`whatever kallsyms holds, it is built from or refused (seed ${fuzzSeed})`, { timeout: 120_000 }, () => {
   const { built, refused } = fuzz((next) => ({ btf, kallsyms: damaged(kallsyms, next) }));
+  expect(built).toBeGreaterThan(runs / 100);
+  expect(refused).toBeGreaterThan(runs / 10);
+});
+
+test(`whatever the BTF of a module is, it is built from or refused (seed ${fuzzSeed})`, { timeout: 120_000 }, () => {
+  const module = smallModule();
+  const { built, refused } = fuzz((next) => ({ moduleBtf: [{ name: 'ext4', bytes: damaged(module, next) }] }));
   expect(built).toBeGreaterThan(runs / 100);
   expect(refused).toBeGreaterThan(runs / 10);
 });

@@ -1,21 +1,31 @@
 import type { Btf } from './btf.ts';
-import { globals } from './globals.ts';
+import { globals, typesFor } from './globals.ts';
 import { kind } from './kinds.ts';
 import { type TypeText, voidText } from './type-text.ts';
 
-/** References to the types of the known global variables, and a sentence for each whose type the kernel does not have. */
+/** The kernel whose variables are asked for. */
+export interface KernelVariables {
+  readonly release: string;
+  readonly addresses: ReadonlyMap<string, bigint>;
+  readonly ambiguous: ReadonlySet<string>;
+}
+
+/** References to the types of the known global variables, and a sentence for each that stays without a type. */
 export function readGlobals(
   btf: Btf,
   types: TypeText,
   known: { readonly users: ReadonlyMap<string, 'struct' | 'union'>; readonly bases: ReadonlySet<string> },
-  isThere: (name: string) => boolean,
+  { release, addresses, ambiguous }: KernelVariables,
 ): { readonly references: ReadonlyMap<string, string>; readonly remarks: readonly string[] } {
   const references = new Map<string, string>();
   const remarks: string[] = [];
-  for (const [name, texts] of Object.entries(globals)) {
-    if (!isThere(name)) continue;
+  for (const name of Object.keys(globals)) {
+    if (!addresses.has(name)) continue;
+    const texts = typesFor(name, release);
     const found = texts.map((text) => parse(text)).find((reference) => reference !== undefined);
-    if (found !== undefined) references.set(name, found);
+    if (ambiguous.has(name)) remarks.push(`${name} has no type: several static symbols have that name`);
+    else if (found !== undefined) references.set(name, found);
+    else if (texts.length === 0) remarks.push(`${name} has no type: it depends on the version, and ${release} is none`);
     else remarks.push(`${name} has no type: the kernel's BTF knows none of ${texts.join(', ')}`);
   }
   return { references, remarks };

@@ -3,7 +3,8 @@
  * debugging information of Debian's 6.1 and 6.12 (test/symbols/rows.test.ts does it again). BTF has types and no variables, but for
  * those of each CPU. The kallsyms_… tables themselves are not in kallsyms. Where a type differs between versions, the first that the kernel has is taken.
  *
- * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct whose members these are.
+ * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct whose members these are; `before X.Y: T`
+ * holds for kernels before that version.
  */
 export const globals: Readonly<Record<string, readonly string[]>> = {
   __log_buf: ['[0]char'],
@@ -28,6 +29,7 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   ftrace_mod_maps: ['struct list_head'],
   ftrace_ops_list: ['*struct ftrace_ops'],
   ftrace_ops_trampoline_list: ['struct list_head'],
+  ia32_sys_call_table: ['[0]*function'],
   idt_table: ['[256]struct gate_desc'],
   init_cgroup_ns: ['struct cgroup_namespace'],
   init_cred: ['struct cred'],
@@ -46,9 +48,14 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   linux_banner: ['[0]char'],
   log_buf: ['*char'],
   log_buf_len: ['unsigned int'],
+  log_first_idx: ['unsigned int'],
+  log_next_idx: ['unsigned int'],
+  mem_map: ['*struct page'],
   mem_section: ['**struct mem_section'],
   mod_tree: ['struct mod_tree_root'],
   module_kset: ['*struct kset'],
+  module_addr_max: ['long unsigned int'],
+  module_addr_min: ['long unsigned int'],
   modules: ['struct list_head'],
   net_namespace_list: ['struct list_head'],
   node_data: ['[0]*struct pg_data_t', '[0]*struct pglist_data'],
@@ -66,7 +73,8 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   sockfs_dentry_operations: ['struct dentry_operations'],
   super_blocks: ['struct list_head'],
   sys_call_table: ['[0]*function'],
-  taint_flags: ['[19]struct taint_flag'],
+  // TAINT_FLAGS_COUNT, include/linux/panic.h: TAINT_TEST came with 6.0, TAINT_FWCTL with 6.15
+  taint_flags: ['before 6.0: [18]struct taint_flag', 'before 6.15: [19]struct taint_flag', '[20]struct taint_flag'],
   tcp4_seq_afinfo: ['struct tcp_seq_afinfo'],
   tcp4_seq_ops: ['struct seq_operations'],
   tcp6_seq_afinfo: ['struct tcp_seq_afinfo'],
@@ -84,3 +92,17 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   vmap_area_list: ['struct list_head'],
   vmemmap_base: ['long unsigned int'],
 };
+
+/** The types that a variable may have in a kernel, the first that it knows before others; none if that depends on a version and `release` is none. */
+export function typesFor(name: string, release: string): readonly string[] {
+  const [, major, minor] = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(release) ?? [];
+  const texts = globals[name] ?? [];
+  const limits = texts.map((text) => /^before (\d+)\.(\d+): (.*)$/.exec(text));
+  if (major === undefined && limits.some((limit) => limit !== null)) return [];
+  return texts.flatMap((text, index) => {
+    const [, limitMajor, limitMinor, type] = limits[index] ?? [];
+    if (type === undefined) return [text];
+    const before = Number(major) - Number(limitMajor) || Number(minor) - Number(limitMinor);
+    return before < 0 ? [type] : [];
+  });
+}

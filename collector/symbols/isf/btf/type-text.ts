@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { BadInput } from '../bad-input.ts';
+import { bitsOf, maxSteps } from './bit-fields.ts';
 import type { Btf } from './btf.ts';
+import { hasFlaggedEnums, readConstants } from './constants.ts';
 import { kind } from './kinds.ts';
+import type { TypeNames } from './type-names.ts';
 
 export const voidText = '{"kind":"base","name":"void"}';
 
-/** Longest way from a reference to what it names; a kernel's has about ten steps. */
-const maxSteps = 64;
 /** Characters of all references and members together: some 40 MiB for a kernel. */
 const maxChars = 128 << 20;
 /** Members of all structs, unions and enumerations together, one of two names counted twice; a kernel has some 200,000. */
@@ -18,13 +19,17 @@ const maxMembers = 1 << 23;
  */
 export class TypeText {
   readonly #btf: Btf;
+  readonly #names: TypeNames;
+  readonly #flagged: boolean;
   readonly #references: (string | undefined)[] = [];
   readonly #unnamed = new Map<number, string>();
   #chars = 0;
   #members = 0;
 
-  constructor(btf: Btf) {
+  constructor(btf: Btf, names: TypeNames) {
     this.#btf = btf;
+    this.#names = names;
+    this.#flagged = hasFlaggedEnums(btf);
   }
 
   /** JSON text of a reference. Throws BadInput. */
@@ -63,7 +68,7 @@ export class TypeText {
         const target = btf.sizeOrType(id);
         const targetKind = btf.kind(target);
         if (targetKind === kind.struct || targetKind === kind.union)
-          return userText(targetKind === kind.union, btf.name(id));
+          return userText(targetKind === kind.union, this.nameOf(id));
         if (targetKind === kind.forward) return userText(btf.flag(target), btf.name(id));
         return this.reference(target, steps);
       }
@@ -80,9 +85,10 @@ export class TypeText {
     }
   }
 
-  /** Name of a struct, union or enumeration; one that has none gets one of its content, the same in every build of it. */
+  /** Name of a struct, union, enumeration or typedef; one that has none gets one of its content, the same in every build of it. */
   nameOf(id: number, steps = 0): string {
-    const name = this.#btf.name(id);
+    const name = this.#names.of(id);
+    this.#spend(name.length, id);
     if (name !== '') return name;
     const known = this.#unnamed.get(id);
     if (known !== undefined) return known;
@@ -115,65 +121,29 @@ export class TypeText {
     for (let index = 0; index < count; index += 1) {
       const at = 12 + index * 12;
       const type = btf.word(id, at + 4);
-      const { offsetBits, bits } = this.#bitsOf(id, btf.word(id, at + 8), type);
+      const { offsetBits, bits } = bitsOf(btf, id, btf.word(id, at + 8), type);
       const reference = this.reference(type, steps);
       const given = btf.text(btf.word(id, at), id);
-      const name = given === '' ? `unnamed_field_${(unnamed++).toString(16)}` : given;
+      const name = JSON.stringify(given === '' ? `unnamed_field_${(unnamed++).toString(16)}` : given);
       const whole = `{"kind":"bitfield","bit_length":${bits},"bit_position":${offsetBits % 8},"type":${reference}}`;
       const rest = given === '' ? ',"anonymous":true' : '';
-      fields.set(name, `{"type":${bits === 0 ? reference : whole},"offset":${Math.floor(offsetBits / 8)}${rest}}`);
+      const field = `{"type":${bits === 0 ? reference : whole},"offset":${Math.floor(offsetBits / 8)}${rest}}`;
+      this.#spend(name.length + field.length, id);
+      fields.set(name, field);
     }
-    const text = [...fields].map(([name, field]) => `${JSON.stringify(name)}:${field}`).join();
-    this.#spend(text.length, id);
-    return text;
-  }
-
-  /** Place of a member from its struct's start, and its width if it is a bit field (0: it is none). */
-  #bitsOf(id: number, offset: number, type: number): { readonly offsetBits: number; readonly bits: number } {
-    if (this.#btf.flag(id)) return { offsetBits: offset & 0xff_ffff, bits: offset >>> 24 };
-    // Without the flag a bit field is an integer that is narrower than its size.
-    const target = this.#resolved(type);
-    if (this.#btf.kind(target) !== kind.int) return { offsetBits: offset, bits: 0 };
-    const encoding = this.#btf.word(target, 12);
-    const [bits, shift] = [encoding & 0xff, (encoding >>> 16) & 0xff];
-    const narrow = shift !== 0 || bits !== this.#btf.sizeOrType(target) * 8;
-    return narrow ? { offsetBits: offset + shift, bits } : { offsetBits: offset, bits: 0 };
-  }
-
-  #resolved(id: number): number {
-    let target = id;
-    for (let steps = 0; steps < maxSteps; steps += 1) {
-      const found = this.#btf.kind(target);
-      const passes =
-        found === kind.typedef || found === kind.const || found === kind.volatile || found === kind.restrict;
-      if (!passes && found !== kind.typeTag) return target;
-      target = this.#btf.sizeOrType(target);
-    }
-    throw new BadInput(this.#btf.place(id), `more than ${maxSteps} types refer to each other in a chain or a circle`);
+    return [...fields].map(([name, field]) => `${name}:${field}`).join();
   }
 
   /** `"name":value` of each constant of an enumeration. */
   constants(id: number): readonly string[] {
-    const btf = this.#btf;
-    const wide = btf.kind(id) === kind.enum64;
-    const signed = btf.flag(id);
-    const count = btf.itemCount(id);
-    this.#count(count, id);
+    this.#count(this.#btf.itemCount(id), id);
     const constants = new Map<string, string>();
-    for (let index = 0; index < count; index += 1) {
-      const at = 12 + index * (wide ? 12 : 8);
-      const low = btf.word(id, at + 4);
-      const value = wide
-        ? BigInt.asIntN(64, (BigInt(btf.word(id, at + 8)) << 32n) | BigInt(low)).toString()
-        : String(signed ? low | 0 : low);
-      constants.set(btf.text(btf.word(id, at), id), value);
+    for (const [given, value] of readConstants(this.#btf, id, this.#flagged)) {
+      const name = JSON.stringify(given);
+      this.#spend(name.length + value.length, id);
+      constants.set(name, value);
     }
-    const texts = [...constants].map(([name, value]) => `${JSON.stringify(name)}:${value}`);
-    this.#spend(
-      texts.reduce((sum, text) => sum + text.length, 0),
-      id,
-    );
-    return texts;
+    return [...constants].map(([name, value]) => `${name}:${value}`);
   }
 
   #count(members: number, id: number): void {

@@ -8,10 +8,7 @@ export interface UserTypes {
   readonly enums: ReadonlyMap<string, number>;
 }
 
-/**
- * The types that an ISF defines. A typedef directly of a struct or union is one of its own, as in dwarf2json. BTF holds different structs of one name
- * if files of the kernel differ in them: the first counts, which pahole met first.
- */
+/** The types that an ISF defines. A typedef directly of a struct or union is one of its own, as in dwarf2json; of unnamed ones of the same content there is one. */
 export function readUserTypes(btf: Btf, types: TypeText): UserTypes {
   const users = new Map<string, number>();
   const enums = new Map<string, number>();
@@ -31,7 +28,7 @@ export function readUserTypes(btf: Btf, types: TypeText): UserTypes {
       case kind.typedef: {
         const target = btf.sizeOrType(id);
         const targetKind = btf.kind(target);
-        if (targetKind === kind.struct || targetKind === kind.union) add(users, btf.name(id), target);
+        if (targetKind === kind.struct || targetKind === kind.union) add(users, types.nameOf(id), target);
         break;
       }
       default:

@@ -146,7 +146,7 @@ export function smallKernel(): BtfWriter {
   ]);
   for (const name of ['mm_struct', 'uts_namespace', 'pid_namespace', 'mod_tree_root']) btf.struct(name, 8, []);
   const variable = btf.add('runqueues', kind.variable, 0, task, [1]);
-  btf.add('.data..percpu', kind.dataSection, 1, 128, [variable, 0, 128]);
+  btf.add('.data..percpu', kind.dataSection, 1, 128, [variable, 0x1f40, 128]);
   btf.add('tag', kind.declTag, 0, task, [0]);
   btf.to(kind.typeTag, task, 'rcu');
   return btf;
