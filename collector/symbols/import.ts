@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { builderRevision } from '@kcorder/isf/isf.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, isBuildId } from './cache/entry.ts';
@@ -56,6 +57,7 @@ export async function importIsf(
       sha256,
       sizeBytes,
       quality: 'provided',
+      builderRevision,
       source: `${name}, imported by ${head.importedBy}`,
       origin: '',
       builtAt: new Date().toISOString(),

@@ -48,6 +48,7 @@ async function keep(key: string, banner: string, content: string, quality: Symbo
     sizeBytes: content.length,
     quality,
     pinned: false,
+    builderRevision: 1,
     remarks: [],
     ...facts,
   });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { builderRevision } from '@kcorder/isf/isf.ts';
 import { type BuildInput, buildIsf } from './build/builder.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { type CacheEntry, kernelKey, nodeKey } from './cache/entry.ts';
@@ -119,5 +120,5 @@ function entryOf(
   const { banner, sha256, sizeBytes, remarks = [] } = isf;
   const builtAt = new Date().toISOString();
   const facts = { buildId, banner, release, architecture, cosBuildId, sha256, sizeBytes, remarks };
-  return { key, ...facts, quality, source, origin, builtAt, pinned: false };
+  return { key, ...facts, quality, builderRevision, source, origin, builtAt, pinned: false };
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { builderRevision } from '@kcorder/isf/isf.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SymbolCache } from './cache.ts';
@@ -20,6 +21,7 @@ function entryOf(key: string, content: string, changes: Partial<CacheEntry> = {}
   const facts = { buildId: key, banner: 'Linux version 6.1', release: '6.1', architecture: 'x86_64', cosBuildId: '' };
   const rest = {
     quality: 'dwarf',
+    builderRevision,
     source: 'a test',
     origin: '',
     builtAt: '2026-01-01T00:00:00Z',
@@ -51,6 +53,15 @@ test('what was kept is there for the next collector', async () => {
   expect(await cache.use('aaaaaaaa')).toEqual(entry);
   expect(await cache.use('bbbbbbbb')).toBeUndefined();
   expect(await files('work').catch(() => [])).toEqual([]);
+});
+
+test('what another revision of the builder made is built anew; what was provided stays', async () => {
+  const before = await open();
+  await keep(before, 'aaaaaaaa', 'one', { builderRevision: builderRevision - 1 });
+  await keep(before, 'bbbbbbbb', 'two', { builderRevision: builderRevision - 1, quality: 'provided' });
+  const cache = await open();
+  expect(cache.list().map(({ entry }) => entry.key)).toEqual(['bbbbbbbb']);
+  expect((await files('isf')).length).toBe(1);
 });
 
 test('equal content is one file, which stays until its last kernel has gone', async () => {

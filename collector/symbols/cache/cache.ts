@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { builderRevision } from '@kcorder/isf/isf.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type CacheEntry, parseEntry } from './entry.ts';
 
@@ -35,7 +36,7 @@ export class SymbolCache {
     this.#limitBytes = limitBytes;
   }
 
-  /** Opens the cache, made when it is not there. Entries without their ISF, and ISFs without an entry, are removed. */
+  /** Opens the cache, made when it is not there. Entries without their ISF, ISFs without an entry, and what another revision of the builder made are removed. */
   static async open(directory: string, limitBytes: number): Promise<SymbolCache> {
     const cache = new SymbolCache(directory, limitBytes);
     await cache.#guard('be opened', () => cache.#load());
@@ -131,7 +132,8 @@ export class SymbolCache {
       const path = join(this.#directory, 'kernels', name);
       const entry = name.endsWith('.json') ? parseEntry(await readFile(path, 'utf8')) : undefined;
       const isf = entry && (await stat(this.isfPath(entry)).catch(() => undefined));
-      if (entry !== undefined && name === `${entry.key}.json` && isf?.size === entry.sizeBytes) {
+      const outdated = entry?.quality !== 'provided' && entry?.builderRevision !== builderRevision;
+      if (entry !== undefined && name === `${entry.key}.json` && isf?.size === entry.sizeBytes && !outdated) {
         this.#kept.set(entry.key, { entry, usedMs: (await stat(path)).mtimeMs });
       } else await rm(path, { force: true });
     }

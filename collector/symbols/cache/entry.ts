@@ -13,6 +13,8 @@ export interface CacheEntry {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly quality: SymbolsQuality;
+  /** Revision of the builder that made it; of no meaning for one that was provided. */
+  readonly builderRevision: number;
   /** What it was built from and by what, for people. */
   readonly source: string;
   /** The local file that it was taken from, with its stamp; empty for all else. A changed file is taken anew. */
@@ -83,6 +85,7 @@ export function parseEntry(text: string): CacheEntry | undefined {
     isKey(String(entry.key)) &&
     hexDigest.test(String(entry.sha256)) &&
     Number.isSafeInteger(entry.sizeBytes) &&
+    Number.isSafeInteger(entry.builderRevision) &&
     ['dwarf', 'btf', 'provided'].includes(String(entry.quality)) &&
     typeof entry.pinned === 'boolean' &&
     Array.isArray(entry.remarks) &&
