@@ -247,7 +247,11 @@ describe('a responder and a node', () => {
   test('an agent that the runtime keeps away from memory says what stands in the way, and the capture is refused with it', async () => {
     await stage.startAgent(node, { privileged: false });
     const refusal = async (): Promise<string> => (await run('capture', 'story-1', '--reason', 'x')).stderr;
-    await expect.poll(refusal, { timeout: 60_000, interval: 500 }).toMatch(/cannot be captured/);
+    try {
+      await expect.poll(refusal, { timeout: 240_000, interval: 500 }).toMatch(/cannot be captured/);
+    } catch (error) {
+      throw new Error(`the agent did not attach:\n${await node.agentLog()}`, { cause: error });
+    }
     const { stdout } = await run('get', 'nodes', 'story-1', '-o', 'json');
     for (const reason of ['KCORE_MASKED', 'NO_CAPABILITY', 'IOMEM_HIDDEN'])
       expect(stdout).toContain(`PREFLIGHT_REASON_${reason}`);
