@@ -45,7 +45,7 @@ test('an ordered capture arrives whole, with its hash and the facts of its acqui
 async function startProcess(rig: Rig, avml: FakeAvml, agentPath: string) {
   await rig.collector.start();
   const child = spawn(process.execPath, [agentPath, rig.dir], {
-    env: { ...process.env, ...rig.environment(avml) },
+    env: { PATH: process.env.PATH, ...rig.environment(avml) },
     stdio: ['ignore', 'ignore', 'ignore'],
   });
   const ended = new Promise<unknown>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
@@ -93,7 +93,7 @@ test.each([
   ['no collector', { KCORDER_COLLECTOR: '' }, 'KCORDER_COLLECTOR: "" is not host:port'],
 ])('main.ts with %s says so and exits with 2', async (_, change, message) => {
   await using rig = new Rig();
-  const environment = { ...process.env, ...rig.environment(makeFakeAvml(rig.dir, 1)), ...change };
+  const environment = { PATH: process.env.PATH, ...rig.environment(makeFakeAvml(rig.dir, 1)), ...change };
   const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], { env: environment, stdio: 'pipe' });
   let said = '';
   child.stderr.on('data', (data) => {
