@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { PluginResult, Process } from "./analysis_pb.ts";
 import { file_kcorder_v1_analysis } from "./analysis_pb.ts";
 import type { Capture, Outcome } from "./capture_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/operator.proto.
  */
 export const file_kcorder_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxIlIKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKDAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMiYgoPQW5hbHlzaXNTeW1ib2xzEg4KBnNvdXJjZRgBIAEoCRIrCgdxdWFsaXR5GAIgASgOMhoua2NvcmRlci52MS5TeW1ib2xzUXVhbGl0eRISCgppc2Zfc2hhMjU2GAMgASgJIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5rY29yZGVyLnYxLk5vZGUiEwoRR2V0VmVyc2lvblJlcXVlc3QiJQoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAky+gUKD09wZXJhdG9yU2VydmljZRJUCg1DcmVhdGVDYXB0dXJlEiAua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlc3BvbnNlEksKCkdldENhcHR1cmUSHS5rY29yZGVyLnYxLkdldENhcHR1cmVSZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVzcG9uc2USUQoMTGlzdENhcHR1cmVzEh8ua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXF1ZXN0GiAua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXNwb25zZRJTCgxXYXRjaENhcHR1cmUSHy5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlcXVlc3QaIC5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlc3BvbnNlMAESVAoNQ2FuY2VsQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXNwb25zZRJfChBEb3dubG9hZEV2aWRlbmNlEiMua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVxdWVzdBokLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlMAESTgoLR2V0QW5hbHlzaXMSHi5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVxdWVzdBofLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXNwb25zZRJICglMaXN0Tm9kZXMSHC5rY29yZGVyLnYxLkxpc3ROb2Rlc1JlcXVlc3QaHS5rY29yZGVyLnYxLkxpc3ROb2Rlc1Jlc3BvbnNlEksKCkdldFZlcnNpb24SHS5rY29yZGVyLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
+  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSI8CgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKDAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMiYgoPQW5hbHlzaXNTeW1ib2xzEg4KBnNvdXJjZRgBIAEoCRIrCgdxdWFsaXR5GAIgASgOMhoua2NvcmRlci52MS5TeW1ib2xzUXVhbGl0eRISCgppc2Zfc2hhMjU2GAMgASgJIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5rY29yZGVyLnYxLk5vZGUikAEKElJlc29sdmVQb2RzUmVxdWVzdBInCgNwb2QYASABKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZUgAEisKCHNlbGVjdG9yGAIgASgLMhcua2NvcmRlci52MS5Qb2RTZWxlY3RvckgAEhoKEGFsbF9pbl9uYW1lc3BhY2UYAyABKAlIAEIICgZ0YXJnZXQiMAoLUG9kU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEg4KBmxhYmVscxgCIAEoCSJpChNSZXNvbHZlUG9kc1Jlc3BvbnNlEicKBW5vZGVzGAEgAygLMhgua2NvcmRlci52MS5SZXNvbHZlZE5vZGUSKQoFYXNfb2YYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkkKDFJlc29sdmVkTm9kZRIRCglub2RlX25hbWUYASABKAkSJgoEcG9kcxgCIAMoCzIYLmtjb3JkZXIudjEuUG9kUmVmZXJlbmNlImgKFUFwcHJvdmVDYXB0dXJlUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSDgoGcmVhc29uGAIgASgJEiwKCXZhbGlkX2ZvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJIChZBcHByb3ZlQ2FwdHVyZVJlc3BvbnNlEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhMKEUdldFZlcnNpb25SZXF1ZXN0IiUKEkdldFZlcnNpb25SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJMqMHCg9PcGVyYXRvclNlcnZpY2USVAoNQ3JlYXRlQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXNwb25zZRJLCgpHZXRDYXB0dXJlEh0ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlc3BvbnNlElEKDExpc3RDYXB0dXJlcxIfLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVxdWVzdBogLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVzcG9uc2USUwoMV2F0Y2hDYXB0dXJlEh8ua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXF1ZXN0GiAua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXNwb25zZTABElQKDUNhbmNlbENhcHR1cmUSIC5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVzcG9uc2USXwoQRG93bmxvYWRFdmlkZW5jZRIjLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QaJC5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXNwb25zZTABEk4KC0dldEFuYWx5c2lzEh4ua2NvcmRlci52MS5HZXRBbmFseXNpc1JlcXVlc3QaHy5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVzcG9uc2USSAoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZRJOCgtSZXNvbHZlUG9kcxIeLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXF1ZXN0Gh8ua2NvcmRlci52MS5SZXNvbHZlUG9kc1Jlc3BvbnNlElcKDkFwcHJvdmVDYXB0dXJlEiEua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFwcHJvdmVDYXB0dXJlUmVzcG9uc2USSwoKR2V0VmVyc2lvbhIdLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlcXVlc3QaHi5rY29yZGVyLnYxLkdldFZlcnNpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureRequest
@@ -42,6 +44,13 @@ export type CreateCaptureRequest = Message<"kcorder.v1.CreateCaptureRequest"> & 
    * @generated from field: string idempotency_key = 3;
    */
   idempotencyKey: string;
+
+  /**
+   * The pods that it is about, if it is about pods. Each must run on the node.
+   *
+   * @generated from field: repeated kcorder.v1.PodReference pods = 4;
+   */
+  pods: PodReference[];
 };
 
 /**
@@ -50,6 +59,37 @@ export type CreateCaptureRequest = Message<"kcorder.v1.CreateCaptureRequest"> & 
  */
 export const CreateCaptureRequestSchema: GenMessage<CreateCaptureRequest> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 0);
+
+/**
+ * A pod by its name.
+ *
+ * @generated from message kcorder.v1.PodReference
+ */
+export type PodReference = Message<"kcorder.v1.PodReference"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Empty in a request: whichever pod has the name now.
+   *
+   * @generated from field: string uid = 3;
+   */
+  uid: string;
+};
+
+/**
+ * Describes the message kcorder.v1.PodReference.
+ * Use `create(PodReferenceSchema)` to create a new message.
+ */
+export const PodReferenceSchema: GenMessage<PodReference> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 1);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureResponse
@@ -66,7 +106,7 @@ export type CreateCaptureResponse = Message<"kcorder.v1.CreateCaptureResponse"> 
  * Use `create(CreateCaptureResponseSchema)` to create a new message.
  */
 export const CreateCaptureResponseSchema: GenMessage<CreateCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 1);
+  messageDesc(file_kcorder_v1_operator, 2);
 
 /**
  * @generated from message kcorder.v1.GetCaptureRequest
@@ -83,7 +123,7 @@ export type GetCaptureRequest = Message<"kcorder.v1.GetCaptureRequest"> & {
  * Use `create(GetCaptureRequestSchema)` to create a new message.
  */
 export const GetCaptureRequestSchema: GenMessage<GetCaptureRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 2);
+  messageDesc(file_kcorder_v1_operator, 3);
 
 /**
  * @generated from message kcorder.v1.GetCaptureResponse
@@ -100,7 +140,7 @@ export type GetCaptureResponse = Message<"kcorder.v1.GetCaptureResponse"> & {
  * Use `create(GetCaptureResponseSchema)` to create a new message.
  */
 export const GetCaptureResponseSchema: GenMessage<GetCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 3);
+  messageDesc(file_kcorder_v1_operator, 4);
 
 /**
  * @generated from message kcorder.v1.ListCapturesRequest
@@ -133,7 +173,7 @@ export type ListCapturesRequest = Message<"kcorder.v1.ListCapturesRequest"> & {
  * Use `create(ListCapturesRequestSchema)` to create a new message.
  */
 export const ListCapturesRequestSchema: GenMessage<ListCapturesRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 4);
+  messageDesc(file_kcorder_v1_operator, 5);
 
 /**
  * @generated from message kcorder.v1.ListCapturesResponse
@@ -157,7 +197,7 @@ export type ListCapturesResponse = Message<"kcorder.v1.ListCapturesResponse"> & 
  * Use `create(ListCapturesResponseSchema)` to create a new message.
  */
 export const ListCapturesResponseSchema: GenMessage<ListCapturesResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 5);
+  messageDesc(file_kcorder_v1_operator, 6);
 
 /**
  * @generated from message kcorder.v1.WatchCaptureRequest
@@ -174,7 +214,7 @@ export type WatchCaptureRequest = Message<"kcorder.v1.WatchCaptureRequest"> & {
  * Use `create(WatchCaptureRequestSchema)` to create a new message.
  */
 export const WatchCaptureRequestSchema: GenMessage<WatchCaptureRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 6);
+  messageDesc(file_kcorder_v1_operator, 7);
 
 /**
  * @generated from message kcorder.v1.WatchCaptureResponse
@@ -191,7 +231,7 @@ export type WatchCaptureResponse = Message<"kcorder.v1.WatchCaptureResponse"> & 
  * Use `create(WatchCaptureResponseSchema)` to create a new message.
  */
 export const WatchCaptureResponseSchema: GenMessage<WatchCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 7);
+  messageDesc(file_kcorder_v1_operator, 8);
 
 /**
  * @generated from message kcorder.v1.CancelCaptureRequest
@@ -208,7 +248,7 @@ export type CancelCaptureRequest = Message<"kcorder.v1.CancelCaptureRequest"> & 
  * Use `create(CancelCaptureRequestSchema)` to create a new message.
  */
 export const CancelCaptureRequestSchema: GenMessage<CancelCaptureRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 8);
+  messageDesc(file_kcorder_v1_operator, 9);
 
 /**
  * @generated from message kcorder.v1.CancelCaptureResponse
@@ -225,7 +265,7 @@ export type CancelCaptureResponse = Message<"kcorder.v1.CancelCaptureResponse"> 
  * Use `create(CancelCaptureResponseSchema)` to create a new message.
  */
 export const CancelCaptureResponseSchema: GenMessage<CancelCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 9);
+  messageDesc(file_kcorder_v1_operator, 10);
 
 /**
  * @generated from message kcorder.v1.DownloadEvidenceRequest
@@ -247,7 +287,7 @@ export type DownloadEvidenceRequest = Message<"kcorder.v1.DownloadEvidenceReques
  * Use `create(DownloadEvidenceRequestSchema)` to create a new message.
  */
 export const DownloadEvidenceRequestSchema: GenMessage<DownloadEvidenceRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 10);
+  messageDesc(file_kcorder_v1_operator, 11);
 
 /**
  * @generated from message kcorder.v1.DownloadEvidenceResponse
@@ -276,7 +316,7 @@ export type DownloadEvidenceResponse = Message<"kcorder.v1.DownloadEvidenceRespo
  * Use `create(DownloadEvidenceResponseSchema)` to create a new message.
  */
 export const DownloadEvidenceResponseSchema: GenMessage<DownloadEvidenceResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 11);
+  messageDesc(file_kcorder_v1_operator, 12);
 
 /**
  * What is about to be downloaded.
@@ -314,7 +354,7 @@ export type EvidenceHeader = Message<"kcorder.v1.EvidenceHeader"> & {
  * Use `create(EvidenceHeaderSchema)` to create a new message.
  */
 export const EvidenceHeaderSchema: GenMessage<EvidenceHeader> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 12);
+  messageDesc(file_kcorder_v1_operator, 13);
 
 /**
  * @generated from message kcorder.v1.GetAnalysisRequest
@@ -338,7 +378,7 @@ export type GetAnalysisRequest = Message<"kcorder.v1.GetAnalysisRequest"> & {
  * Use `create(GetAnalysisRequestSchema)` to create a new message.
  */
 export const GetAnalysisRequestSchema: GenMessage<GetAnalysisRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 13);
+  messageDesc(file_kcorder_v1_operator, 14);
 
 /**
  * @generated from message kcorder.v1.GetAnalysisResponse
@@ -388,7 +428,7 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
  * Use `create(GetAnalysisResponseSchema)` to create a new message.
  */
 export const GetAnalysisResponseSchema: GenMessage<GetAnalysisResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 14);
+  messageDesc(file_kcorder_v1_operator, 15);
 
 /**
  * What an analysis read the image with.
@@ -419,7 +459,7 @@ export type AnalysisSymbols = Message<"kcorder.v1.AnalysisSymbols"> & {
  * Use `create(AnalysisSymbolsSchema)` to create a new message.
  */
 export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 15);
+  messageDesc(file_kcorder_v1_operator, 16);
 
 /**
  * @generated from message kcorder.v1.ListNodesRequest
@@ -432,7 +472,7 @@ export type ListNodesRequest = Message<"kcorder.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 16);
+  messageDesc(file_kcorder_v1_operator, 17);
 
 /**
  * @generated from message kcorder.v1.ListNodesResponse
@@ -449,7 +489,170 @@ export type ListNodesResponse = Message<"kcorder.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 17);
+  messageDesc(file_kcorder_v1_operator, 18);
+
+/**
+ * Exactly one of the ways is given.
+ *
+ * @generated from message kcorder.v1.ResolvePodsRequest
+ */
+export type ResolvePodsRequest = Message<"kcorder.v1.ResolvePodsRequest"> & {
+  /**
+   * @generated from oneof kcorder.v1.ResolvePodsRequest.target
+   */
+  target: {
+    /**
+     * @generated from field: kcorder.v1.PodReference pod = 1;
+     */
+    value: PodReference;
+    case: "pod";
+  } | {
+    /**
+     * @generated from field: kcorder.v1.PodSelector selector = 2;
+     */
+    value: PodSelector;
+    case: "selector";
+  } | {
+    /**
+     * Every running pod of a namespace.
+     *
+     * @generated from field: string all_in_namespace = 3;
+     */
+    value: string;
+    case: "allInNamespace";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message kcorder.v1.ResolvePodsRequest.
+ * Use `create(ResolvePodsRequestSchema)` to create a new message.
+ */
+export const ResolvePodsRequestSchema: GenMessage<ResolvePodsRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 19);
+
+/**
+ * Pods by their labels.
+ *
+ * @generated from message kcorder.v1.PodSelector
+ */
+export type PodSelector = Message<"kcorder.v1.PodSelector"> & {
+  /**
+   * Empty: every namespace.
+   *
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * As kubectl takes it: app=web,tier!=cache,track in (canary,beta),!legacy.
+   *
+   * @generated from field: string labels = 2;
+   */
+  labels: string;
+};
+
+/**
+ * Describes the message kcorder.v1.PodSelector.
+ * Use `create(PodSelectorSchema)` to create a new message.
+ */
+export const PodSelectorSchema: GenMessage<PodSelector> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 20);
+
+/**
+ * @generated from message kcorder.v1.ResolvePodsResponse
+ */
+export type ResolvePodsResponse = Message<"kcorder.v1.ResolvePodsResponse"> & {
+  /**
+   * Nodes by name; a node without an agent is there too.
+   *
+   * @generated from field: repeated kcorder.v1.ResolvedNode nodes = 1;
+   */
+  nodes: ResolvedNode[];
+
+  /**
+   * When the collector was last in step with the API server.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of = 2;
+   */
+  asOf?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.ResolvePodsResponse.
+ * Use `create(ResolvePodsResponseSchema)` to create a new message.
+ */
+export const ResolvePodsResponseSchema: GenMessage<ResolvePodsResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 21);
+
+/**
+ * @generated from message kcorder.v1.ResolvedNode
+ */
+export type ResolvedNode = Message<"kcorder.v1.ResolvedNode"> & {
+  /**
+   * @generated from field: string node_name = 1;
+   */
+  nodeName: string;
+
+  /**
+   * @generated from field: repeated kcorder.v1.PodReference pods = 2;
+   */
+  pods: PodReference[];
+};
+
+/**
+ * Describes the message kcorder.v1.ResolvedNode.
+ * Use `create(ResolvedNodeSchema)` to create a new message.
+ */
+export const ResolvedNodeSchema: GenMessage<ResolvedNode> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 22);
+
+/**
+ * @generated from message kcorder.v1.ApproveCaptureRequest
+ */
+export type ApproveCaptureRequest = Message<"kcorder.v1.ApproveCaptureRequest"> & {
+  /**
+   * @generated from field: string node_name = 1;
+   */
+  nodeName: string;
+
+  /**
+   * Word for word the reason of the capture that it allows.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Unset: one hour. At most a day.
+   *
+   * @generated from field: google.protobuf.Duration valid_for = 3;
+   */
+  validFor?: Duration | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.ApproveCaptureRequest.
+ * Use `create(ApproveCaptureRequestSchema)` to create a new message.
+ */
+export const ApproveCaptureRequestSchema: GenMessage<ApproveCaptureRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 23);
+
+/**
+ * @generated from message kcorder.v1.ApproveCaptureResponse
+ */
+export type ApproveCaptureResponse = Message<"kcorder.v1.ApproveCaptureResponse"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 1;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.ApproveCaptureResponse.
+ * Use `create(ApproveCaptureResponseSchema)` to create a new message.
+ */
+export const ApproveCaptureResponseSchema: GenMessage<ApproveCaptureResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 24);
 
 /**
  * @generated from message kcorder.v1.GetVersionRequest
@@ -462,7 +665,7 @@ export type GetVersionRequest = Message<"kcorder.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 18);
+  messageDesc(file_kcorder_v1_operator, 25);
 
 /**
  * @generated from message kcorder.v1.GetVersionResponse
@@ -479,7 +682,7 @@ export type GetVersionResponse = Message<"kcorder.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 19);
+  messageDesc(file_kcorder_v1_operator, 26);
 
 /**
  * What responders ask for.
@@ -560,6 +763,26 @@ export const OperatorService: GenService<{
     methodKind: "unary";
     input: typeof ListNodesRequestSchema;
     output: typeof ListNodesResponseSchema;
+  },
+  /**
+   * Finds the nodes that pods run on, by what the collector knows of the cluster.
+   *
+   * @generated from rpc kcorder.v1.OperatorService.ResolvePods
+   */
+  resolvePods: {
+    methodKind: "unary";
+    input: typeof ResolvePodsRequestSchema;
+    output: typeof ResolvePodsResponseSchema;
+  },
+  /**
+   * Allows somebody else one capture of a node, where the collector asks for a second person.
+   *
+   * @generated from rpc kcorder.v1.OperatorService.ApproveCapture
+   */
+  approveCapture: {
+    methodKind: "unary";
+    input: typeof ApproveCaptureRequestSchema;
+    output: typeof ApproveCaptureResponseSchema;
   },
   /**
    * @generated from rpc kcorder.v1.OperatorService.GetVersion
