@@ -3,10 +3,13 @@ import tls from 'node:tls';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
+import { openAccess } from './access.ts';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
+import { enrolmentHandlers } from './api/enrolment.ts';
 import { operatorHandlers } from './api/operator.ts';
+import { Gate } from './api/policy.ts';
 import { widenReceiveWindows } from './api/receive-window.ts';
 import { listen } from './api/server.ts';
 import { symbolsHandlers } from './api/symbols.ts';
@@ -15,11 +18,14 @@ import { EvidenceDirectory } from './evidence/evidence-directory.ts';
 import { Captures } from './fleet/captures.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { askForTypes } from './fleet/kernel-types.ts';
+import { Turns } from './fleet/turns.ts';
 import { startWatchdog } from './fleet/watchdog.ts';
 import { Acquisitions } from './ingest/acquisitions.ts';
 import { TypesTransfers } from './ingest/kernel-types.ts';
+import { Approvals } from './journal/approvals.ts';
 import { CaptureJournal } from './journal/captures.ts';
 import { openDatabase } from './journal/database.ts';
+import { JoinTokens } from './journal/join-tokens.ts';
 import { NodeJournal } from './journal/nodes.ts';
 import { countChanges, Metrics } from './metrics.ts';
 import { offerSymbols } from './symbols/offer.ts';
@@ -30,6 +36,10 @@ import { version } from './version.ts';
 /** A collector that works. */
 export interface Collector {
   readonly port: number;
+  /** 0 when it is not offered. */
+  readonly apiPort: number;
+  /** Looks at certificates and authorities now; it is done every 15 s by itself. */
+  lookAtCertificates(): Promise<void>;
   /** Ends within 20 s. Running captures go on when a collector is started again on the same data. */
   close(): Promise<void>;
 }
@@ -48,8 +58,34 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   const fleet = new Fleet(new NodeJournal(database));
   const evidence = new EvidenceDirectory(config.dataDir);
   const metrics = new Metrics(journal, fleet, version);
-  const acquisitions = new Acquisitions(journal, evidence, version);
-  const captures = new Captures(journal, acquisitions, evidence, fleet, config);
+  const joinTokens = new JoinTokens(database);
+  const access = await openAccess(
+    config,
+    joinTokens,
+    (actor, action, detail) => {
+      metrics.enrolmentEnded(action === 'enrolled' ? 'enrolled' : 'refused');
+      journal.recordAct(actor, action, detail);
+    },
+    {
+      nodeGone: (uid, name) => {
+        log.info({ node: name, uid }, 'node is gone');
+        fleet.detach(uid, new Fault('unauthenticated', `node ${name} (${uid}) is not part of the cluster any more`));
+      },
+      certificateRefused: () => metrics.certificateRefused(),
+    },
+    log,
+  );
+  const { cluster } = access;
+  metrics.watchAccess(access);
+  const acquisitions = new Acquisitions(journal, evidence, version, (nodeName) => {
+    const asOf = cluster?.inStepAt()?.toISOString();
+    return cluster === undefined || asOf === undefined
+      ? undefined
+      : { containers: cluster.containersOn(nodeName), asOf };
+  });
+  const turns = new Turns(journal, fleet, config);
+  const approvals = new Approvals(database);
+  const captures = new Captures(journal, acquisitions, evidence, fleet, turns, approvals, config);
   const typesTransfers = new TypesTransfers();
   const symbols = await openSymbols(
     join(config.dataDir, 'symbols'),
@@ -84,13 +120,22 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
   });
   const stopCounting = countChanges(journal, metrics);
-  const stopWaking = journal.watch(({ event }) => {
-    if (event !== undefined) queue.wake();
+  const stopWaking = journal.watch(({ capture, event }) => {
+    if (event === undefined) return;
+    queue.wake();
+    turns.give();
+    cluster?.tell(capture).catch(complain('an Event could not be put on a node or pod'));
   });
-  const stopWatchdog = startWatchdog(journal, acquisitions, config, complain('a capture could not be ended'));
+  const stopWatchdog = startWatchdog(
+    journal,
+    acquisitions,
+    config,
+    (id) => turns.waits(id),
+    complain('a capture could not be ended'),
+  );
   const metricsServer = await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
-  const server = await listen(config.listen, config.tlsDir, {
+  const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving.identity, {
     version,
     fleet,
     acquisitions,
@@ -109,7 +154,28 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       },
     },
     typesTransfers,
-    operator: operatorHandlers({ version, journal, captures, acquisitions, evidence, fleet, symbols }),
+    gate: new Gate(cluster?.reviewer),
+    checkNode: (node) => {
+      const why = cluster?.strangeness(node);
+      if (why !== undefined) throw new Fault('unauthenticated', why);
+    },
+    enrolment: enrolmentHandlers({
+      ...access,
+      joinTokens,
+      record: (actor, action, detail) => journal.recordAct(actor, action, detail),
+    }),
+    operator: operatorHandlers({
+      version,
+      journal,
+      captures,
+      acquisitions,
+      evidence,
+      fleet,
+      symbols,
+      approvals,
+      waits: (id) => turns.waits(id),
+      ...(cluster && { places: cluster }),
+    }),
     symbols: symbolsHandlers({ search: symbols, fleet, journal }),
     ended: (context, fault) => {
       if (fault === undefined) return;
@@ -121,12 +187,16 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       );
     },
   });
+  metrics.becomeReady();
   queue.wake();
   log.info({ listen: config.listen, port: server.port, data: config.dataDir, version }, 'collector is up');
   return {
     port: server.port,
+    apiPort: server.apiPort,
+    lookAtCertificates: () => access.serving.look(),
     close: async () => {
       stopWatchdog();
+      access.close();
       ending.abort(new Fault('unavailable', 'the collector is ending'));
       await acquisitions.close();
       fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));

@@ -4,6 +4,12 @@ import { readConfig } from './config.ts';
 test('without any setting everything has a value', () => {
   expect(readConfig({ PATH: '/bin' })).toEqual({
     listen: '127.0.0.1:7443',
+    apiListen: '',
+    authority: 'none',
+    serverNames: ['localhost'],
+    cluster: { namespace: '', authoritySecret: '', trustConfigMap: '', agentServiceAccount: '', agentDaemonSet: '' },
+    approval: false,
+    maxCaptures: 4,
     metricsListen: '127.0.0.1:9464',
     tlsDir: '/etc/kcorder/tls',
     dataDir: '/var/lib/kcorder',
@@ -48,6 +54,23 @@ test.each([
   const read = () => readConfig({ [key]: value });
   expect(read).toThrow(expect.objectContaining({ code: 'config_invalid' }));
   expect(read).toThrow(`${key}="${value}" ${says}`);
+});
+
+test('a cluster needs its names, and without an authority there must be certificates', () => {
+  const told = (environment: Record<string, string>): string => {
+    try {
+      readConfig(environment);
+    } catch (error) {
+      return String(error);
+    }
+    return '';
+  };
+  const cluster = told({ KCORDER_AUTHORITY: 'cluster', KCORDER_NAMESPACE: 'kcorder' });
+  expect(cluster).toContain('KCORDER_AUTHORITY_SECRET is missing');
+  expect(cluster).toContain('KCORDER_AGENT_DAEMONSET is missing');
+  expect(cluster).not.toContain('KCORDER_NAMESPACE');
+  expect(told({ KCORDER_TLS_DIR: '' })).toContain('KCORDER_TLS_DIR is empty');
+  expect(told({ KCORDER_TLS_DIR: '', KCORDER_AUTHORITY: 'directory' })).toBe('');
 });
 
 test('every error is told at once, unknown names among them', () => {

@@ -3,9 +3,20 @@ import { Fault } from '@kcorder/proto/fault.ts';
 
 /** How a collector is set up. Sizes in bytes, times in milliseconds. */
 export interface Config {
+  /** Mutual TLS. */
   readonly listen: string;
+  /** For tokens and enrolment; empty: not offered. */
+  readonly apiListen: string;
   readonly metricsListen: string;
+  /** Empty: the own authority issues the certificate. */
   readonly tlsDir: string;
+  readonly authority: 'none' | 'directory' | 'cluster';
+  /** Names of the certificate that the own authority issues. */
+  readonly serverNames: readonly string[];
+  readonly cluster: ClusterConfig;
+  /** Whether a second person has to allow each capture. */
+  readonly approval: boolean;
+  readonly maxCaptures: number;
   readonly dataDir: string;
   readonly symbolDirs: readonly string[];
   readonly symbolCacheBytes: number;
@@ -26,6 +37,15 @@ export interface Config {
   readonly pluginMs: number;
 }
 
+/** Names in the cluster; empty where there is none. */
+export interface ClusterConfig {
+  readonly namespace: string;
+  readonly authoritySecret: string;
+  readonly trustConfigMap: string;
+  readonly agentServiceAccount: string;
+  readonly agentDaemonSet: string;
+}
+
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /** What Kubernetes puts into every container about a Service whose name begins with kcorder. */
@@ -41,6 +61,16 @@ const address = (value: string): string | undefined =>
 const path = (value: string): string | undefined => (isAbsolute(value) ? undefined : 'is not an absolute path');
 const whole = (value: string): string | undefined =>
   /^\d{1,15}$/.test(value) && Number(value) > 0 ? undefined : 'is not a positive whole number';
+
+const oneOf =
+  (...values: string[]) =>
+  (value: string): string | undefined =>
+    values.includes(value) ? undefined : `is not one of ${values.join(', ')}`;
+const dnsName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+const objectName: Setting = {
+  fallback: '',
+  check: (value) => (value === '' || dnsName.test(value) ? undefined : 'is not the name of an object of Kubernetes'),
+};
 
 const words = (value: string): string[] => value.split(/\s+/).filter((word) => word !== '');
 const urls = (value: string): string | undefined => {
@@ -60,7 +90,23 @@ function isSafeUrl(text: string): boolean {
 const settings = {
   KCORDER_LISTEN: { fallback: '127.0.0.1:7443', check: address },
   KCORDER_METRICS_LISTEN: { fallback: '127.0.0.1:9464', check: address },
-  KCORDER_TLS_DIR: { fallback: '/etc/kcorder/tls', check: path },
+  KCORDER_API_LISTEN: { fallback: '', check: (value) => (value === '' ? undefined : address(value)) },
+  KCORDER_TLS_DIR: { fallback: '/etc/kcorder/tls', check: (value) => (value === '' ? undefined : path(value)) },
+  KCORDER_AUTHORITY: { fallback: 'none', check: oneOf('none', 'directory', 'cluster') },
+  KCORDER_SERVER_NAMES: {
+    fallback: 'localhost',
+    check: (value) =>
+      value.split(',').every((name) => dnsName.test(name))
+        ? undefined
+        : 'is not a list of DNS names with commas between',
+  },
+  KCORDER_NAMESPACE: objectName,
+  KCORDER_AUTHORITY_SECRET: objectName,
+  KCORDER_TRUST_CONFIGMAP: objectName,
+  KCORDER_AGENT_SERVICE_ACCOUNT: objectName,
+  KCORDER_AGENT_DAEMONSET: objectName,
+  KCORDER_APPROVAL: { fallback: 'off', check: oneOf('off', 'required') },
+  KCORDER_MAX_CAPTURES: { fallback: '4', check: whole },
   KCORDER_DATA_DIR: { fallback: '/var/lib/kcorder', check: path },
   KCORDER_SYMBOL_DIRS: {
     fallback: '',
@@ -92,6 +138,14 @@ const settings = {
 
 type Key = keyof typeof settings;
 
+const clusterKeys = [
+  'KCORDER_NAMESPACE',
+  'KCORDER_AUTHORITY_SECRET',
+  'KCORDER_TRUST_CONFIGMAP',
+  'KCORDER_AGENT_SERVICE_ACCOUNT',
+  'KCORDER_AGENT_DAEMONSET',
+] as const;
+
 /** Reads the environment. Throws config_invalid that names every error at once; unknown KCORDER_ names are errors. */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const errors: string[] = [];
@@ -106,6 +160,14 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     if (error !== undefined) errors.push(`${key}="${value}" ${error}`);
     values[key] = value;
   }
+  for (const key of clusterKeys) {
+    if (values.KCORDER_AUTHORITY === 'cluster' && values[key] === '')
+      errors.push(`${key} is missing: KCORDER_AUTHORITY=cluster needs it`);
+  }
+  if (values.KCORDER_AUTHORITY === 'none' && values.KCORDER_TLS_DIR === '')
+    errors.push(
+      'KCORDER_TLS_DIR is empty, and there is no authority of its own: set one of KCORDER_TLS_DIR and KCORDER_AUTHORITY',
+    );
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     errors.push(
       'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: name your authority in NODE_EXTRA_CA_CERTS',
@@ -116,7 +178,19 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   return {
     listen: values.KCORDER_LISTEN,
     metricsListen: values.KCORDER_METRICS_LISTEN,
+    apiListen: values.KCORDER_API_LISTEN,
     tlsDir: values.KCORDER_TLS_DIR,
+    authority: values.KCORDER_AUTHORITY as Config['authority'],
+    serverNames: values.KCORDER_SERVER_NAMES.split(','),
+    cluster: {
+      namespace: values.KCORDER_NAMESPACE,
+      authoritySecret: values.KCORDER_AUTHORITY_SECRET,
+      trustConfigMap: values.KCORDER_TRUST_CONFIGMAP,
+      agentServiceAccount: values.KCORDER_AGENT_SERVICE_ACCOUNT,
+      agentDaemonSet: values.KCORDER_AGENT_DAEMONSET,
+    },
+    approval: values.KCORDER_APPROVAL === 'required',
+    maxCaptures: Number(values.KCORDER_MAX_CAPTURES),
     dataDir: values.KCORDER_DATA_DIR,
     symbolDirs: values.KCORDER_SYMBOL_DIRS.split(':').filter((directory) => directory !== ''),
     symbolCacheBytes: Number(values.KCORDER_SYMBOL_CACHE_BYTES),

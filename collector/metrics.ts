@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Access } from './access.ts';
 import type { AnalysisReport } from './analysis/analysis.ts';
 import type { CaptureState } from './capture/capture.ts';
 import type { Fleet } from './fleet/fleet.ts';
@@ -71,9 +72,23 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #enrolments = new Counter({
+    name: 'kcorder_enrolments_total',
+    help: 'Agents that asked for a certificate, by whether they got one.',
+    labelNames: ['result'],
+    registers: [this.registry],
+  });
+  readonly #certificateRefusals = new Counter({
+    name: 'kcorder_certificate_refusals_total',
+    help: 'Certificates or authorities that could not be renewed or read; the last good one stayed in use.',
+    registers: [this.registry],
+  });
+  #ready = false;
+
   constructor(journal: CaptureJournal, fleet: Fleet, version: string) {
     collectDefaultMetrics({ register: this.registry });
     for (const outcome of outcomes) this.#captures.inc({ outcome }, 0);
+    for (const result of ['enrolled', 'refused']) this.#enrolments.inc({ result }, 0);
     new Gauge({
       name: 'kcorder_build_info',
       help: 'Always 1; the version is in the label.',
@@ -142,6 +157,44 @@ export class Metrics {
     for (const end of ends) this.#symbolsEnds.inc({ end }, 0);
   }
 
+  /** Adds the gauges of who gets in: when certificates end, and how old the list of nodes and pods is. */
+  watchAccess({ serving, authority, cluster }: Access): void {
+    new Gauge({
+      name: 'kcorder_certificate_not_after_timestamp_seconds',
+      help: 'When the certificate ends, by its use.',
+      labelNames: ['use'],
+      registers: [this.registry],
+      collect() {
+        const { notAfter } = serving;
+        if (notAfter !== undefined) this.set({ use: 'serving' }, notAfter.getTime() / 1000);
+        if (authority !== undefined) this.set({ use: 'authority' }, authority.notAfter.getTime() / 1000);
+      },
+    });
+    if (cluster === undefined) return;
+    const startedMs = Date.now();
+    new Gauge({
+      name: 'kcorder_inventory_age_seconds',
+      help: 'Since the list of nodes and pods was last in step with the API server, or since the start.',
+      registers: [this.registry],
+      collect() {
+        this.set((Date.now() - (cluster.inStepAt()?.getTime() ?? startedMs)) / 1000);
+      },
+    });
+  }
+
+  enrolmentEnded(result: 'enrolled' | 'refused'): void {
+    this.#enrolments.inc({ result });
+  }
+
+  certificateRefused(): void {
+    this.#certificateRefusals.inc();
+  }
+
+  /** From now on /readyz says so: the collector listens. */
+  becomeReady(): void {
+    this.#ready = true;
+  }
+
   /** A search for symbols has ended. */
   symbolsSearched(end: SymbolsEnd['kind'], seconds: number): void {
     this.#symbolsEnds.inc({ end });
@@ -170,9 +223,14 @@ export class Metrics {
     for (const { name, state } of report.plugins) this.#plugins.inc({ plugin: name, state });
   }
 
-  /** Serves /metrics over HTTP; nothing else is there to be read. */
+  /** Serves /metrics over HTTP, and for probes /healthz and /readyz; nothing else is there to be read. */
   async listen(address: string): Promise<Server> {
     const server = createServer((request, response) => {
+      if (request.method === 'GET' && (request.url === '/healthz' || request.url === '/readyz')) {
+        const good = this.#ready || request.url === '/healthz';
+        response.writeHead(good ? 200 : 503).end(good ? 'ok\n' : 'starting\n');
+        return;
+      }
       if (request.method !== 'GET' || request.url !== '/metrics') {
         response.writeHead(404).end();
         return;

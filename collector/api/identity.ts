@@ -1,12 +1,18 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
 
-/** Who is at the other end, by the certificate that was verified and by nothing else. */
+/** Who is at the other end: by the certificate that was verified, or by the token that the cluster vouches for, and by nothing else. */
 export type Identity =
   | ({ readonly kind: 'node' } & NodeIdentity)
-  | { readonly kind: 'operator'; readonly name: string };
+  | { readonly kind: 'operator'; readonly name: string }
+  | { readonly kind: 'user'; readonly name: string };
 
 const nodePattern = /^spiffe:\/\/kcorder\/node\/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)\/([A-Za-z0-9-]{1,64})$/;
+
+/** Whether a certificate can name this node. */
+export const isNodeName = (name: string): boolean => nodePattern.test(`spiffe://kcorder/node/${name}/x`);
+export const isNodeUid = (uid: string): boolean => nodePattern.test(`spiffe://kcorder/node/x/${uid}`);
+
 const operatorPattern = /^spiffe:\/\/kcorder\/operator\/([A-Za-z0-9._@-]{1,128})$/;
 
 /**
@@ -27,5 +33,5 @@ export function identityOf(peerNames: string): Identity {
   );
 }
 
-/** For the records: node/NAME or operator/NAME. */
+/** For the records: node/NAME, operator/NAME (by certificate) or user/NAME (by token). */
 export const actorOf = (identity: Identity): string => `${identity.kind}/${identity.name}`;

@@ -1,3 +1,4 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
@@ -5,12 +6,16 @@ import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Captures } from '../fleet/captures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
+import type { Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { presentAnalysis } from './analysis.ts';
 import { downloadEvidence } from './download.ts';
-import { actorOf, identityOf } from './identity.ts';
+import { actorOf } from './identity.ts';
+import { callerOf } from './policy.ts';
 import { presentCapture, presentNode } from './present.ts';
+import { type PodPlaces, podsOn, resolvePods } from './targets.ts';
+import { validity } from './validity.ts';
 import { watchCapture } from './watch.ts';
 
 /** The handlers of the operator service. They know nothing of their transport but the context. */
@@ -24,39 +29,40 @@ export interface OperatorRooms {
   readonly acquisitions: Acquisitions;
   readonly evidence: EvidenceDirectory;
   readonly fleet: Fleet;
+  readonly approvals: Approvals;
+  /** Whether a requested capture waits until others end. */
+  waits(captureId: string): boolean;
+  /** Unset outside of a cluster. */
+  readonly places?: PodPlaces;
   readonly symbols: { status(kernel: KernelIdentity): SymbolsStatus };
 }
 
 const reasonLimit = 1024;
 const keyLimit = 128;
+const approvalMs = { usual: 3_600_000, most: 24 * 3_600_000 };
 const defaultPageSize = 100;
 const largestPageSize = 500;
 
 /** Makes the handlers. */
 export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
-  const { journal, captures, acquisitions, fleet, evidence, symbols } = rooms;
+  const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = rooms;
   const present = (capture: JournaledCapture) =>
     presentCapture(
       capture,
       acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
       evidence,
       symbols.status(capture.request.kernel),
+      rooms.waits(capture.request.id),
     );
   return {
-    createCapture: async ({ nodeName, reason, idempotencyKey }, context) => {
-      if (nodeName === '') throw new Fault('invalid_argument', 'node_name is missing: name the node to capture');
-      if (reason.trim() === '' || reason.length > reasonLimit) {
-        throw new Fault(
-          'invalid_argument',
-          `a reason of 1 to ${reasonLimit} characters is required: it stays in the evidence`,
-        );
-      }
+    createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted }, context) => {
+      checkNodeAndReason(nodeName, reason);
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit) {
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
       }
-      return {
-        capture: present(await captures.create({ nodeName, reason, idempotencyKey, requestedBy: callerOf(context) })),
-      };
+      const pods = await podsOn(places, nodeName, wanted);
+      const wish = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
+      return { capture: present(await captures.create(wish)) };
     },
     getCapture: async ({ captureId }) => ({ capture: present(journal.get(captureId)) }),
     listCaptures: async ({ nodeName, pageSize, pageToken }) => {
@@ -76,18 +82,18 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
     },
     watchCapture: ({ captureId }, context) => watchCapture(journal, captureId, present, context.signal),
     cancelCapture: async ({ captureId }, context) => ({
-      capture: present(await captures.cancel(captureId, callerOf(context))),
+      capture: present(await captures.cancel(captureId, actor(context))),
     }),
     downloadEvidence: ({ captureId, offset }, context) =>
       downloadEvidence(journal, evidence, {
         captureId,
         offset: Number(offset),
-        actor: callerOf(context),
+        actor: actor(context),
         signal: context.signal,
       }),
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
-      journal.recordReading(captureId, callerOf(context), 'analysis_read', { rowPlugins });
+      journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins });
       const results = await presentAnalysis(capture, evidence, rowPlugins);
       return { ...results, capture: present(capture) };
     },
@@ -98,8 +104,27 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
           presentNode(node, online, journal.runningOn(node.uid)?.request.id ?? '', symbols.status(node.kernel)),
         ),
     }),
+    resolvePods: async (request) => await resolvePods(places, request),
+    approveCapture: async ({ nodeName, reason, validFor }, context) => {
+      checkNodeAndReason(nodeName, reason);
+      const expiresAt = validity(validFor, approvalMs, 'an approval');
+      const approval = { nodeName, reason, approvedBy: actor(context), expiresAt: expiresAt.toISOString() };
+      journal.recordAct(approval.approvedBy, 'capture_approved', approval);
+      approvals.put(approval);
+      return { expiresAt: timestampFromDate(expiresAt) };
+    },
     getVersion: async () => ({ version: rooms.version }),
   };
 }
 
-const callerOf = (context: CallContext): string => actorOf(identityOf(context.peerNames));
+function checkNodeAndReason(nodeName: string, reason: string): void {
+  if (nodeName === '') throw new Fault('invalid_argument', 'node_name is missing: name the node to capture');
+  if (reason.trim() === '' || reason.length > reasonLimit) {
+    throw new Fault(
+      'invalid_argument',
+      `a reason of 1 to ${reasonLimit} characters is required: it stays in the evidence`,
+    );
+  }
+}
+
+const actor = (context: CallContext): string => actorOf(callerOf(context));

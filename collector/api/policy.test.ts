@@ -9,6 +9,7 @@ import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
@@ -30,7 +31,9 @@ afterAll(async () => {
   rmSync(foreignDir, { recursive: true, force: true });
 });
 
-const methods = [OperatorService, SymbolsService, AgentService, IngestService].flatMap((service) => service.methods);
+const methods = [OperatorService, SymbolsService, AgentService, IngestService, EnrolmentService].flatMap(
+  (service) => service.methods,
+);
 const identities: Record<string, TlsIdentity> = {
   node: parties.node('n1'),
   operator: parties.operator,
@@ -60,7 +63,9 @@ async function call(client: Client, method: (typeof methods)[number]): Promise<F
 describe.each(Object.keys(identities))('a %s', (role) => {
   test.each(methods.map((method) => ({ path: pathOf(method), method })))('and $path', async ({ path, method }) => {
     const fault = await call(rig.channel(identities[role] ?? parties.operator), method);
-    if (policy[path] === role) expect(fault?.code).not.toBe('permission_denied');
+    const by = policy[path]?.by;
+    const admitted = by === 'anyone' || (by === 'node' ? role === 'node' : role === 'operator');
+    if (admitted) expect(fault?.code).not.toBe('permission_denied');
     else if (role === 'node' || role === 'operator') {
       expect(fault).toMatchObject({
         code: 'permission_denied',

@@ -1,45 +1,125 @@
+import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { Reviewer } from '../identity/person.ts';
 import { type Identity, identityOf } from './identity.ts';
 
-/** Which kind of identity may call which method. A method that is not here can be called by nobody. */
-export const policy: Readonly<Record<string, Identity['kind']>> = {
-  '/kcorder.v1.AgentService/Attach': 'node',
-  '/kcorder.v1.IngestService/Upload': 'node',
-  '/kcorder.v1.IngestService/SendKernelTypes': 'node',
-  '/kcorder.v1.OperatorService/CreateCapture': 'operator',
-  '/kcorder.v1.OperatorService/GetCapture': 'operator',
-  '/kcorder.v1.OperatorService/ListCaptures': 'operator',
-  '/kcorder.v1.OperatorService/WatchCapture': 'operator',
-  '/kcorder.v1.OperatorService/CancelCapture': 'operator',
-  '/kcorder.v1.OperatorService/DownloadEvidence': 'operator',
-  '/kcorder.v1.OperatorService/GetAnalysis': 'operator',
-  '/kcorder.v1.OperatorService/ListNodes': 'operator',
-  '/kcorder.v1.OperatorService/GetVersion': 'operator',
-  '/kcorder.v1.SymbolsService/ListSymbols': 'operator',
-  '/kcorder.v1.SymbolsService/FindSymbols': 'operator',
-  '/kcorder.v1.SymbolsService/PinSymbols': 'operator',
-  '/kcorder.v1.SymbolsService/DeleteSymbols': 'operator',
-  '/kcorder.v1.SymbolsService/ExportSymbols': 'operator',
-  '/kcorder.v1.SymbolsService/ImportSymbols': 'operator',
+/** Who may call a method. */
+export type Rule =
+  /** The certificate of a node. */
+  | { readonly by: 'node' }
+  /** Whoever comes: the handler checks a credential of its own. */
+  | { readonly by: 'anyone' }
+  /** Somebody who is known, whatever their rights. */
+  | { readonly by: 'person' }
+  /** The certificate of an operator, or somebody who has this right. */
+  | { readonly by: 'right'; readonly resource: string; readonly verb: string; readonly nameField?: string };
+
+const right = (resource: string, verb: string, nameField?: string): Rule => ({
+  by: 'right',
+  resource,
+  verb,
+  ...(nameField === undefined ? {} : { nameField }),
+});
+
+/** A method that is not here can be called by nobody. */
+export const policy: Readonly<Record<string, Rule>> = {
+  '/kcorder.v1.AgentService/Attach': { by: 'node' },
+  '/kcorder.v1.IngestService/Upload': { by: 'node' },
+  '/kcorder.v1.IngestService/SendKernelTypes': { by: 'node' },
+  '/kcorder.v1.EnrolmentService/Enrol': { by: 'anyone' },
+  '/kcorder.v1.EnrolmentService/CreateJoinToken': right('nodes', 'create'),
+  '/kcorder.v1.OperatorService/CreateCapture': right('captures', 'create', 'nodeName'),
+  '/kcorder.v1.OperatorService/GetCapture': right('captures', 'get'),
+  '/kcorder.v1.OperatorService/ListCaptures': right('captures', 'list'),
+  '/kcorder.v1.OperatorService/WatchCapture': right('captures', 'get'),
+  '/kcorder.v1.OperatorService/CancelCapture': right('captures', 'cancel'),
+  '/kcorder.v1.OperatorService/ApproveCapture': right('captures', 'approve', 'nodeName'),
+  '/kcorder.v1.OperatorService/DownloadEvidence': right('evidence', 'download'),
+  '/kcorder.v1.OperatorService/GetAnalysis': right('analyses', 'get'),
+  '/kcorder.v1.OperatorService/ListNodes': right('nodes', 'list'),
+  '/kcorder.v1.OperatorService/ResolvePods': right('nodes', 'list'),
+  '/kcorder.v1.OperatorService/GetVersion': { by: 'person' },
+  '/kcorder.v1.SymbolsService/ListSymbols': right('symbols', 'list'),
+  '/kcorder.v1.SymbolsService/FindSymbols': right('symbols', 'find'),
+  '/kcorder.v1.SymbolsService/PinSymbols': right('symbols', 'pin'),
+  '/kcorder.v1.SymbolsService/DeleteSymbols': right('symbols', 'delete'),
+  '/kcorder.v1.SymbolsService/ExportSymbols': right('symbols', 'download'),
+  '/kcorder.v1.SymbolsService/ImportSymbols': right('symbols', 'create'),
 };
 
-/** Throws unauthenticated or permission_denied when this caller may not call this method. */
-export function admit(context: CallContext): void {
-  const path = pathOf(context.method);
-  const identity = identityOf(context.peerNames);
-  if (policy[path] !== identity.kind) {
-    throw new Fault(
-      'permission_denied',
-      `${identity.kind} ${identity.name} may not call ${path}: it needs another certificate`,
-    );
+const callers = new WeakMap<CallContext, Identity>();
+
+/** Lets calls in, or not. */
+export class Gate {
+  readonly #reviewer: Reviewer | undefined;
+
+  /** Without a reviewer there are certificates only. */
+  constructor(reviewer: Reviewer | undefined) {
+    this.#reviewer = reviewer;
   }
+
+  /** Throws unauthenticated or permission_denied when this caller may not make this call; cluster_unavailable when nobody can tell. */
+  async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
+    const path = pathOf(context.method);
+    const rule = policy[path];
+    if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
+    if (rule.by === 'anyone') return;
+    const token = context.peerNames === '' ? bearerToken(context) : undefined;
+    if (token !== undefined && rule.by !== 'node') {
+      if (this.#reviewer === undefined)
+        throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
+      const person = await this.#reviewer.authenticate(token);
+      if (rule.by === 'right') {
+        const { resource, verb, nameField } = rule;
+        const refusal = await this.#reviewer.refusal(person, { resource, verb, name: nameIn(request, nameField) });
+        if (refusal !== undefined) throw new Fault('permission_denied', refusal);
+      }
+      callers.set(context, { kind: 'user', name: person.name });
+      return;
+    }
+    if (context.peerNames === '' && rule.by !== 'node')
+      throw new Fault(
+        'unauthenticated',
+        'nobody is named: come with a bearer token, or with a client certificate on the other port',
+      );
+    const identity = identityOf(context.peerNames);
+    const wanted = rule.by === 'node' ? 'node' : 'operator';
+    if (wanted !== identity.kind) {
+      throw new Fault(
+        'permission_denied',
+        `${identity.kind} ${identity.name} may not call ${path}: it needs another certificate`,
+      );
+    }
+    callers.set(context, identity);
+  }
+}
+
+/** Who makes an admitted call. */
+export function callerOf(context: CallContext): Identity {
+  const identity = callers.get(context);
+  if (identity === undefined) throw new Fault('unauthenticated', 'nobody was admitted to this call');
+  return identity;
 }
 
 /** The node that calls; only for methods whose policy says so. */
 export function callingNode(context: CallContext): Identity & { kind: 'node' } {
-  const identity = identityOf(context.peerNames);
+  const identity = callerOf(context);
   if (identity.kind !== 'node') throw new Fault('permission_denied', 'only a node may call this');
   return identity;
+}
+
+function bearerToken({ metadata }: CallContext): string | undefined {
+  const values = metadata.get('authorization');
+  if (values.length === 0) return undefined;
+  const token = values.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(String(values[0]))?.[1] : undefined;
+  if (token === undefined) throw new Fault('unauthenticated', 'the authorization is not one bearer token');
+  return token;
+}
+
+function nameIn(request: AnyMessage | undefined, field: string | undefined): string {
+  if (request === undefined || field === undefined) return '';
+  const value = (request as unknown as Record<string, unknown>)[field];
+  return typeof value === 'string' ? value : '';
 }

@@ -33,6 +33,7 @@ export function presentCapture(
   scannedBytes: number,
   directory: EvidenceDirectory,
   symbols: SymbolsStatus,
+  waiting: boolean,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
@@ -52,6 +53,8 @@ export function presentCapture(
     evidencePath: evidence === undefined ? '' : directory.imagePath(request.id, evidence),
     analysis: analysisOf(state),
     symbols: presentStatus(symbols),
+    approvedBy: request.approvedBy ?? '',
+    waiting,
     ...('outcome' in state ? { outcome: presentOutcome(state.outcome) } : {}),
     ...('endedAt' in state ? { endedAt: time(state.endedAt) } : {}),
     ...(acquired === undefined ? {} : { firstByteAt: time(acquired.start.openedAt) }),

@@ -1,21 +1,23 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { experimental, Server, type ServerCredentials } from '@grpc/grpc-js';
 import { messageLimitBytes, transportOptions } from '@kcorder/proto/bridge/channel.ts';
+import type { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { type CallContext, type Edge, serve } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import type { NodeIdentity } from '../capture/capture.ts';
 import { type AttachmentEvents, serveAttachment } from '../fleet/attachment.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { TypesTransfers } from '../ingest/kernel-types.ts';
 import { receiveUpload } from '../ingest/uploads.ts';
+import type { EnrolmentHandlers } from './enrolment.ts';
 import { addHealth } from './health.ts';
 import type { OperatorHandlers } from './operator.ts';
-import { admit, callingNode } from './policy.ts';
+import { callingNode, type Gate } from './policy.ts';
 import { addReflection } from './reflection.ts';
 import type { SymbolsHandlers } from './symbols.ts';
 
@@ -28,42 +30,56 @@ export interface Rooms {
   readonly attachmentEvents: AttachmentEvents;
   readonly operator: OperatorHandlers;
   readonly symbols: SymbolsHandlers;
+  readonly enrolment: EnrolmentHandlers;
+  readonly gate: Gate;
+  /** Throws unauthenticated when a node is not the one of its name any more. */
+  checkNode(node: NodeIdentity): void;
   /** Sees every call's ending. */
   ended(context: CallContext, fault: Fault | undefined): void;
+}
+
+/** Where the server listens: host:port, port 0 for any. */
+export interface Addresses {
+  /** Mutual TLS: agents, and people with certificates. */
+  readonly agents: string;
+  /** TLS of the server alone: people with tokens, and agents that enrol. Empty: not offered. */
+  readonly api: string;
 }
 
 /** A server that listens. */
 export interface RunningServer {
   readonly port: number;
+  /** 0 when it is not offered. */
+  readonly apiPort: number;
   /** Takes no new calls, gives the open ones a moment, then ends. */
   close(): Promise<void>;
 }
 
 const closingMs = 5_000;
 
-/** Listens with mutual TLS on host:port (port 0: any). Throws config_invalid when the TLS files or the address cannot be used. */
-export async function listen(address: string, tlsDir: string, rooms: Rooms): Promise<RunningServer> {
+/** Listens with TLS 1.3 and nothing else. Throws config_invalid when an address cannot be used. */
+export async function listen(addresses: Addresses, identity: LiveIdentity, rooms: Rooms): Promise<RunningServer> {
   const server = new Server({
     ...transportOptions,
     'grpc.max_receive_message_length': messageLimitBytes,
     'grpc.max_concurrent_streams': 32,
   });
-  const edge: Edge = { admit, ended: rooms.ended };
+  const edge: Edge = {
+    admit: (context, request) => rooms.gate.admit(context, request),
+    ended: rooms.ended,
+  };
   serve(server, OperatorService, rooms.operator, edge);
   serve(server, SymbolsService, rooms.symbols, edge);
+  serve(server, EnrolmentService, rooms.enrolment, edge);
   serve(
     server,
     AgentService,
     {
-      attach: (requests, context) =>
-        serveAttachment(
-          requests,
-          callingNode(context),
-          rooms.fleet,
-          rooms.attachmentEvents,
-          rooms.version,
-          context.signal,
-        ),
+      attach: (requests, context) => {
+        const node = callingNode(context);
+        rooms.checkNode(node);
+        return serveAttachment(requests, node, rooms.fleet, rooms.attachmentEvents, rooms.version, context.signal);
+      },
     },
     edge,
   );
@@ -79,8 +95,25 @@ export async function listen(address: string, tlsDir: string, rooms: Rooms): Pro
   );
   addHealth(server);
   addReflection(server);
-  const credentials = await serverCredentials(tlsDir);
-  const port = await new Promise<number>((resolve, reject) => {
+  const provider = identity.asProvider();
+  const { createCertificateProviderServerCredentials: credentials } = experimental;
+  const port = await bind(server, addresses.agents, credentials(provider, provider, true));
+  // Two ports, not one that asks for a certificate and goes on without: there is no call that could mistake one caller for the other.
+  const apiPort =
+    addresses.api === '' ? 0 : await bind(server, addresses.api, credentials(provider, null as never, false));
+  return {
+    port,
+    apiPort,
+    close: async () => {
+      const timer = setTimeout(() => server.forceShutdown(), closingMs);
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+  return await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else
@@ -91,30 +124,4 @@ export async function listen(address: string, tlsDir: string, rooms: Rooms): Pro
         );
     });
   });
-  return {
-    port,
-    close: async () => {
-      const timer = setTimeout(() => server.forceShutdown(), closingMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(timer);
-    },
-  };
-}
-
-async function serverCredentials(tlsDir: string): Promise<ServerCredentials> {
-  const read = async (name: string): Promise<Buffer> =>
-    await readFile(join(tlsDir, name)).catch((error: unknown) => {
-      throw new Fault('config_invalid', `${join(tlsDir, name)} cannot be read: put ca.crt, tls.crt and tls.key there`, {
-        cause: error,
-      });
-    });
-  const [ca, certificate, key] = await Promise.all([read('ca.crt'), read('tls.crt'), read('tls.key')]);
-  try {
-    // Without a CA of its own grpc-js would trust the public ones for client certificates.
-    return ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
-  } catch (error) {
-    throw new Fault('config_invalid', `the certificate and key in ${tlsDir} cannot be used together: issue them anew`, {
-      cause: error,
-    });
-  }
 }

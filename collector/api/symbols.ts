@@ -9,7 +9,8 @@ import type { CacheEntry } from '../symbols/cache/entry.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import { importIsf } from '../symbols/import.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
-import { actorOf, identityOf } from './identity.ts';
+import { actorOf } from './identity.ts';
+import { callerOf } from './policy.ts';
 import { presentEntry, presentKernel } from './present-symbols.ts';
 
 /** The handlers of the symbols service. They know nothing of their transport but the context. */
@@ -42,7 +43,7 @@ export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): Symbo
       namesOf(fleet, (kernel) => search.kept(kernel)?.entry.key === key),
     );
   const record = (context: CallContext, action: string, detail: unknown) =>
-    journal.recordAct(actorOf(identityOf(context.peerNames)), action, detail);
+    journal.recordAct(actorOf(callerOf(context)), action, detail);
   return {
     listSymbols: async () => {
       const byKey = new Map<string, ReturnType<typeof presentKernel>>();
@@ -122,7 +123,7 @@ async function* importSymbols(
     throw new Fault('invalid_argument', 'an import begins with a head: this stream began with something else');
   }
   const { fileName, buildId, size } = first.value.message.value;
-  const importedBy = actorOf(identityOf(context.peerNames));
+  const importedBy = actorOf(callerOf(context));
   rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
   const head = { fileName, buildId, importedBy };
   const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), context.signal);

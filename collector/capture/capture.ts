@@ -46,6 +46,17 @@ export interface Request {
   readonly ceilingBytes: number;
   readonly kernel: Kernel;
   readonly agentVersion: string;
+  /** The pods that it is about, by the API server's word; unset when it is about the node. */
+  readonly pods?: readonly PodOnNode[];
+  /** The second person, where one is asked for. */
+  readonly approvedBy?: string;
+}
+
+/** A pod that ran on the node when the capture was asked for. */
+export interface PodOnNode {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
 }
 
 /** What holds for an acquisition from its start on. Times are ISO 8601, UTC, by the clock named. */
@@ -59,6 +70,8 @@ export interface AcquisitionStart {
   readonly clockOffsetMs: number;
   readonly bootId: string;
   readonly containers: readonly NamedContainer[];
+  /** When the API server's list of the node's containers, which is part of them, was last in step; unset outside of a cluster. */
+  readonly inventoryAsOf?: string;
 }
 
 /** How the acquirer ended, as the agent saw it. */

@@ -38,6 +38,8 @@ export function manifestOf(sealing: Sealing): string {
       reason: request.reason,
       requestedBy: request.requestedBy,
       requestedAt: request.requestedAt,
+      approvedBy: request.approvedBy,
+      pods: request.pods,
     },
     node: { ...request.node, kernel: request.kernel, bootIdAtStart: start.bootId },
     tools: {
@@ -55,6 +57,7 @@ export function manifestOf(sealing: Sealing): string {
       interruptions: sealing.interruptions,
     },
     containers: start.containers,
+    inventoryAsOf: start.inventoryAsOf,
     outcome: sealing.outcome,
     image: {
       file: sealing.file,

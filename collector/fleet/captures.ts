@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { NodeIdentity } from '../capture/capture.ts';
+import type { NodeIdentity, PodOnNode } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import { imageCeilingBytes } from '../ingest/image-progress.ts';
+import type { Approval, Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { Attached, Fleet } from './fleet.ts';
+import type { Turns } from './turns.ts';
 
 /** What a person asks for. */
 export interface Wish {
@@ -13,6 +15,15 @@ export interface Wish {
   readonly reason: string;
   readonly idempotencyKey: string;
   readonly requestedBy: string;
+  /** The pods that it is about; empty when it is about the node. */
+  readonly pods: readonly PodOnNode[];
+}
+
+/** The room that a capture is given. */
+export interface CaptureLimits {
+  readonly reserveBytes: number;
+  /** Whether a second person has to allow each capture. */
+  readonly approval: boolean;
 }
 
 /** Orders captures and follows what becomes of the orders. */
@@ -21,7 +32,9 @@ export class Captures {
   readonly #acquisitions: Acquisitions;
   readonly #evidence: EvidenceDirectory;
   readonly #fleet: Fleet;
-  readonly #limits: { orderMs: number; reserveBytes: number };
+  readonly #turns: Turns;
+  readonly #approvals: Approvals;
+  readonly #limits: CaptureLimits;
 
   /** By node uid: the capture that its last heartbeat did not name. */
   readonly #missedOnce = new Map<string, string>();
@@ -31,21 +44,26 @@ export class Captures {
     acquisitions: Acquisitions,
     evidence: EvidenceDirectory,
     fleet: Fleet,
-    limits: { orderMs: number; reserveBytes: number },
+    turns: Turns,
+    approvals: Approvals,
+    limits: CaptureLimits,
   ) {
     this.#journal = journal;
     this.#acquisitions = acquisitions;
     this.#evidence = evidence;
     this.#fleet = fleet;
+    this.#turns = turns;
+    this.#approvals = approvals;
     this.#limits = limits;
   }
 
-  /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, node_busy, disk_too_small. */
+  /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, approval_required, node_busy, disk_too_small. */
   async create(wish: Wish): Promise<JournaledCapture> {
     const before = this.#journal.findByKey(wish.requestedBy, wish.idempotencyKey);
     if (before !== undefined) return sameWish(before, wish);
     const agent = this.#fleet.capturable(wish.nodeName);
     const { name, uid, kernel, agentVersion } = agent.node;
+    const approval = this.#limits.approval ? this.#approvalOf(wish) : undefined;
     const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
     const request = {
       id: captureId(),
@@ -56,11 +74,21 @@ export class Captures {
       ceilingBytes: imageCeilingBytes(kernel.ramRanges),
       kernel,
       agentVersion,
+      ...(wish.pods.length === 0 ? {} : { pods: wish.pods }),
+      ...(approval === undefined ? {} : { approvedBy: approval.approvedBy }),
     };
-    const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes);
+    const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes, () => {
+      if (approval !== undefined && !this.#approvals.use(approval)) throw approvalRequired(wish);
+    });
     if (!created) return sameWish(capture, wish);
-    agent.send({ kind: 'capture', captureId: request.id, validForMs: this.#limits.orderMs });
+    this.#turns.give();
     return capture;
+  }
+
+  #approvalOf(wish: Wish): Approval {
+    const approval = this.#approvals.find(wish.nodeName, wish.reason, wish.requestedBy, new Date());
+    if (approval === undefined) throw approvalRequired(wish);
+    return approval;
   }
 
   /** Ends a running capture; what was acquired is kept. Throws capture_unknown, capture_ended. */
@@ -84,7 +112,7 @@ export class Captures {
     if (open === undefined || runningCaptureIds.includes(open.request.id)) return;
     const { id } = open.request;
     if (open.state.phase === 'requested') {
-      agent.send({ kind: 'capture', captureId: id, validForMs: this.#limits.orderMs });
+      this.#turns.again(id);
       return;
     }
     const detail = `the agent of node ${node.name} was started anew, and its AVML died with it`;
@@ -123,6 +151,13 @@ export class Captures {
     if (this.#journal.find(id)?.request.node.uid !== node.uid) return;
     this.#journal.apply(id, { kind: 'refused', at: new Date().toISOString(), detail }, `node/${node.name}`);
   }
+}
+
+function approvalRequired({ nodeName, reason }: Wish): Fault {
+  return new Fault(
+    'approval_required',
+    `a second person has to allow this capture: ask one to run  kcorder approve ${nodeName} --reason ${JSON.stringify(reason)}  and then try again`,
+  );
 }
 
 function sameWish(capture: JournaledCapture, wish: Wish): JournaledCapture {

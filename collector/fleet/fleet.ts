@@ -56,6 +56,11 @@ export class Fleet {
     this.#attached.set(uid, { ...agent, node: { ...agent.node, refusals, lastSeenAt: new Date().toISOString() } });
   }
 
+  /** Ends the stream of a node, if it has one. */
+  detach(uid: string, fault: Fault): void {
+    this.#attached.get(uid)?.detach(fault);
+  }
+
   /** Ends every stream: the collector is ending. */
   detachAll(fault: Fault): void {
     for (const agent of this.#attached.values()) agent.detach(fault);

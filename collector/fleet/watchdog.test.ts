@@ -82,7 +82,13 @@ test('a capture that cannot be sealed does not keep the others waiting, and is r
   const node = { name: 'n2', uid: 'uid-n2' };
   journal.create({ ...request, id: 'c-2', node, requestedAt: '2026-01-02T00:00:00.000Z' }, 'key-2', 10_000);
   const reported: unknown[] = [];
-  const stop = startWatchdog(journal, acquisitions, { stallMs: 1000, orderMs: 1 }, (error) => reported.push(error));
+  const stop = startWatchdog(
+    journal,
+    acquisitions,
+    { stallMs: 1000, orderMs: 1 },
+    () => false,
+    (error) => reported.push(error),
+  );
   await until(() => journal.get('c-2').state.phase === 'done');
   expect(journal.get('c-1').state.phase).toBe('sealing');
   expect(reported.length).toBeGreaterThan(0);

@@ -19,6 +19,8 @@ export function startWatchdog(
   journal: CaptureJournal,
   acquisitions: Acquisitions,
   patience: Patience,
+  /** Whether a capture waits for its turn: then it has not been ordered, and its time does not run. */
+  waits: (captureId: string) => boolean,
   report: (error: unknown) => void,
 ): () => void {
   const startedMs = performance.now();
@@ -34,7 +36,7 @@ export function startWatchdog(
 
   const lookAt = async ({ request, state }: JournaledCapture): Promise<void> => {
     const seenMs = firstSeenMs.get(request.id) ?? performance.now();
-    firstSeenMs.set(request.id, seenMs);
+    firstSeenMs.set(request.id, waits(request.id) ? performance.now() : seenMs);
     if (state.phase === 'sealing') {
       await acquisitions.sealUp(request.id);
     } else if (state.phase === 'requested' && performance.now() - seenMs > patience.orderMs) {

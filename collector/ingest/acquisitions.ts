@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { AcquisitionEnd, AcquisitionStart, Evidence, NodeIdentity, Outcome } from '../capture/capture.ts';
+import type {
+  AcquisitionEnd,
+  AcquisitionStart,
+  Evidence,
+  NamedContainer,
+  NodeIdentity,
+  Outcome,
+} from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { seal, sealedBefore } from '../evidence/seal.ts';
@@ -9,19 +16,32 @@ import { Acquisition, type StreamHolder } from './acquisition.ts';
 
 const closingMs = 5_000;
 
+/** What the API server says of a node's containers, and when its list was last in step. */
+export interface NodeInventory {
+  readonly containers: readonly NamedContainer[];
+  readonly asOf: string;
+}
+
 /** The images that are arriving, and what ends them. The journal decides; this only carries out. */
 export class Acquisitions {
   readonly #journal: CaptureJournal;
   readonly #evidence: EvidenceDirectory;
   readonly #version: string;
+  readonly #inventory: (nodeName: string) => NodeInventory | undefined;
   readonly #live = new Map<string, Acquisition>();
   readonly #sealing = new Set<string>();
   #closing = false;
 
-  constructor(journal: CaptureJournal, evidence: EvidenceDirectory, version: string) {
+  constructor(
+    journal: CaptureJournal,
+    evidence: EvidenceDirectory,
+    version: string,
+    inventory: (nodeName: string) => NodeInventory | undefined = () => undefined,
+  ) {
     this.#journal = journal;
     this.#evidence = evidence;
     this.#version = version;
+    this.#inventory = inventory;
   }
 
   /** The live acquisition of a capture. */
@@ -59,10 +79,11 @@ export class Acquisitions {
   async begin(
     node: NodeIdentity,
     captureId: string,
-    start: AcquisitionStart,
+    agentStart: AcquisitionStart,
     holder: StreamHolder,
   ): Promise<{ acquisition: Acquisition; epoch: number }> {
     if (this.#closing) throw ending();
+    const start = withInventory(agentStart, this.#inventory(node.name));
     this.orderedFrom(node, captureId);
     let before = this.#live.get(captureId);
     do {
@@ -196,6 +217,14 @@ export class Acquisitions {
     });
     await Promise.race([Promise.all(all), sleep(closingMs, undefined, { ref: false })]);
   }
+}
+
+/** The containers that the node named, and those that the API server knows there. */
+function withInventory(start: AcquisitionStart, inventory: NodeInventory | undefined): AcquisitionStart {
+  if (inventory === undefined) return start;
+  const known = new Set(inventory.containers.map(({ containerId }) => containerId));
+  const others = start.containers.filter(({ containerId }) => !known.has(containerId));
+  return { ...start, containers: [...inventory.containers, ...others], inventoryAsOf: inventory.asOf };
 }
 
 const ending = (): Fault => new Fault('unavailable', 'the collector is ending: come again in a moment');

@@ -38,8 +38,14 @@ export class CaptureJournal {
   /**
    * Writes a new capture, unless the requester used the key before: then that capture comes back, `created` false. Throws
    * node_busy when the node has a running capture, disk_too_small when `freeBytes` does not hold it beside all that is reserved.
+   * `beside` is part of the same transaction.
    */
-  create(request: Request, idempotencyKey: string, freeBytes: number): { capture: JournaledCapture; created: boolean } {
+  create(
+    request: Request,
+    idempotencyKey: string,
+    freeBytes: number,
+    beside: () => void = () => undefined,
+  ): { capture: JournaledCapture; created: boolean } {
     return transact(this.#database, () => {
       const existing = this.findByKey(request.requestedBy, idempotencyKey);
       if (existing !== undefined) return { capture: existing, created: false };
@@ -51,6 +57,7 @@ export class CaptureJournal {
         );
       }
       this.#reserve(request, freeBytes);
+      beside();
       const state: CaptureState = { phase: 'requested' };
       this.#database
         .prepare(
@@ -69,8 +76,9 @@ export class CaptureJournal {
           encode(request),
           encode(state),
         );
-      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node } = request;
-      this.audit.append({ at, captureId, actor, action: 'requested', detail: { reason, node: node.name } });
+      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node, pods, approvedBy } = request;
+      const detail = { reason, node: node.name, ...(pods && { pods }), ...(approvedBy && { approvedBy }) };
+      this.audit.append({ at, captureId, actor, action: 'requested', detail });
       return { capture: { request, state, durableBytes: 0 }, created: true };
     });
   }

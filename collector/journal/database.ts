@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 
-const schemaVersion = 1;
-
-const schema = `
+/** What each version added to the one before: the first entry makes version 1. */
+const steps = [
+  `
   CREATE TABLE nodes (
     uid TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -40,7 +40,25 @@ const schema = `
     detail TEXT NOT NULL,
     hash TEXT NOT NULL
   ) STRICT;
-`;
+`,
+  `
+  CREATE TABLE join_tokens (
+    hash TEXT PRIMARY KEY,
+    node_name TEXT NOT NULL,
+    node_uid TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE approvals (
+    node_name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    approved_by TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    PRIMARY KEY (node_name, reason, approved_by)
+  ) STRICT;
+`,
+];
+
+const schemaVersion = steps.length;
 
 /**
  * Opens the collector's one database below dataDir, alone: a second collector on the same directory is refused. Throws
@@ -80,7 +98,7 @@ function migrate(database: DatabaseSync, path: string): void {
       `the database ${path} has schema ${found}, this collector knows ${schemaVersion}: start the newer collector that wrote it`,
     );
   }
-  transact(database, () => database.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`));
+  transact(database, () => database.exec(`${steps.slice(found).join('')}; PRAGMA user_version = ${schemaVersion}`));
 }
 
 /** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it. */

@@ -42,6 +42,7 @@ export class Rig {
   readonly #clients: Client[] = [];
   #collector: Collector | undefined;
   #port = 0;
+  #apiPort = 0;
   #metricsPort = 0;
 
   private constructor(parties: Parties, changes: Partial<Config>) {
@@ -61,7 +62,13 @@ export class Rig {
     const config: Config = {
       listen: `127.0.0.1:${this.#port}`,
       metricsListen: `127.0.0.1:${this.#metricsPort}`,
+      apiListen: '127.0.0.1:0',
       tlsDir: this.parties.server.dir,
+      authority: 'none',
+      serverNames: ['localhost'],
+      cluster: { namespace: '', authoritySecret: '', trustConfigMap: '', agentServiceAccount: '', agentDaemonSet: '' },
+      approval: false,
+      maxCaptures: 100,
       dataDir: this.dataDir,
       symbolDirs: [],
       dwarf2json: '',
@@ -83,6 +90,7 @@ export class Rig {
     const log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) });
     this.#collector = await startCollector(config, log);
     this.#port = this.#collector.port;
+    this.#apiPort = this.#collector.apiPort;
   }
 
   async stopCollector(): Promise<void> {
@@ -92,6 +100,14 @@ export class Rig {
 
   get port(): number {
     return this.#port;
+  }
+
+  async lookAtCertificates(): Promise<void> {
+    await this.#collector?.lookAtCertificates();
+  }
+
+  get apiPort(): number {
+    return this.#apiPort;
   }
 
   /** A channel of its own. */

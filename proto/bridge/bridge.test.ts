@@ -25,6 +25,8 @@ const nothing: Operator = {
   downloadEvidence: none,
   getAnalysis: unexpected,
   listNodes: unexpected,
+  resolvePods: unexpected,
+  approveCapture: unexpected,
   getVersion: unexpected,
 };
 

@@ -27,6 +27,8 @@ export interface CallContext {
   readonly metadata: Metadata;
   /** Subject alternative names of the verified peer certificate, as Node prints them; empty without a certificate. */
   readonly peerNames: string;
+  /** Address of the caller, for the records. */
+  readonly peer: string;
 }
 
 type HandlerOf<M extends DescMethod> = M['methodKind'] extends 'unary'
@@ -45,8 +47,8 @@ export type Handlers<S extends DescService> = { [K in keyof S['method']]: Handle
 
 /** What surrounds every call of a server. */
 export interface Edge {
-  /** Throws a fault when this call must not reach its handler. */
-  admit(context: CallContext): void;
+  /** Throws a fault when this call must not reach its handler. The request is unset where the caller streams. */
+  admit(context: CallContext, request: AnyMessage | undefined): void | Promise<void>;
   /** Sees every call's ending: undefined when it went well. */
   ended(context: CallContext, fault: Fault | undefined): void;
 }
@@ -75,7 +77,7 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
     case 'unary':
       return (call: ServerUnaryCall<AnyMessage, AnyMessage>, callback: sendUnaryData<AnyMessage>): void => {
         const context = contextOf(method, call);
-        run(edge, context, async () => build(await handler(call.request, context))).then(
+        run(edge, context, call.request, async () => build(await handler(call.request, context))).then(
           (message) => callback(null, message),
           (fault: Fault) => callback(fault.toStatus()),
         );
@@ -85,7 +87,9 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
         const context = contextOf(method, call);
         finish(
           call,
-          run(edge, context, () => pump(mapped(handler(call.request, context), build), call, context.signal)),
+          run(edge, context, call.request, () =>
+            pump(mapped(handler(call.request, context), build), call, context.signal),
+          ),
         );
       };
     case 'bidi_streaming':
@@ -93,7 +97,9 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
         const context = contextOf(method, call);
         finish(
           call,
-          run(edge, context, () => pump(mapped(handler(streamed(call), context), build), call, context.signal)),
+          run(edge, context, undefined, () =>
+            pump(mapped(handler(streamed(call), context), build), call, context.signal),
+          ),
         );
       };
     case 'client_streaming':
@@ -105,9 +111,14 @@ async function* mapped(messages: unknown, build: (message: unknown) => AnyMessag
   for await (const message of messages as AsyncIterable<unknown>) yield build(message);
 }
 
-async function run<T>(edge: Edge, context: CallContext, body: () => Promise<T>): Promise<T> {
+async function run<T>(
+  edge: Edge,
+  context: CallContext,
+  request: AnyMessage | undefined,
+  body: () => Promise<T>,
+): Promise<T> {
   try {
-    edge.admit(context);
+    await edge.admit(context, request);
     const result = await body();
     edge.ended(context, undefined);
     return result;
@@ -137,5 +148,6 @@ function contextOf(method: DescMethod, call: AnyCall): CallContext {
     signal: controller.signal,
     metadata: call.metadata,
     peerNames: call.getAuthContext().sslPeerCertificate?.subjectaltname ?? '',
+    peer: call.getPeer(),
   };
 }

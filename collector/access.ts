@@ -1,0 +1,110 @@
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
+import type { Logger } from 'pino';
+import type { NodeIdentity } from './capture/capture.ts';
+import type { ClusterRooms } from './cluster/open.ts';
+import type { Config } from './config.ts';
+import { Authority } from './identity/authority.ts';
+import { DirectoryStore } from './identity/directory-store.ts';
+import { type Bearer, Enrolment, type EnrolmentMeans } from './identity/enrolment.ts';
+import { Serving } from './identity/serving.ts';
+import { readTlsDirectory } from './identity/tls-directory.ts';
+import type { JoinTokens } from './journal/join-tokens.ts';
+
+/** Who gets in, and how the collector shows who it is. */
+export interface Access {
+  readonly serving: Serving;
+  readonly authority?: Authority;
+  readonly enrolment?: Enrolment;
+  readonly cluster?: ClusterRooms;
+  close(): void;
+}
+
+/** What opening tells the rest of the collector. */
+export interface AccessEvents {
+  /** A node is gone: its agent is not to be heard any more. */
+  nodeGone(uid: string, name: string): void;
+  /** A certificate or authority could not be renewed or read. */
+  certificateRefused(): void;
+}
+
+/** Opens what KCORDER_AUTHORITY asks for. Throws config_invalid, cluster_unavailable, storage_failed. */
+export async function openAccess(
+  config: Config,
+  joinTokens: JoinTokens,
+  record: EnrolmentMeans['record'],
+  events: AccessEvents,
+  log: Logger,
+): Promise<Access> {
+  const refused = (error: unknown): void => {
+    events.certificateRefused();
+    log.error({ causes: causeChain(error) }, 'a certificate could not be renewed; the last good one stays in use');
+  };
+  const cluster = config.authority === 'cluster' ? await openClusterRooms(config, events, log) : undefined;
+  const authority = await openAuthority(config, cluster);
+  const serving = await Serving.open({
+    ...(authority === undefined ? {} : { authority }),
+    tlsDir: config.tlsDir,
+    trustsDirectory: config.authority !== 'cluster',
+    names: config.serverNames,
+    addresses: ['127.0.0.1', ...ownAddresses()],
+    refused,
+  });
+  const enrolment =
+    authority === undefined
+      ? undefined
+      : new Enrolment({
+          authority,
+          checks: { ...(cluster && { service_account: cluster.checkAgent }), join: joinCheck(joinTokens) },
+          record,
+        });
+  return {
+    serving,
+    ...(authority && { authority }),
+    ...(enrolment && { enrolment }),
+    ...(cluster && { cluster }),
+    close: () => {
+      serving.close();
+      cluster?.close();
+    },
+  };
+}
+
+async function openAuthority(config: Config, cluster: ClusterRooms | undefined): Promise<Authority | undefined> {
+  if (config.authority === 'none') return undefined;
+  const store = cluster?.store ?? new DirectoryStore(join(config.dataDir, 'authority'));
+  const alsoTrusted = async (): Promise<string> =>
+    config.tlsDir === '' ? '' : (await readTlsDirectory(config.tlsDir)).ca.toString();
+  return await Authority.open(store, alsoTrusted);
+}
+
+async function openClusterRooms({ cluster }: Config, events: AccessEvents, log: Logger): Promise<ClusterRooms> {
+  // Loaded where it is needed only: the client is larger than all the rest.
+  const { openRooms } = await import('./cluster/open.ts');
+  const { namespace, authoritySecret, trustConfigMap, agentServiceAccount, agentDaemonSet } = cluster;
+  return openRooms(
+    { namespace, secret: authoritySecret, configMap: trustConfigMap },
+    { namespace, serviceAccount: agentServiceAccount, daemonSet: agentDaemonSet },
+    {
+      nodeGone: (name, uid) => events.nodeGone(uid, name),
+      trouble: (error) => log.warn({ causes: causeChain(error) }, 'the API server cannot be followed; trying again'),
+    },
+  );
+}
+
+const joinCheck =
+  (joinTokens: { redeem(token: string, now: Date): NodeIdentity | undefined }) =>
+  async (token: string): Promise<Bearer> => {
+    const node = joinTokens.redeem(token, new Date());
+    if (node !== undefined) return { node, shownBy: {}, holder: `node/${node.uid}` };
+    throw new Fault(
+      'unauthenticated',
+      'the join token is not taken: it was used, has expired, or was never made. Make another with `kcorder join-token create`',
+    );
+  };
+
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.filter(({ internal, scopeid }) => !internal && !scopeid).map(({ address }) => address),
+  );

@@ -1,0 +1,67 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { Handlers } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import type { NodeIdentity } from '../capture/capture.ts';
+import type { Authority } from '../identity/authority.ts';
+import type { Enrolment } from '../identity/enrolment.ts';
+import { actorOf, isNodeName, isNodeUid } from './identity.ts';
+import { callerOf } from './policy.ts';
+import { validity } from './validity.ts';
+
+/** The handlers of the enrolment service. */
+export type EnrolmentHandlers = Handlers<typeof EnrolmentService>;
+
+/** What the handlers reach; all of it is unset on a collector without an authority of its own. */
+export interface EnrolmentRooms {
+  readonly authority?: Authority;
+  readonly enrolment?: Enrolment;
+  readonly joinTokens: { create(node: NodeIdentity, expiresAt: Date): string };
+  record(actor: string, action: string, detail: unknown): void;
+}
+
+const joinMs = { usual: 10 * 60_000, most: 24 * 3_600_000 };
+
+/** Makes the handlers. */
+export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: EnrolmentRooms): EnrolmentHandlers {
+  return {
+    enrol: async ({ credential, publicKey, proof, agentVersion }, { peer }) => {
+      if (enrolment === undefined || authority === undefined) throw noAuthority();
+      if (credential.case === undefined)
+        throw new Fault(
+          'invalid_argument',
+          'the credential is missing: an agent shows a token of its pod or a join token',
+        );
+      const issued = await enrolment.enrol({
+        kind: credential.case === 'joinToken' ? 'join' : 'service_account',
+        credential: credential.value,
+        publicKey,
+        proof,
+        agentVersion: agentVersion.slice(0, 64),
+        peer,
+      });
+      return {
+        certificate: issued.certificate,
+        notBefore: timestampFromDate(issued.notBefore),
+        notAfter: timestampFromDate(issued.notAfter),
+        trustBundle: await authority.trustBundle(),
+      };
+    },
+    createJoinToken: async ({ nodeName, nodeUid, validFor }, context) => {
+      if (enrolment === undefined) throw noAuthority();
+      if (!isNodeName(nodeName)) throw new Fault('invalid_argument', `node_name "${nodeName}" is no name of a node`);
+      if (!isNodeUid(nodeUid))
+        throw new Fault('invalid_argument', `node_uid "${nodeUid}" is not 1 to 64 letters, digits and dashes`);
+      const expiresAt = validity(validFor, joinMs, 'a join token');
+      const node = { name: nodeName, uid: nodeUid };
+      record(actorOf(callerOf(context)), 'join_token_created', { node, expiresAt: expiresAt.toISOString() });
+      return { token: joinTokens.create(node, expiresAt), expiresAt: timestampFromDate(expiresAt) };
+    },
+  };
+}
+
+const noAuthority = (): Fault =>
+  new Fault(
+    'unimplemented',
+    'this collector has no authority of its own: set KCORDER_AUTHORITY, or give agents certificates',
+  );

@@ -1,0 +1,117 @@
+import { create } from '@bufbuild/protobuf';
+import { Metadata } from '@grpc/grpc-js';
+import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { expect, test } from 'vitest';
+import type { Deed, Person, Reviewer } from '../identity/person.ts';
+import { callerOf, Gate } from './policy.ts';
+
+// What the API server itself answers is tested on a real one, in test/e2e.
+
+const alice: Person = { name: 'alice@example.com', uid: '', groups: [], extra: {} };
+const { method } = OperatorService;
+
+function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
+  const deeds: Deed[] = [];
+  return {
+    deeds,
+    authenticate: async (token) => {
+      if (token === 'good') return alice;
+      throw new Fault('unauthenticated', 'the API server does not vouch for this token');
+    },
+    refusal: async (_person, deed) => {
+      deeds.push(deed);
+      return refusal;
+    },
+  };
+}
+
+function context(changes: Partial<CallContext> & { authorization?: string | string[] } = {}): CallContext {
+  const { authorization, ...rest } = changes;
+  const metadata = new Metadata();
+  for (const value of [authorization ?? []].flat()) metadata.add('authorization', value);
+  return {
+    method: method.getCapture,
+    signal: new AbortController().signal,
+    metadata,
+    peerNames: '',
+    peer: '10.0.0.1:1',
+    ...rest,
+  };
+}
+
+test('somebody with a right is let in, and is who the API server says', async () => {
+  const reviews = reviewer();
+  const call = context({ authorization: 'Bearer good' });
+  await new Gate(reviews).admit(call, undefined);
+  expect(callerOf(call)).toEqual({ kind: 'user', name: 'alice@example.com' });
+  expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'get', name: '' }]);
+});
+
+test('the right to capture is asked for the node', async () => {
+  const reviews = reviewer();
+  const request = create(CreateCaptureRequestSchema, { nodeName: 'node-1' });
+  await new Gate(reviews).admit(context({ method: method.createCapture, authorization: 'bearer good' }), request);
+  expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'create', name: 'node-1' }]);
+});
+
+test.each([
+  { sentence: 'without a token', call: {}, code: 'unauthenticated' },
+  { sentence: 'with a bad token', call: { authorization: 'Bearer bad' }, code: 'unauthenticated' },
+  { sentence: 'with another scheme', call: { authorization: 'Basic good' }, code: 'unauthenticated' },
+  { sentence: 'with two tokens', call: { authorization: ['Bearer good', 'Bearer good'] }, code: 'unauthenticated' },
+  {
+    sentence: 'with a token in the place of a node',
+    call: { method: AgentService.method.attach, authorization: 'Bearer good' },
+    code: 'unauthenticated',
+  },
+  {
+    sentence: 'with a token beside a certificate of a node',
+    call: { peerNames: 'URI:spiffe://kcorder/node/n1/u1', authorization: 'Bearer good' },
+    code: 'permission_denied',
+  },
+])('$sentence nobody is let in', async ({ call, code }) => {
+  await expect(new Gate(reviewer()).admit(context(call), undefined)).rejects.toMatchObject({ code });
+});
+
+test('who lacks the right is told which', async () => {
+  const gate = new Gate(reviewer('alice@example.com may not get captures.kcorder.dev: bind a role that has this verb'));
+  const call = context({ authorization: 'Bearer good' });
+  await expect(gate.admit(call, undefined)).rejects.toMatchObject({
+    code: 'permission_denied',
+    message: expect.stringContaining('may not get captures.kcorder.dev'),
+  });
+  expect(() => callerOf(call)).toThrow('nobody was admitted');
+});
+
+test('when the API server is down nobody with a token is let in', async () => {
+  const down: Reviewer = {
+    authenticate: async () => alice,
+    refusal: async () => {
+      throw new Fault('cluster_unavailable', 'no answer');
+    },
+  };
+  await expect(new Gate(down).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject({
+    code: 'cluster_unavailable',
+  });
+});
+
+test('without a cluster no token is taken', async () => {
+  await expect(new Gate(undefined).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject({
+    code: 'unauthenticated',
+    message: expect.stringContaining('takes no tokens'),
+  });
+});
+
+test('enrolling needs no identity yet, a version only somebody known', async () => {
+  const reviews = reviewer('no right at all');
+  await new Gate(reviews).admit(context({ method: EnrolmentService.method.enrol }), undefined);
+  await new Gate(reviews).admit(context({ method: method.getVersion, authorization: 'Bearer good' }), undefined);
+  await expect(new Gate(reviews).admit(context({ method: method.getVersion }), undefined)).rejects.toMatchObject({
+    code: 'unauthenticated',
+  });
+  expect(reviews.deeds).toEqual([]);
+});

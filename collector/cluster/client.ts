@@ -1,0 +1,85 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import {
+  ApiException,
+  AppsV1Api,
+  AuthenticationV1Api,
+  AuthorizationV1Api,
+  CoreV1Api,
+  KubeConfig,
+} from '@kubernetes/client-node';
+
+/** The API server, as the collector's own service account reaches it. */
+export interface Cluster {
+  readonly config: KubeConfig;
+  readonly core: CoreV1Api;
+  readonly apps: AppsV1Api;
+  readonly authentication: AuthenticationV1Api;
+  readonly authorization: AuthorizationV1Api;
+}
+
+/** Reads what the pod was given. Throws config_invalid outside of a cluster. */
+export function openCluster(): Cluster {
+  const config = new KubeConfig();
+  // Without a service account's files it would go on and ask a server named undefined.
+  config.loadFromCluster();
+  if (
+    !/^https:\/\/[^/]+:\d+$/.test(config.getCurrentCluster()?.server ?? '') ||
+    /undefined/.test(config.getCurrentCluster()?.server ?? '')
+  ) {
+    throw new Fault(
+      'config_invalid',
+      'KCORDER_AUTHORITY=cluster needs the service account of a pod, and there is none: install the chart, or use KCORDER_AUTHORITY=directory',
+    );
+  }
+  return clusterOf(config);
+}
+
+/** The APIs of a configuration. */
+export function clusterOf(config: KubeConfig): Cluster {
+  return {
+    config,
+    core: config.makeApiClient(CoreV1Api),
+    apps: config.makeApiClient(AppsV1Api),
+    authentication: config.makeApiClient(AuthenticationV1Api),
+    authorization: config.makeApiClient(AuthorizationV1Api),
+  };
+}
+
+const patienceMs = 8_000;
+
+/**
+ * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404; throws cluster_unavailable for
+ * anything else that is not an answer, and names the verb when it was a right that is missing.
+ */
+export async function ask<T>(what: string, question: Promise<T>): Promise<T | undefined> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs / 1000} s`)), patienceMs);
+  try {
+    return await Promise.race([question, late]);
+  } catch (error) {
+    const status = statusOf(error);
+    if (status?.code === 404) return undefined;
+    const advice =
+      status?.code === 403
+        ? `the collector's service account lacks a right (${status.message}): install the chart's RBAC again`
+        : 'see whether the API server answers, then try again';
+    throw new Fault('cluster_unavailable', `the API server could not ${what}: ${advice}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The HTTP status of an answer that was an error, with the API server's own sentence. */
+export function statusOf(error: unknown): { code: number; message: string } | undefined {
+  if (!(error instanceof ApiException)) return undefined;
+  return { code: error.code, message: messageOf(error.body) };
+}
+
+function messageOf(body: unknown): string {
+  try {
+    const { message } = (typeof body === 'string' ? JSON.parse(body) : body) as { message?: unknown };
+    return typeof message === 'string' ? message : '';
+  } catch {
+    return '';
+  }
+}

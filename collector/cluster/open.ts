@@ -1,0 +1,55 @@
+import type { Capture, NamedContainer, NodeIdentity } from '../capture/capture.ts';
+import type { AuthorityStore } from '../identity/authority-store.ts';
+import type { CredentialCheck } from '../identity/enrolment.ts';
+import type { Reviewer } from '../identity/person.ts';
+import { type AgentPods, checkAgentToken } from './agent-tokens.ts';
+import { type AuthorityNames, SecretStore } from './authority-secret.ts';
+import { openCluster } from './client.ts';
+import { noticeOf, tellCluster } from './events.ts';
+import { Inventory, type InventoryEvents } from './inventory.ts';
+import { ClusterReviewer } from './people.ts';
+import { type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
+
+/** All that the collector has of a cluster. */
+export interface ClusterRooms {
+  readonly store: AuthorityStore;
+  readonly checkAgent: CredentialCheck;
+  readonly reviewer: Reviewer;
+  /** When the list of nodes and pods was last in step with the API server. */
+  readonly inStepAt: () => Date | undefined;
+  containersOn(nodeName: string): NamedContainer[];
+  /** Undefined when the node is not known to be another one by now. */
+  strangeness(node: NodeIdentity): string | undefined;
+  placeOf(pod: PodName): Promise<PlacedPod>;
+  placesOf(namespace: string, labels: string): Promise<PlacedPod[]>;
+  /** Puts an Event on the node and the pods of a capture when it has come to a landmark. Throws cluster_unavailable. */
+  tell(capture: Capture): Promise<void>;
+  close(): void;
+}
+
+/** Opens the cluster that this pod runs in and begins to follow its nodes and pods. Throws config_invalid outside of one. */
+export function openRooms(names: AuthorityNames, agents: AgentPods, events: InventoryEvents): ClusterRooms {
+  const cluster = openCluster();
+  const inventory = new Inventory(cluster, events);
+  inventory.start();
+  return {
+    store: new SecretStore(cluster, names),
+    checkAgent: (token) => checkAgentToken(cluster, agents, token),
+    reviewer: new ClusterReviewer(cluster),
+    inStepAt: () => inventory.inStepAt,
+    containersOn: (nodeName) => inventory.containersOn(nodeName),
+    strangeness: ({ name, uid }) => {
+      const now = inventory.nodeUid(name);
+      return now === undefined || now === uid
+        ? undefined
+        : `node ${name} was deleted and made again: it is ${now} by now`;
+    },
+    placeOf: (pod) => placeOf(cluster, pod),
+    placesOf: (namespace, labels) => placesOf(cluster, namespace, labels),
+    tell: async (capture) => {
+      const notice = noticeOf(capture);
+      if (notice !== undefined) await tellCluster(cluster, capture, notice);
+    },
+    close: () => inventory.stop(),
+  };
+}

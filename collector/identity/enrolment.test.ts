@@ -1,0 +1,160 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Authority } from './authority.ts';
+import { DirectoryStore } from './directory-store.ts';
+import { type Application, type CredentialCheck, Enrolment } from './enrolment.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'kcorder-enrolment-'));
+let authority: Authority;
+beforeAll(async () => {
+  authority = await Authority.open(new DirectoryStore(dir));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+let records: { actor: string; action: string; detail: unknown }[];
+beforeEach(() => {
+  records = [];
+});
+
+const good: CredentialCheck = async (credential) => ({
+  node: { name: 'n1', uid: 'u1' },
+  shownBy: { pod: 'agent-x', podUid: credential },
+  holder: `pod/${credential}`,
+});
+
+function enrolment(check: CredentialCheck = good): Enrolment {
+  return new Enrolment({
+    authority,
+    checks: { service_account: check },
+    record: (actor, action, detail) => void records.push({ actor, action, detail }),
+  });
+}
+
+function application(changes: Partial<Application> = {}, curve = 'P-256', signed = 'token'): Application {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: curve });
+  const message = Buffer.concat([Buffer.from('kcorder enrolment v1\n'), createHash('sha256').update(signed).digest()]);
+  return {
+    kind: 'service_account',
+    credential: 'token',
+    publicKey: publicKey.export({ format: 'der', type: 'spki' }),
+    proof: sign('sha256', message, privateKey),
+    agentVersion: '0.1.0',
+    peer: '10.0.0.1:5',
+    ...changes,
+  };
+}
+
+test('whoever shows a good credential gets a certificate, and it is on record', async () => {
+  const issued = await enrolment().enrol(application());
+  expect(issued.certificate).toContain('BEGIN CERTIFICATE');
+  expect(records).toEqual([
+    {
+      actor: 'node/n1',
+      action: 'enrolled',
+      detail: expect.objectContaining({ node: { name: 'n1', uid: 'u1' }, podUid: 'token', peer: '10.0.0.1:5' }),
+    },
+  ]);
+  expect(JSON.stringify(records)).not.toContain('BEGIN');
+});
+
+test('a refused credential is one record with its reason, and no certificate', async () => {
+  const check: CredentialCheck = async () => {
+    throw new Fault('unauthenticated', 'its pod is gone');
+  };
+  await expect(enrolment(check).enrol(application())).rejects.toMatchObject({ code: 'unauthenticated' });
+  expect(records).toEqual([
+    { actor: 'unknown', action: 'enrolment_refused', detail: expect.objectContaining({ why: 'its pod is gone' }) },
+  ]);
+});
+
+test('when it cannot be put on record there is no certificate', async () => {
+  const refusing = new Enrolment({
+    authority,
+    checks: { service_account: good },
+    record: () => {
+      throw new Fault('storage_failed', 'the disk is full');
+    },
+  });
+  await expect(refusing.enrol(application())).rejects.toMatchObject({ code: 'storage_failed' });
+});
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'der', type: 'spki' });
+test.each([
+  { sentence: 'no credential', of: () => application({ credential: '' }), says: 'a credential has' },
+  {
+    sentence: 'a credential of a megabyte',
+    of: () => application({ credential: 'x'.repeat(1 << 20) }),
+    says: 'a credential has',
+  },
+  { sentence: 'no key', of: () => application({ publicKey: new Uint8Array() }), says: 'public_key is not' },
+  {
+    sentence: 'rubbish for a key',
+    of: () => application({ publicKey: Buffer.from('rubbish') }),
+    says: 'public_key is not',
+  },
+  { sentence: 'an RSA key', of: () => application({ publicKey: rsa }), says: 'public_key is not' },
+  { sentence: 'a key on another curve', of: () => application({}, 'P-384'), says: 'public_key is not' },
+  {
+    sentence: 'the proof of another key',
+    of: () => application({ proof: application().proof }),
+    says: 'proof was not made',
+  },
+  {
+    sentence: 'the proof for another credential',
+    of: () => application({}, 'P-256', 'other'),
+    says: 'proof was not made',
+  },
+])('$sentence: invalid, and nobody is asked', async ({ of, says }) => {
+  let asked = 0;
+  const check: CredentialCheck = async (credential) => {
+    asked += 1;
+    return await good(credential);
+  };
+  await expect(enrolment(check).enrol(of())).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining(says),
+  });
+  expect(asked).toBe(0);
+  expect(records).toEqual([]);
+});
+
+test('a kind of credential that this collector does not take', async () => {
+  await expect(enrolment().enrol(application({ kind: 'join' }))).rejects.toMatchObject({
+    code: 'unauthenticated',
+    message: expect.stringContaining('takes no join tokens'),
+  });
+});
+
+test('one pod enrols three times at once and then once a minute; others do not wait for it', async () => {
+  const one = enrolment();
+  for (let i = 0; i < 3; i += 1) await one.enrol(application());
+  await expect(one.enrol(application())).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    message: expect.stringMatching(/agent of node n1 cannot enrol so often: come again in \d+ s/),
+  });
+  await one.enrol(application({ credential: 'other' }, 'P-256', 'other'));
+});
+
+test('a flood fills neither the records nor the API server', async () => {
+  let running = 0;
+  let most = 0;
+  const check: CredentialCheck = async () => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running -= 1;
+    throw new Fault('unauthenticated', 'no');
+  };
+  const one = enrolment(check);
+  const applied = application();
+  const enrol = (): Promise<unknown> => one.enrol(applied).catch((error: Fault) => error.code);
+  const endings = await Promise.all(Array.from({ length: 200 }, enrol));
+  for (let i = 0; i < 200; i += 1) endings.push(await enrol());
+  expect(new Set(endings)).toEqual(new Set(['unauthenticated', 'resource_exhausted']));
+  expect(most).toBeLessThanOrEqual(32);
+  expect(records.length).toBeLessThan(80);
+});

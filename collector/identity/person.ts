@@ -1,0 +1,26 @@
+/** Somebody who has shown a token that the cluster vouches for. */
+export interface Person {
+  readonly name: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What somebody wants to do: a verb on one of our virtual resources, perhaps on one object alone. */
+export interface Deed {
+  readonly resource: string;
+  readonly verb: string;
+  /** For a capture to be made: the node's. Empty: any. */
+  readonly name: string;
+}
+
+/** Who vouches for people and says what they may. Both fail closed. */
+export interface Reviewer {
+  /** Throws unauthenticated when nobody vouches for the token, cluster_unavailable, resource_exhausted. */
+  authenticate(token: string): Promise<Person>;
+  /** Undefined when allowed, else why not. Throws cluster_unavailable, resource_exhausted. */
+  refusal(person: Person, deed: Deed): Promise<string | undefined>;
+}
+
+/** API group of the virtual resources. */
+export const group = 'kcorder.dev';

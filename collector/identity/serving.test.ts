@@ -1,0 +1,99 @@
+import { X509Certificate } from 'node:crypto';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Parties, Rig } from '../testing/rig.ts';
+import { Authority } from './authority.ts';
+import { DirectoryStore } from './directory-store.ts';
+import { Serving } from './serving.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'kcorder-serving-'));
+let parties: Parties;
+beforeAll(() => {
+  parties = new Parties();
+});
+afterAll(() => {
+  parties[Symbol.dispose]();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const means = { trustsDirectory: true, names: ['localhost'], addresses: ['127.0.0.1'] };
+
+test('the own certificate is issued anew at half of its life, and the authority turns once an hour', async () => {
+  let nowMs = Date.now();
+  const now = (): number => nowMs;
+  const refused: unknown[] = [];
+  const authority = await Authority.open(new DirectoryStore(join(dir, 'own')), undefined, now);
+  const serving = await Serving.open({ ...means, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
+  const serial = (): string => new X509Certificate(serving.identity.current?.certificate ?? '').serialNumber;
+  const first = serial();
+  await serving.look();
+  expect(serial()).toBe(first);
+  nowMs += 40 * 60_000;
+  await serving.look();
+  expect(serial()).not.toBe(first);
+  expect(serving.notAfter?.getTime()).toBeGreaterThan(nowMs);
+  expect(refused).toEqual([]);
+  serving.close();
+});
+
+test.each([
+  { sentence: 'an empty certificate', file: 'tls.crt', text: '' },
+  { sentence: 'the key of another certificate', file: 'tls.key', text: 'other' },
+  { sentence: 'an authority that is no PEM', file: 'ca.crt', text: 'rubbish' },
+])(
+  'a rotation that leaves $sentence: the last good pair stays, it is told, and connections go on',
+  async ({ file, text }) => {
+    const tlsDir = mkdtempSync(join(dir, 'rotated-'));
+    cpSync(parties.server.dir, tlsDir, { recursive: true });
+    await using rig = await Rig.start(parties, { tlsDir });
+    const operator = rig.operator();
+    await operator.getVersion({});
+    writeFileSync(join(tlsDir, file), text === 'other' ? parties.operator.key : text);
+    const refused: unknown[] = [];
+    await expect(Serving.open({ ...means, tlsDir, refused: () => undefined })).rejects.toMatchObject({
+      code: 'config_invalid',
+    });
+    await rig.lookAtCertificates();
+    expect(await rig.metrics()).toMatch(/kcorder_certificate_refusals_total 1\n/);
+    await operator.getVersion({});
+    await rig.operator().getVersion({});
+    expect(refused).toEqual([]);
+  },
+);
+
+test('another authority: connections that stand live on, and a resumed session is checked against the new one', async () => {
+  const tlsDir = mkdtempSync(join(dir, 'swapped-'));
+  cpSync(parties.server.dir, tlsDir, { recursive: true });
+  await using rig = await Rig.start(parties, { tlsDir });
+  const operator = rig.operator();
+  await operator.getVersion({});
+  const { ca, certificate, key } = parties.operator;
+  const connectTls = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined } | Error> =>
+    new Promise((resolve) => {
+      let ticket: Buffer | undefined;
+      const options = { port: rig.port, host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'] };
+      const socket = tls.connect({ ...options, ca, cert: certificate, key, ...(session && { session }) });
+      socket.on('session', (given) => {
+        ticket = given;
+      });
+      socket.once('error', resolve);
+      socket.once('data', () => {
+        setTimeout(() => {
+          resolve({ reused: socket.isSessionReused(), session: ticket });
+          socket.destroy();
+        }, 50);
+      });
+    });
+  const first = await connectTls();
+  expect(first).toMatchObject({ reused: false });
+  using others = new Parties();
+  for (const name of ['ca.crt', 'tls.crt', 'tls.key']) cpSync(join(others.server.dir, name), join(tlsDir, name));
+  await rig.lookAtCertificates();
+  await operator.getVersion({});
+  // Its client certificate is of the old authority, and so is the ticket that would have spared it the check.
+  const second = await connectTls(first instanceof Error ? undefined : first.session);
+  expect(second).toBeInstanceOf(Error);
+});

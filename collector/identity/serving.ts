@@ -1,0 +1,97 @@
+import { X509Certificate } from 'node:crypto';
+import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
+import type { Authority } from './authority.ts';
+import { readTlsDirectory } from './tls-directory.ts';
+
+/** Where the collector's own certificate comes from, and whose certificates it takes. */
+export interface ServingMeans {
+  /** Unset: no authority of its own. */
+  readonly authority?: Authority;
+  /** Directory with ca.crt, tls.crt and tls.key; empty: the authority issues the certificate. */
+  readonly tlsDir: string;
+  /** Whether whoever has a certificate of the directory's ca.crt is taken in too. */
+  readonly trustsDirectory: boolean;
+  readonly names: readonly string[];
+  readonly addresses: readonly string[];
+  /** Something could not be renewed or read again: what was there stays in use. */
+  refused(error: unknown): void;
+}
+
+const lookMs = 15_000;
+const turnMs = 3_600_000;
+
+/** The identity that the collector's ports show, kept up to date while connections live on. The last good one stays in use. */
+export class Serving {
+  readonly identity = new LiveIdentity();
+  readonly #means: ServingMeans;
+  readonly #now: () => number;
+  #issued: { certificate: string; key: string } | undefined;
+  #turnedMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(means: ServingMeans, now: () => number) {
+    this.#means = means;
+    this.#now = now;
+    this.#turnedMs = now();
+  }
+
+  /** Throws config_invalid when there is nothing to serve with. */
+  static async open(means: ServingMeans, now: () => number = Date.now): Promise<Serving> {
+    const serving = new Serving(means, now);
+    await serving.#renew();
+    serving.#timer = setInterval(() => void serving.look(), lookMs);
+    serving.#timer.unref();
+    return serving;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** When the certificate that is shown ends. */
+  get notAfter(): Date | undefined {
+    const { current } = this.identity;
+    return current === undefined ? undefined : new X509Certificate(current.certificate).validToDate;
+  }
+
+  /** One look at everything that may have to be renewed. Never throws. */
+  async look(): Promise<void> {
+    const { authority, refused } = this.#means;
+    if (authority !== undefined && this.#now() - this.#turnedMs >= turnMs) {
+      this.#turnedMs = this.#now();
+      await authority.turn().catch(refused);
+    }
+    await this.#renew().catch(refused);
+  }
+
+  async #renew(): Promise<void> {
+    const { tlsDir, authority, trustsDirectory } = this.#means;
+    const directory = tlsDir === '' ? undefined : await readTlsDirectory(tlsDir);
+    const pair = directory ?? (await this.#pair());
+    const cas = [authority?.bundle ?? '', trustsDirectory ? (directory?.ca.toString() ?? '') : ''];
+    const next = {
+      ca: Buffer.from(cas.join('\n')),
+      certificate: Buffer.from(pair.certificate),
+      key: Buffer.from(pair.key),
+    };
+    if (!same(this.identity.current, next)) this.identity.set(next);
+  }
+
+  async #pair(): Promise<{ certificate: string; key: string }> {
+    const { authority, names, addresses } = this.#means;
+    if (authority === undefined) throw new Error('neither a directory nor an authority');
+    if (this.#issued === undefined || this.#isPastHalf(this.#issued.certificate))
+      this.#issued = await authority.issueServer(names, addresses);
+    return this.#issued;
+  }
+
+  #isPastHalf(certificate: string): boolean {
+    const { validFromDate, validToDate } = new X509Certificate(certificate);
+    return this.#now() > (validFromDate.getTime() + validToDate.getTime()) / 2;
+  }
+}
+
+function same(one: TlsIdentity | undefined, other: TlsIdentity): boolean {
+  return one !== undefined && (['ca', 'certificate', 'key'] as const).every((part) => one[part].equals(other[part]));
+}
