@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -38,7 +38,7 @@ test('an ordered capture arrives whole, with its hash and the facts of its acqui
   });
   expect(rig.collector.answers).toMatchObject([{ captureId: 'c-1', refusals: [] }]);
   await until(() => rig.saw('evidence sealed'));
-  expect(readdirSync(rig.runDir)).toEqual([]);
+  expect(rig.fifos()).toEqual([]);
 });
 
 /** Runs the agent as a process of its own, in the middle of a capture; returns it and the processes that it started. */

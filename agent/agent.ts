@@ -13,8 +13,12 @@ import { type BackoffRange, reconnectBackoff } from './backoff.ts';
 import { CaptureDesk } from './capture/desk.ts';
 import { type WindowSize, windowSize } from './capture/window.ts';
 import type { Config } from './config.ts';
+import { holdIdentity } from './identity/hold.ts';
+import { type Renewal, renewal } from './identity/keep.ts';
 import { describeKernel } from './kernel/descriptor.ts';
 import { readTypes } from './kernel/kernel-types.ts';
+import { unmask } from './preflight/unmask.ts';
+import { Probes } from './probes.ts';
 import { reach } from './reach.ts';
 import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
@@ -28,6 +32,7 @@ export interface Tuning {
   readonly stallMs: number;
   /** Time for telling the collector how a capture ended when the agent must end. */
   readonly graceMs: number;
+  readonly renewal: Renewal;
 }
 
 /** The tuning of every agent in use. */
@@ -36,6 +41,7 @@ export const tuning: Tuning = {
   backoff: reconnectBackoff,
   stallMs: 15 * 60_000,
   graceMs: 15_000,
+  renewal,
 };
 
 /** Runs the agent until the signal fires and everything has ended: at most `graceMs` and a few seconds later. */
@@ -44,26 +50,41 @@ export async function runAgent(
   system: SystemPaths,
   log: Logger,
   signal: AbortSignal,
-  { window, backoff, stallMs, graceMs }: Tuning = tuning,
+  { window, backoff, stallMs, graceMs, renewal }: Tuning = tuning,
 ): Promise<void> {
   clearFifos(config.runDir);
-  const avml = await verifyAvml(config, log);
+  const avml = new Avml(config.avmlPath, config.avmlSha256);
+  const probes = new Probes(config.runDir, () => avml.check() === undefined, log);
+  probes.start();
+  await learnVersion(avml, log);
+  const maskStays = await unmask(system, log);
   const kernel = describeKernel(system);
   log.info({ release: kernel.release, buildId: kernel.buildId, bootId: kernel.bootId }, 'kernel described');
 
-  const channel = openChannel(
-    config.collector,
-    config.identity,
-    config.serverName === undefined ? {} : { serverName: config.serverName },
-  );
-  const reachable = (ending: AbortSignal) => reach(channel, ending);
+  const detach = new AbortController();
+  const { serverName } = config;
+  const identity = holdIdentity(config.identity, serverName, renewal, log, detach.signal);
+  const channel = openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName });
+  const reachable = async (ending: AbortSignal): Promise<void> => {
+    await identity.ready(ending);
+    await reach(channel, ending);
+  };
   const ingest = connect(IngestService, channel);
   const patience = { backoff, stallMs };
-  const desk = new CaptureDesk({ system, avml, runDir: config.runDir, window, patience, ingest, reachable, log });
+  const desk = new CaptureDesk({
+    system,
+    maskStays,
+    avml,
+    runDir: config.runDir,
+    window,
+    patience,
+    ingest,
+    reachable,
+    log,
+  });
   for (const refusal of desk.preflight()) log.warn({ ...refusal }, 'this node cannot be captured');
 
   const registration = { agentVersion, instanceId: randomUUID(), kernel, acquirer: () => avml.acquirer };
-  const detach = new AbortController();
   const agent = connect(AgentService, channel);
   const attached = stayAttached(
     {
@@ -73,6 +94,7 @@ export async function runAgent(
       sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
       backoff,
       reachable,
+      attached: (isAttached) => probes.attached(isAttached),
       log,
     },
     detach.signal,
@@ -83,18 +105,17 @@ export async function runAgent(
     // Attached to the last, so that the collector does not take the silence for a crash.
     await desk.close(graceMs);
     detach.abort();
-    await attached;
+    await Promise.all([attached, identity.ended]);
     channel.close();
+    probes.close();
   }
 }
 
-async function verifyAvml(config: Config, log: Logger): Promise<Avml> {
-  const avml = new Avml(config.avmlPath, config.avmlSha256);
+async function learnVersion(avml: Avml, log: Logger): Promise<void> {
   try {
     await avml.learnVersion();
   } catch (error) {
     log.error({ causes: causeChain(error) }, 'AVML cannot tell its version');
   }
   log.info({ acquirer: avml.acquirer, path: avml.path }, 'AVML checked');
-  return avml;
 }

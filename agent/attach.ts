@@ -26,6 +26,8 @@ export interface AttachMeans {
   readonly backoff: BackoffRange;
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
   readonly reachable: (signal: AbortSignal) => Promise<void>;
+  /** Hears when the collector has welcomed the agent, and when that is over. */
+  readonly attached: (isAttached: boolean) => void;
   readonly log: Logger;
 }
 
@@ -67,6 +69,7 @@ async function attachOnce(means: AttachMeans, welcomed: () => void, signal: Abor
           send({ message: { case: 'heartbeat', value } });
         }, everyMs);
         welcomed();
+        means.attached(true);
         log.info({ heartbeatMs: everyMs }, 'attached');
         continue;
       }
@@ -104,6 +107,7 @@ async function attachOnce(means: AttachMeans, welcomed: () => void, signal: Abor
     throw new Fault('unavailable', 'the collector ended the stream');
   } finally {
     clearInterval(heartbeat);
+    means.attached(false);
     stream.cancel();
   }
 }

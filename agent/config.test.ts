@@ -46,9 +46,24 @@ test.each<[string, Record<string, string>, string]>([
   ['a level that does not exist', { KCORDER_LOG_LEVEL: 'loud' }, 'KCORDER_LOG_LEVEL: loud is none of'],
   ['a hash that is none', { KCORDER_AVML_SHA256: 'abc' }, 'KCORDER_AVML_SHA256: not 64 hex digits'],
   ['no hash anywhere', { KCORDER_AVML: '/nowhere/avml' }, 'KCORDER_AVML_SHA256: not set, and ENOENT'],
+  ['a place to enrol that is none', { KCORDER_ENROL: 'collector' }, 'KCORDER_ENROL: "collector" is not host:port'],
+  ['a certificate and enrolment', { KCORDER_ENROL: 'collector:7444' }, 'KCORDER_TLS_DIR: not read with KCORDER_ENROL'],
   ['no certificates', { KCORDER_TLS_DIR: '/nowhere' }, 'KCORDER_TLS_DIR: /nowhere/tls.crt: ENOENT'],
 ])('%s is refused', (_, change, message) => {
   expect(() => readConfig({ ...valid, ...change })).toThrow(message);
+});
+
+test('an agent that enrols needs no certificate, nor is a file that comes later an error', () => {
+  const enrols = { ...valid, KCORDER_TLS_DIR: '', KCORDER_ENROL: 'collector:7444' };
+  const identity = {
+    enrol: 'collector:7444',
+    tokenFile: '/var/run/secrets/kcorder/token',
+    caFile: '/etc/kcorder/trust/ca.crt',
+  };
+  expect(readConfig(enrols).identity).toEqual(identity);
+  const places = { KCORDER_ENROL_TOKEN_FILE: '/nowhere/join', KCORDER_CA_FILE: '/nowhere/ca.crt' };
+  const set = { ...identity, tokenFile: '/nowhere/join', caFile: '/nowhere/ca.crt' };
+  expect(readConfig({ ...enrols, ...places }).identity).toEqual(set);
 });
 
 test('the key of another certificate is refused', () => {

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { EnrolmentPlace } from './identity/enrol.ts';
 
 /** Everything that can be set from outside. */
 export interface Config {
   /** host:port. */
   readonly collector: string;
-  readonly identity: TlsIdentity;
+  /** The certificate, or where to ask for one. */
+  readonly identity: TlsIdentity | EnrolmentPlace;
   /** Name that the collector's certificate must carry, when it differs from the host. */
   readonly serverName: string | undefined;
   readonly avmlPath: string;
@@ -24,6 +26,9 @@ export interface Config {
 const keys = [
   'KCORDER_COLLECTOR',
   'KCORDER_TLS_DIR',
+  'KCORDER_ENROL',
+  'KCORDER_ENROL_TOKEN_FILE',
+  'KCORDER_CA_FILE',
   'KCORDER_SERVER_NAME',
   'KCORDER_AVML',
   'KCORDER_AVML_SHA256',
@@ -45,7 +50,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       errors.push(`${key}: unknown; the known ones are ${keys.join(', ')}`);
     }
   }
-  const folder = (key: Key, otherwise: string): string => {
+  const place = (key: Key, otherwise: string): string => {
     const path = set(key) ?? otherwise;
     if (!isAbsolute(path)) errors.push(`${key}: ${path} is not an absolute path`);
     return path;
@@ -53,17 +58,29 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const collector = set('KCORDER_COLLECTOR') ?? '';
   if (!isHostAndPort(collector))
     errors.push(`KCORDER_COLLECTOR: "${collector}" is not host:port, as in collector:7443`);
+  const enrol = set('KCORDER_ENROL');
+  if (enrol !== undefined && !isHostAndPort(enrol))
+    errors.push(`KCORDER_ENROL: "${enrol}" is not host:port, as in collector:7444`);
+  if (enrol !== undefined && set('KCORDER_TLS_DIR') !== undefined)
+    errors.push('KCORDER_TLS_DIR: not read with KCORDER_ENROL; set one of the two');
   const logLevel = set('KCORDER_LOG_LEVEL') ?? 'info';
   if (!logLevels.includes(logLevel)) errors.push(`KCORDER_LOG_LEVEL: ${logLevel} is none of ${logLevels.join(', ')}`);
-  const avmlPath = folder('KCORDER_AVML', '/usr/local/bin/avml');
+  const avmlPath = place('KCORDER_AVML', '/usr/local/bin/avml');
   const config: Config = {
     collector,
-    identity: readIdentity(folder('KCORDER_TLS_DIR', '/etc/kcorder/tls'), errors),
+    identity:
+      enrol === undefined
+        ? readIdentity(place('KCORDER_TLS_DIR', '/etc/kcorder/tls'), errors)
+        : {
+            enrol,
+            tokenFile: place('KCORDER_ENROL_TOKEN_FILE', '/var/run/secrets/kcorder/token'),
+            caFile: place('KCORDER_CA_FILE', '/etc/kcorder/trust/ca.crt'),
+          },
     serverName: set('KCORDER_SERVER_NAME'),
     avmlPath,
     avmlSha256: readSha256(set('KCORDER_AVML_SHA256'), avmlPath, errors),
-    runDir: folder('KCORDER_RUN_DIR', '/run/kcorder'),
-    hostRoot: folder('KCORDER_HOST_ROOT', '/host'),
+    runDir: place('KCORDER_RUN_DIR', '/run/kcorder'),
+    hostRoot: place('KCORDER_HOST_ROOT', '/host'),
     logLevel,
   };
   if (errors.length > 0) throw new Fault('config_invalid', `the configuration cannot be used:\n${errors.join('\n')}`);

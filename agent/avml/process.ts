@@ -81,9 +81,14 @@ function endOf(child: ChildProcess): Promise<ProcessExit> {
 
 /**
  * Runs a program to its end and returns its standard output; a fault when it fails or takes longer than 10 s. Given a descriptor, it is
- * that open file that runs, `program` being its name only.
+ * that open file that runs, `program` being its name only. `next` is what the reader of the fault is to do.
  */
-export async function output(program: string, args: readonly string[], fd?: number): Promise<string> {
+export async function output(
+  program: string,
+  args: readonly string[],
+  fd?: number,
+  next = "install the agent's image again",
+): Promise<string> {
   const child = spawn(fd === undefined ? program : '/proc/self/fd/3', args, {
     argv0: program,
     stdio: ['ignore', 'pipe', 'pipe', fd],
@@ -98,11 +103,7 @@ export async function output(program: string, args: readonly string[], fd?: numb
   const { exitCode, signal, stderrTail } = await endOf(child);
   if (exitCode === 0) return Buffer.concat(pieces).toString('utf8');
   const how = cause?.message ?? (signal === '' ? `exit code ${exitCode}: ${stderrTail.trim()}` : `ended by ${signal}`);
-  throw new Fault(
-    'acquirer_unusable',
-    `${program} ${args.join(' ')} failed (${how}); install the agent's image again`,
-    {
-      cause,
-    },
-  );
+  throw new Fault('acquirer_unusable', `${program} ${args.join(' ')} failed (${how}); ${next}`, {
+    cause,
+  });
 }

@@ -14,6 +14,8 @@ import type { WindowSize } from './window.ts';
 /** What a capture works with. */
 export interface CaptureMeans {
   readonly system: SystemPaths;
+  /** Why the agent could not unmask what the container runtime hides, if so. */
+  readonly maskStays?: string | undefined;
   readonly avml: Avml;
   /** Folder on tmpfs for the FIFO. */
   readonly runDir: string;

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { expect, test } from 'vitest';
 import { makeFakeAvml } from '../testing/fake-avml.ts';
@@ -37,7 +37,7 @@ test.each([
   expect(rig.collector.finish).toMatchObject(expected);
   expect(rig.collector.image.equals(avml.image.subarray(0, Number(expected.bytes)))).toBe(true);
   await until(() => rig.saw('evidence sealed'));
-  expect(readdirSync(rig.runDir)).toEqual([]);
+  expect(rig.fifos()).toEqual([]);
 });
 
 test('a cancel order ends AVML, and what was read is kept as canceled', async () => {
@@ -58,7 +58,7 @@ test('an agent that must end in mid-capture ends AVML and tells the collector be
   await until(() => rig.collector.image.length > 1 << 20);
   await rig.endAgent();
   expect(rig.collector.finish).toMatchObject({ exitCode: -1, signal: 'SIGKILL', canceled: false });
-  expect(readdirSync(rig.runDir)).toEqual([]);
+  expect(rig.fifos()).toEqual([]);
 });
 
 test('one capture at a time: another order is refused, the same one again is not a second one', async () => {
@@ -74,7 +74,7 @@ test('one capture at a time: another order is refused, the same one again is not
     { captureId: 'c-1', refusals: [] },
   ]);
   expect(rig.collector.answers[1]?.refusals[0]?.message).toContain('c-1');
-  expect(readdirSync(rig.runDir)).toHaveLength(1);
+  expect(rig.fifos()).toHaveLength(1);
 });
 
 test.each([0n, -5n])('an order with %i s left is not carried out', async (seconds) => {

@@ -34,7 +34,7 @@ export class CaptureDesk {
 
   /** Everything that keeps a capture from starting now. Cheap enough for every heartbeat. */
   preflight(): Refusal[] {
-    const refusals = checkSystem(this.#means.system);
+    const refusals = checkSystem(this.#means.system, this.#means.maskStays);
     const avml = this.#means.avml.check();
     if (avml !== undefined) refusals.push(avml);
     if (this.#orderedId !== undefined) refusals.push(captureRunning(this.#orderedId));

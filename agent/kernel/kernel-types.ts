@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { causeChain } from '@kcorder/proto/fault.ts';
+import { capabilities, hasCapability } from '../preflight/capability.ts';
 import type { SystemPaths } from '../system.ts';
+import { readText } from './read.ts';
 import { readSymbolList } from './symbol-list.ts';
 
 /** What the kernel tells of its own types and symbols, or why it cannot be sent: see KernelDescriptor.types_digest. */
@@ -40,7 +42,7 @@ export function describeTypes(system: SystemPaths, vmcoreinfo: string): KernelTy
     let step = list.next();
     for (; step.done !== true; step = list.next()) kallsyms.update(step.value);
     if (step.value.hidden) {
-      return problem(`${system.kallsyms} shows no addresses: grant CAP_SYSLOG, or set kernel.kptr_restrict to 1 or 0`);
+      return problem(`${system.kallsyms} shows no addresses: ${whyHidden(readText(system.selfStatus) ?? '')}`);
     }
   } catch (error) {
     return problem(`${system.kallsyms} cannot be read (${reason(error)})`);
@@ -73,6 +75,13 @@ function* readChunks(path: string): Generator<Buffer> {
   } finally {
     closeSync(fd);
   }
+}
+
+/** The kernel's own rule: kallsyms_show_value in kernel/kallsyms.c. */
+function whyHidden(status: string): string {
+  return hasCapability(status, capabilities.syslog)
+    ? 'the agent has CAP_SYSLOG, so kernel.kptr_restrict must be 2; set it to 1 or 0'
+    : "the agent lacks CAP_SYSLOG; grant it in the container's securityContext.capabilities";
 }
 
 const reason = (error: unknown): string => causeChain(error)[0] ?? '';

@@ -1,15 +1,27 @@
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { Refusal } from './refusal.ts';
 
+/** Numbers of the capabilities that the agent uses (include/uapi/linux/capability.h). */
+export const capabilities = { sysRawio: 17n, sysAdmin: 21n, syslog: 34n } as const;
+
 const needed = [
-  { bit: 17n, name: 'CAP_SYS_RAWIO', why: 'to open /proc/kcore' },
-  { bit: 21n, name: 'CAP_SYS_ADMIN', why: 'to see the addresses in /proc/iomem' },
+  { bit: capabilities.sysRawio, name: 'CAP_SYS_RAWIO', why: 'to open /proc/kcore' },
+  {
+    bit: capabilities.sysAdmin,
+    name: 'CAP_SYS_ADMIN',
+    why: 'to unmask /proc/kcore and to see the addresses in /proc/iomem',
+  },
 ];
 
 /** The effective capabilities in /proc/self/status as a bit set; undefined when the line is missing. */
 function parseEffectiveCapabilities(status: string): bigint | undefined {
   const hex = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1];
   return hex === undefined ? undefined : BigInt(`0x${hex}`);
+}
+
+/** Whether a capability is effective by /proc/self/status. */
+export function hasCapability(status: string, bit: bigint): boolean {
+  return (((parseEffectiveCapabilities(status) ?? 0n) >> bit) & 1n) === 1n;
 }
 
 /** Whether a /proc/self/uid_map is the one of the initial user namespace: everything maps to itself. */
@@ -19,8 +31,7 @@ function isInitialUserNamespace(uidMap: string): boolean {
 
 /** The capability that is missing, if one is: both count in the initial user namespace only. */
 export function checkCapabilities(status: string, uidMap: string): Refusal | undefined {
-  const effective = parseEffectiveCapabilities(status) ?? 0n;
-  const missing = needed.filter(({ bit }) => ((effective >> bit) & 1n) === 0n);
+  const missing = needed.filter(({ bit }) => !hasCapability(status, bit));
   if (missing.length > 0) {
     const list = missing.map(({ name, why }) => `${name} (${why})`).join(' and ');
     return refusal(

@@ -1,5 +1,10 @@
 /** One line of /proc/self/mountinfo (proc(5)), as far as it matters here. */
 export interface Mount {
+  readonly id: string;
+  /** The mount that this one lies on. */
+  readonly parentId: string;
+  /** Whether what is mounted or unmounted on it is in other mount namespaces too. */
+  readonly isShared: boolean;
   readonly mountPoint: string;
   /** Path inside the mounted filesystem that forms the root of this mount. */
   readonly root: string;
@@ -11,10 +16,12 @@ export interface Mount {
 export function parseMountinfo(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [before, after] = line.split(' - ', 2);
-    const [, , , root, mountPoint] = (before ?? '').split(' ');
+    const [id, parentId, , root, mountPoint, , ...tags] = (before ?? '').split(' ');
     const [filesystem, source] = (after ?? '').split(' ');
-    if (!root || !mountPoint || !filesystem || source === undefined) return [];
-    return [{ mountPoint: unescaped(mountPoint), root: unescaped(root), filesystem, source: unescaped(source) }];
+    if (!id || !parentId || !root || !mountPoint || !filesystem || source === undefined) return [];
+    const isShared = tags.some((tag) => tag.startsWith('shared:'));
+    const places = { mountPoint: unescaped(mountPoint), root: unescaped(root), source: unescaped(source) };
+    return [{ id, parentId, isShared, ...places, filesystem }];
   });
 }
 

@@ -27,6 +27,18 @@ test.each<[string, TreeChanges, number[], RegExp]>([
     [Reason.KCORE_MASKED],
     /devtmpfs devtmpfs is mounted over it/,
   ],
+  [
+    'it is masked, and there is nothing to unmount',
+    { kcore: '' },
+    [Reason.KCORE_MASKED],
+    /it is empty; there is nothing to unmount; run the agent with privileged: true$/,
+  ],
+  [
+    'it is masked, and the agent may not unmask it',
+    { mountinfo: mask, selfStatus: status('0000000000020000') },
+    [Reason.NO_CAPABILITY, Reason.KCORE_MASKED],
+    /lacks CAP_SYS_ADMIN \(to unmask \/proc\/kcore and to see/,
+  ],
   ['kcore is empty', { kcore: '' }, [Reason.KCORE_MASKED], /it is empty/],
   [
     'kcore is something else',
@@ -65,6 +77,20 @@ test.each<[string, TreeChanges, number[], RegExp]>([
   const refusals = checkSystem(makeSystemTree(dir, changes));
   expect(refusals.map(({ reason }) => reason)).toEqual(reasons);
   expect(refusals[0]?.message ?? '').toMatch(message);
+  rmSync(dir, { recursive: true });
+});
+
+test('why a mask stays is part of the refusal, and without the capability it is named', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'kcorder-preflight-'));
+  const message = (changes: TreeChanges, maskStays?: string) =>
+    checkSystem(makeSystemTree(mkdtempSync(join(dir, 'tree-')), { mountinfo: mask, ...changes }), maskStays).at(-1)
+      ?.message;
+  expect(message({}, 'umount failed; look for AppArmor')).toBe(
+    'the container runtime hides /proc/kcore: devtmpfs devtmpfs is mounted over it; umount failed; look for AppArmor',
+  );
+  expect(message({ selfStatus: status('0000000000020000') })).toMatch(
+    /mounted over it; run the agent with CAP_SYS_ADMIN so that it can unmask it, or privileged: true$/,
+  );
   rmSync(dir, { recursive: true });
 });
 

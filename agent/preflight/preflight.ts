@@ -3,21 +3,27 @@ import { parseIomem } from '../kernel/iomem.ts';
 import { type Lockdown, parseLockdown } from '../kernel/lockdown.ts';
 import { readText } from '../kernel/read.ts';
 import type { SystemPaths } from '../system.ts';
-import { checkCapabilities } from './capability.ts';
+import { capabilities, checkCapabilities, hasCapability } from './capability.ts';
 import { checkKcoreDenial } from './denial.ts';
 import { type KcoreState, lookAtKcore } from './kcore.ts';
 import type { Refusal } from './refusal.ts';
 
-/** Everything that keeps this node's memory from being acquired, each cause on its own; empty when nothing does. Takes about 1 ms. */
-export function checkSystem(system: SystemPaths): Refusal[] {
+/**
+ * Everything that keeps this node's memory from being acquired, each cause on its own; empty when nothing does. `maskStays` is why the agent could
+ * not unmask what the container runtime hides. Takes about 1 ms.
+ */
+export function checkSystem(system: SystemPaths, maskStays?: string): Refusal[] {
   const lockdown = parseLockdown(readText(system.lockdown) ?? '');
-  const capability = checkCapabilities(readText(system.selfStatus) ?? '', readText(system.uidMap) ?? '');
+  const status = readText(system.selfStatus) ?? '';
+  const capability = checkCapabilities(status, readText(system.uidMap) ?? '');
   const kcore = lookAtKcore(system.kcore, readText(system.mountinfo) ?? '');
   return [
     checkArchitecture(system.architecture),
     capability,
     checkLockdown(lockdown),
-    checkKcore(kcore, lockdown, capability !== undefined),
+    kcore.kind === 'masked'
+      ? masked(kcore.how, hasCapability(status, capabilities.sysAdmin), maskStays)
+      : checkKcore(kcore, lockdown, capability !== undefined),
     checkIomem(readText(system.iomem)),
   ].filter((refusal) => refusal !== undefined);
 }
@@ -47,7 +53,21 @@ function checkLockdown(lockdown: Lockdown): Refusal | undefined {
   };
 }
 
-function checkKcore(kcore: KcoreState, lockdown: Lockdown, lacksCapability: boolean): Refusal | undefined {
+function masked(how: string, mayUnmask: boolean, maskStays: string | undefined): Refusal {
+  const next = mayUnmask
+    ? (maskStays ?? 'there is nothing to unmount; run the agent with privileged: true')
+    : 'run the agent with CAP_SYS_ADMIN so that it can unmask it, or privileged: true';
+  return {
+    reason: PreflightReason.KCORE_MASKED,
+    message: `the container runtime hides /proc/kcore: ${how}; ${next}`,
+  };
+}
+
+function checkKcore(
+  kcore: Exclude<KcoreState, { kind: 'masked' }>,
+  lockdown: Lockdown,
+  lacksCapability: boolean,
+): Refusal | undefined {
   switch (kcore.kind) {
     case 'readable':
       return undefined;
@@ -55,11 +75,6 @@ function checkKcore(kcore: KcoreState, lockdown: Lockdown, lacksCapability: bool
       return {
         reason: PreflightReason.NO_KCORE,
         message: 'the kernel has no /proc/kcore; it must be built with CONFIG_PROC_KCORE=y',
-      };
-    case 'masked':
-      return {
-        reason: PreflightReason.KCORE_MASKED,
-        message: `the container runtime hides /proc/kcore: ${kcore.how}; run the agent with privileged: true or procMount: Unmasked`,
       };
     case 'denied':
       return checkKcoreDenial(kcore.errno, lockdown, lacksCapability);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { transportOptions } from '@kcorder/proto/bridge/channel.ts';
+import { type TlsIdentity, transportOptions } from '@kcorder/proto/bridge/channel.ts';
 import { serve } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import {
@@ -18,7 +18,6 @@ import {
   type UploadRequest,
 } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Preflight, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { Leaf } from '../../test/certificates.ts';
 
 type AttachMessage = AttachResponse['message'];
 type Answer = Extract<AttachRequest['message'], { case: 'answer' }>['value'];
@@ -37,7 +36,7 @@ export interface Bends {
 
 /** A collector in memory over mutual TLS on the loopback: real transport, no disk. */
 export class LoopbackCollector {
-  readonly #leaf: Leaf;
+  readonly #leaf: TlsIdentity;
   #server: Server | undefined;
   #port = 0;
   #push: ((message: AttachMessage) => void) | undefined;
@@ -49,6 +48,8 @@ export class LoopbackCollector {
   image = Buffer.alloc(0);
   readonly opens: UploadOpen[] = [];
   readonly hellos: Hello[] = [];
+  /** Names in the certificate of each attached agent. */
+  readonly peers: string[] = [];
   readonly answers: Answer[] = [];
   heartbeats = 0;
   #preflight: Preflight | undefined;
@@ -57,7 +58,7 @@ export class LoopbackCollector {
   readonly types: SendKernelTypesRequest['message'][] = [];
   sealed = false;
 
-  constructor(leaf: Leaf) {
+  constructor(leaf: TlsIdentity) {
     this.#leaf = leaf;
   }
 
@@ -65,17 +66,26 @@ export class LoopbackCollector {
     return `localhost:${this.#port}`;
   }
 
-  /** Listens, after a stop on the same port again. */
-  async start(): Promise<void> {
+  /** Listens, after a stop on the same port again; with its own certificate unless told otherwise. */
+  async start({ ca, certificate, key }: TlsIdentity = this.#leaf): Promise<void> {
     const server = new Server({ ...transportOptions, 'grpc.max_receive_message_length': 2 << 20 });
     const edge = { admit: () => undefined, ended: () => undefined };
-    serve(server, AgentService, { attach: (requests, { signal }) => this.#attach(requests, signal) }, edge);
+    serve(
+      server,
+      AgentService,
+      {
+        attach: (requests, { signal, peerNames }) => {
+          this.peers.push(peerNames);
+          return this.#attach(requests, signal);
+        },
+      },
+      edge,
+    );
     const ingest = {
       upload: (requests: AsyncIterable<UploadRequest>) => this.#upload(requests),
       sendKernelTypes: (requests: AsyncIterable<SendKernelTypesRequest>) => this.#takeTypes(requests),
     };
     serve(server, IngestService, ingest, edge);
-    const { ca, certificate, key } = this.#leaf;
     const credentials = ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
     this.#port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(`localhost:${this.#port}`, credentials, (error, port) =>

@@ -1,18 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { type Leaf, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, type Leaf, makeAuthority } from '../../test/certificates.ts';
 import { runAgent, type Tuning } from '../agent.ts';
 import type { Config } from '../config.ts';
+import type { EnrolmentPlace } from '../identity/enrol.ts';
 import type { FakeAvml } from './fake-avml.ts';
 import { LoopbackCollector } from './loopback-collector.ts';
+import { LoopbackEnrolment } from './loopback-enrolment.ts';
 import { makeSystemTree, type TreeChanges } from './system-tree.ts';
 
 /** Waits until a condition holds; the test's own time limit is the only limit. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(5);
+}
+
+/** A certificate of a day is renewed after so many milliseconds. */
+export function renewedAfter(ms: number): Partial<Tuning> {
+  return { renewal: { ...testTuning.renewal, share: ms / 86_400_000 } };
 }
 
 /** Small and fast: a window of 1 MiB in 64 KiB chunks, breaks of some milliseconds. */
@@ -21,6 +28,13 @@ const testTuning: Tuning = {
   backoff: { minMs: 10, maxMs: 100 },
   stallMs: 20_000,
   graceMs: 5_000,
+  renewal: {
+    share: 0.5,
+    jitter: 0,
+    floorMs: 0,
+    absent: { minMs: 10, maxMs: 50 },
+    refused: { minMs: 10, maxMs: 100 },
+  },
 };
 
 /** A folder, a collector and an agent that live as long as one test. */
@@ -29,7 +43,12 @@ export class Rig {
   readonly runDir: string;
   readonly collector: LoopbackCollector;
   readonly logged: Record<string, unknown>[] = [];
-  readonly #identity: Leaf;
+  readonly authority: Authority;
+  /** Where an agent without a certificate asks for one; started by `enrols`. */
+  readonly enrolment: LoopbackEnrolment;
+  readonly place: EnrolmentPlace;
+  readonly #leaf: Leaf;
+  #identity: Config['identity'];
   #address: string | undefined;
   #ending = new AbortController();
   #running: Promise<void> | undefined;
@@ -37,9 +56,12 @@ export class Rig {
   constructor() {
     this.dir = mkdtempSync(join(tmpdir(), 'kcorder-agent-'));
     this.runDir = join(this.dir, 'run');
-    const authority = makeAuthority(join(this.dir, 'tls'));
-    this.#identity = authority.agent('lab-1', 'uid-1');
-    this.collector = new LoopbackCollector(authority.server());
+    this.authority = makeAuthority(join(this.dir, 'tls'));
+    this.#leaf = this.authority.agent('lab-1', 'uid-1');
+    this.#identity = this.#leaf;
+    this.collector = new LoopbackCollector(this.authority.server());
+    this.enrolment = new LoopbackEnrolment(this.authority);
+    this.place = { enrol: '', tokenFile: join(this.dir, 'token'), caFile: join(this.dir, 'ca.crt') };
   }
 
   /** Starts collector and agent and waits until the agent has said hello. */
@@ -61,11 +83,19 @@ export class Rig {
     await until(() => this.collector.hellos.length > 0);
   }
 
+  /** The agent has no certificate and enrols. Without a token its file is missing, and without a CA that one. */
+  async enrols({ token, ca }: { token?: string; ca?: Buffer }): Promise<void> {
+    await this.enrolment.start();
+    this.#identity = { ...this.place, enrol: this.enrolment.address };
+    if (token !== undefined) writeFileSync(this.place.tokenFile, token);
+    if (ca !== undefined) writeFileSync(this.place.caFile, ca);
+  }
+
   /** The settings of an agent that runs as a process of its own. */
   environment(avml: FakeAvml): Record<string, string> {
     return {
       KCORDER_COLLECTOR: this.collector.address,
-      KCORDER_TLS_DIR: this.#identity.dir,
+      KCORDER_TLS_DIR: this.#leaf.dir,
       KCORDER_AVML: avml.path,
       KCORDER_AVML_SHA256: avml.sha256,
       KCORDER_RUN_DIR: this.runDir,
@@ -75,6 +105,11 @@ export class Rig {
   /** Sends the agent to another collector than the rig's own. */
   useAddress(address: string): void {
     this.#address = address;
+  }
+
+  /** What captures left in the folder, besides the files of the probes. */
+  fifos(): string[] {
+    return readdirSync(this.runDir).filter((name) => name !== 'alive' && name !== 'ready');
   }
 
   /** Whether a line with this message was logged. */
@@ -91,6 +126,7 @@ export class Rig {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.endAgent();
     this.collector.stop();
+    this.enrolment.stop();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,4 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import { PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 import {
   type AuthorityStore,
   decodeGenerations,
@@ -75,8 +74,8 @@ export class SecretStore implements AuthorityStore {
       const body = { metadata: { name, labels }, data };
       await unlessConflict(ask(`create ${what}`, core.createNamespacedConfigMap({ namespace, body })));
     } else {
-      const merge = setHeaderOptions('Content-Type', PatchStrategy.MergePatch);
-      await ask(`patch ${what}`, core.patchNamespacedConfigMap({ namespace, name, body: { data } }, merge));
+      const body = { ...found, data };
+      await unlessConflict(ask(`write ${what}`, core.replaceNamespacedConfigMap({ namespace, name, body })));
     }
   }
 }

@@ -1,10 +1,13 @@
-import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ChannelOptions, Client, credentials, experimental } from '@grpc/grpc-js';
+import { LiveIdentity, type TlsIdentity } from './live-identity.ts';
 
-/** PEM texts of one end of a mutual TLS connection. */
-export interface TlsIdentity {
-  readonly ca: Buffer;
-  readonly certificate: Buffer;
-  readonly key: Buffer;
+export type { TlsIdentity };
+
+/** How a channel differs from an ordinary one. */
+export interface OpenOptions {
+  readonly receiveLimitBytes?: number;
+  /** Name that the collector's certificate must carry, when it differs from the host. */
+  readonly serverName?: string;
 }
 
 /** Largest message that a collector takes: 1 MiB of data and 64 KiB around it. */
@@ -21,13 +24,29 @@ export const transportOptions: ChannelOptions = {
   'grpc-node.max_session_memory': 64,
 };
 
-/** Opens a channel over mutual TLS; there is no other way to reach a collector. Resolving is lazy, nothing is sent yet. */
-export function openChannel(
-  address: string,
-  identity: TlsIdentity,
-  options: { receiveLimitBytes?: number; serverName?: string } = {},
-): Client {
-  return new Client(address, credentials.createSsl(identity.ca, identity.key, identity.certificate), {
+/**
+ * Opens a channel over mutual TLS. With a live identity each new connection has the newest certificate, and those that stand are left alone.
+ * Resolving is lazy, nothing is sent yet.
+ */
+export function openChannel(address: string, identity: TlsIdentity | LiveIdentity, options: OpenOptions = {}): Client {
+  return open(address, mutual(identity), options);
+}
+
+/** Opens a channel over TLS on which only the collector shows a certificate, one that `ca` (PEM) must vouch for: who calls is said call by call. */
+export function openAnonymousChannel(address: string, ca: Buffer, options: OpenOptions = {}): Client {
+  return open(address, credentials.createSsl(ca), options);
+}
+
+function mutual(identity: TlsIdentity | LiveIdentity): ChannelCredentials {
+  if (!(identity instanceof LiveIdentity)) {
+    return credentials.createSsl(identity.ca, identity.key, identity.certificate);
+  }
+  const provider = identity.asProvider();
+  return experimental.createCertificateProviderChannelCredentials(provider, provider);
+}
+
+function open(address: string, channelCredentials: ChannelCredentials, options: OpenOptions): Client {
+  return new Client(address, channelCredentials, {
     ...transportOptions,
     'grpc-node.flow_control_window': receiveWindowBytes,
     'grpc.max_receive_message_length': options.receiveLimitBytes ?? messageLimitBytes,

@@ -17,6 +17,12 @@ export interface CallOptions {
   readonly deadlineMs?: number;
 }
 
+/** What every call of a service carries. */
+export interface ConnectOptions {
+  /** Header fields, asked for anew at each call: a token changes with time. What it throws, the call throws. Names in lower case. */
+  readonly headers?: () => Readonly<Record<string, string>>;
+}
+
 /** Both directions of one open call. */
 export interface Duplex<I, O> {
   /** Resolves when the transport has taken the message: keep few in flight, since grpc-js counts messages and not bytes. */
@@ -43,15 +49,32 @@ type CallOf<M extends DescMethod> = M['methodKind'] extends 'unary'
 export type Calls<S extends DescService> = { [K in keyof S['method']]: CallOf<S['method'][K]> };
 
 /** The typed calls of a service over a grpc-js client. */
-export function connect<S extends DescService>(service: S, client: Client): Calls<S> {
+export function connect<S extends DescService>(service: S, client: Client, options: ConnectOptions = {}): Calls<S> {
+  const { headers } = options;
+  const metadata = headers === undefined ? () => new Metadata() : () => metadataOf(headers());
   const calls: Record<string, unknown> = {};
-  for (const method of service.methods) calls[method.localName] = callOf(method, client);
+  for (const method of service.methods) calls[method.localName] = callOf(method, client, metadata);
   return calls as Calls<S>;
+}
+
+/** Values are checked here, because the error of grpc-js quotes the value, which may be a secret. */
+function metadataOf(headers: Readonly<Record<string, string>>): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[ -~]*$/.test(value)) {
+      throw new Fault(
+        'invalid_argument',
+        `the header ${name} has characters that no header can have; is it the text that it should be?`,
+      );
+    }
+    metadata.set(name, value);
+  }
+  return metadata;
 }
 
 const unaryDeadlineMs = 10_000;
 
-function callOf(method: DescMethod, client: Client) {
+function callOf(method: DescMethod, client: Client, metadata: () => Metadata) {
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
   const build = (message: MessageInitShape<typeof method.input>): AnyMessage => create(method.input, message);
   switch (method.methodKind) {
@@ -64,7 +87,7 @@ function callOf(method: DescMethod, client: Client) {
             requestSerialize,
             responseDeserialize,
             build(request),
-            new Metadata(),
+            metadata(),
             deadline,
             (error, response) => {
               stop();
@@ -84,7 +107,7 @@ function callOf(method: DescMethod, client: Client) {
           requestSerialize,
           responseDeserialize,
           build(request),
-          new Metadata(),
+          metadata(),
           deadlineOf(options),
         );
         call.on('error', () => undefined);
@@ -102,7 +125,7 @@ function callOf(method: DescMethod, client: Client) {
           path,
           requestSerialize,
           responseDeserialize,
-          new Metadata(),
+          metadata(),
           deadlineOf(options),
         );
         return duplex(call, build, options.signal);

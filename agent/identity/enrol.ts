@@ -1,0 +1,104 @@
+import { createHash, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { openAnonymousChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { reach } from '../reach.ts';
+import { agentVersion } from '../version.ts';
+
+/** Where an agent gets its certificate, and by what. */
+export interface EnrolmentPlace {
+  /** host:port of the collector's api. */
+  readonly enrol: string;
+  readonly tokenFile: string;
+  readonly caFile: string;
+}
+
+/** What is shown for a certificate: a token of the pod's service account, or one that works once. */
+export interface Credential {
+  readonly case: 'serviceAccountToken' | 'joinToken';
+  readonly value: string;
+}
+
+/** A certificate with its key, and what it says. */
+export interface Enrolled extends Pick<TlsIdentity, 'certificate' | 'key'> {
+  /** spiffe://kcorder/node/NAME/UID. */
+  readonly uri: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** PEM of every authority that a collector's certificate may come from. */
+  readonly trustBundle: string;
+}
+
+const proofContext = 'kcorder enrolment v1\n';
+/** How Node prints the alternative names of a certificate that has this one and no other. */
+const onlyNodeUri = /^URI:(spiffe:\/\/kcorder\/node\/[a-z0-9][a-z0-9.-]{0,252}\/[A-Za-z0-9-]{1,64})$/;
+
+/** Reads the credential as it is now: the kubelet changes it every few minutes. Throws unavailable. */
+export function readCredential(path: string): Credential {
+  let value: string;
+  try {
+    value = readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    throw new Fault(
+      'unavailable',
+      `there is no token to enrol with: ${path}: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
+  }
+  if (value === '') throw new Fault('unavailable', `there is no token to enrol with: ${path} is empty`);
+  return { case: value.startsWith('kcj_') ? 'joinToken' : 'serviceAccountToken', value };
+}
+
+/**
+ * Asks for a certificate for a new key, over TLS that is checked with `ca` (PEM). Throws the call's fault, and integrity_conflict when the answer
+ * is not what was asked for.
+ */
+export async function enrolOnce(
+  address: string,
+  credential: Credential,
+  ca: Buffer,
+  serverName: string | undefined,
+  signal: AbortSignal,
+): Promise<Enrolled> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const shown = createHash('sha256').update(credential.value).digest();
+  const request = {
+    credential,
+    publicKey: publicKey.export({ type: 'spki', format: 'der' }),
+    proof: sign('sha256', Buffer.concat([Buffer.from(proofContext), shown]), privateKey),
+    agentVersion,
+  };
+  const channel = openAnonymousChannel(address, ca, serverName === undefined ? {} : { serverName });
+  try {
+    await reach(channel, signal);
+    const { certificate, trustBundle } = await connect(EnrolmentService, channel).enrol(request, { signal });
+    return { ...checked(certificate, privateKey), trustBundle };
+  } finally {
+    channel.close();
+  }
+}
+
+function checked(pem: string, privateKey: KeyObject): Omit<Enrolled, 'trustBundle'> {
+  let parsed: X509Certificate;
+  try {
+    parsed = new X509Certificate(pem);
+  } catch (cause) {
+    throw unusable('it is no certificate', cause);
+  }
+  if (!parsed.checkPrivateKey(privateKey)) throw unusable('it is for the key of another');
+  const names = parsed.subjectAltName ?? '';
+  const uri = onlyNodeUri.exec(names)?.[1];
+  if (uri === undefined) throw unusable(`it must name one node and nothing else, but names "${names}"`);
+  const [notBefore, notAfter] = [parsed.validFromDate, parsed.validToDate];
+  if (notAfter <= notBefore) throw unusable('it holds for no time at all');
+  const key = Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  return { certificate: Buffer.from(pem), key, uri, notBefore, notAfter };
+}
+
+function unusable(why: string, cause?: unknown): Fault {
+  return new Fault('integrity_conflict', `the collector answered with a certificate that cannot be used: ${why}`, {
+    cause,
+  });
+}

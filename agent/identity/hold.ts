@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
+import type { Logger } from 'pino';
+import { type EnrolmentPlace, enrolOnce } from './enrol.ts';
+import { keepIdentity, type Renewal } from './keep.ts';
+import { Trust } from './trust.ts';
+
+/** The agent's identity, wherever it comes from. */
+export interface HeldIdentity {
+  readonly tls: TlsIdentity | LiveIdentity;
+  /** To be awaited before each connection: there is a certificate then, and the authorities are those of this moment. Ends early by the signal. */
+  ready(signal: AbortSignal): Promise<void>;
+  /** Settles once the signal has fired and nothing is asked for any more. */
+  readonly ended: Promise<void>;
+}
+
+/** An identity that was given, as it is; or one that is asked for and renewed until the signal fires. */
+export function holdIdentity(
+  source: TlsIdentity | EnrolmentPlace,
+  serverName: string | undefined,
+  renewal: Renewal,
+  log: Logger,
+  signal: AbortSignal,
+): HeldIdentity {
+  if (!('enrol' in source)) return { tls: source, ready: async () => undefined, ended: Promise.resolve() };
+  const live = new LiveIdentity();
+  const trust = new Trust(source.caFile, log);
+  const first = Promise.withResolvers<void>();
+  const ended = keepIdentity(
+    {
+      tokenFile: source.tokenFile,
+      enrol: (credential) => enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal),
+      take: ({ certificate, key, trustBundle }) => {
+        trust.add(trustBundle);
+        live.set({ ca: trust.bundle(), certificate, key });
+        first.resolve();
+      },
+      renewal,
+      log,
+      now: Date.now,
+    },
+    signal,
+  );
+  return {
+    tls: live,
+    ended,
+    ready: async (ending) => {
+      if (ending.aborted) return;
+      if (live.current === undefined) await Promise.race([first.promise, once(ending, 'abort')]);
+      const { current } = live;
+      if (current === undefined) return;
+      const ca = trust.bundle();
+      if (!ca.equals(current.ca)) live.set({ ...current, ca });
+    },
+  };
+}

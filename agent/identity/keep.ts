@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
+import type { Logger } from 'pino';
+import { Backoff, type BackoffRange } from '../backoff.ts';
+import { type Credential, type Enrolled, readCredential } from './enrol.ts';
+
+/** When a certificate is asked for. */
+export interface Renewal {
+  /** Part of a certificate's life after which it is renewed. */
+  readonly share: number;
+  /** Part of its life by which this is put off at random, so that a cluster's agents do not come at once. */
+  readonly jitter: number;
+  /** Never sooner after the one before, whatever its life is. */
+  readonly floorMs: number;
+  /** After a file that is missing, or a collector that is not there. */
+  readonly absent: BackoffRange;
+  /** After a refusal. */
+  readonly refused: BackoffRange;
+}
+
+/** Renewed at half its life. A collector that refuses is asked about once a minute after the first few times. */
+export const renewal: Renewal = {
+  share: 0.5,
+  jitter: 0.05,
+  floorMs: 60_000,
+  absent: { minMs: 500, maxMs: 20_000 },
+  refused: { minMs: 2_000, maxMs: 90_000 },
+};
+
+/** What keeping an identity works with. */
+export interface KeepMeans {
+  readonly tokenFile: string;
+  readonly enrol: (credential: Credential) => Promise<Enrolled>;
+  /** Takes each certificate into use. */
+  readonly take: (enrolled: Enrolled) => void;
+  readonly renewal: Renewal;
+  readonly log: Logger;
+  /** Milliseconds since 1970, for what is logged of a certificate's end. */
+  readonly now: () => number;
+}
+
+/**
+ * Enrols, and again whenever a part of the certificate's life is over, until the signal fires. What fails is tried again for ever; the last
+ * certificate stays meanwhile. Times are counted from the answer, because the node's clock may be wrong.
+ */
+export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promise<void> {
+  const { tokenFile, renewal, log } = means;
+  const absent = new Backoff(renewal.absent);
+  const refused = new Backoff(renewal.refused);
+  let last: Enrolled | undefined;
+  let spentToken: string | undefined;
+  while (!signal.aborted) {
+    let credential: Credential | undefined;
+    try {
+      credential = readCredential(tokenFile);
+      if (digest(credential) === spentToken) {
+        // Nothing but another token will do, and looking at the file costs nobody anything.
+        await absent.wait(signal);
+        continue;
+      }
+      last = await means.enrol(credential);
+      means.take(last);
+      absent.reset();
+      refused.reset();
+      const waitMs = untilRenewal(last, renewal);
+      log.info({ uri: last.uri, notAfter: last.notAfter, renewalInMs: Math.round(waitMs) }, 'certificate issued');
+      await sleep(waitMs, undefined, { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      const fault = Fault.from(error);
+      const isSpent = credential?.case === 'joinToken' && fault.code === 'unauthenticated';
+      if (credential !== undefined && isSpent) spentToken = digest(credential);
+      const level = last !== undefined && isOver(last, means.now()) ? 'error' : 'warn';
+      const facts = { fault: fault.code, causes: causeChain(fault), meanwhile: meanwhile(last, means.now()) };
+      log[level](facts, isSpent ? spent(tokenFile) : 'no certificate was issued; trying again');
+      await (fault.code === 'unavailable' ? absent : refused).wait(signal).catch(() => undefined);
+    }
+  }
+}
+
+/** Milliseconds from the answer until the next one is asked for. */
+export function untilRenewal(
+  { notBefore, notAfter }: Pick<Enrolled, 'notBefore' | 'notAfter'>,
+  { share, jitter, floorMs }: Renewal,
+  random: number = Math.random(),
+): number {
+  const lifeMs = notAfter.getTime() - notBefore.getTime();
+  // A timer that is set to more than 2^31 - 1 ms fires at once.
+  return Math.min(2 ** 31 - 1, Math.max(floorMs, lifeMs * (share + jitter * random)));
+}
+
+const spent = (tokenFile: string): string =>
+  `the join token was refused: it works once, and for a short time; make another one and put it into ${tokenFile}`;
+
+const isOver = ({ notAfter }: Enrolled, nowMs: number): boolean => notAfter.getTime() <= nowMs;
+
+function meanwhile(last: Enrolled | undefined, nowMs: number): string {
+  if (last === undefined) return 'there is no certificate yet, so the agent cannot attach';
+  const until = last.notAfter.toISOString();
+  return isOver(last, nowMs)
+    ? `the last certificate expired at ${until}: a connection that stands lives on, a new one is refused`
+    : `the last certificate is good until ${until}`;
+}
+
+const digest = ({ value }: Credential): string => createHash('sha256').update(value).digest('hex');

@@ -1,0 +1,88 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { create, type DescMethod } from '@bufbuild/protobuf';
+import { type Client, Metadata } from '@grpc/grpc-js';
+import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+
+// A program of its own, since it has to run in the cluster's network. Reads a job as JSON on standard input, prints endings as JSON.
+
+/** What is to be called, where, and with which tokens by name. */
+export interface Job {
+  readonly kind: 'every-method' | 'enrol';
+  readonly address: string;
+  readonly serverName: string;
+  readonly ca: string;
+  readonly tokens: Readonly<Record<string, string>>;
+}
+
+/** How one call ended. */
+export interface Ending {
+  readonly token: string;
+  readonly path: string;
+  /** `ok` or a fault's code. */
+  readonly code: string;
+  readonly message: string;
+}
+
+const services = [OperatorService, SymbolsService, EnrolmentService, AgentService, IngestService];
+
+async function everyMethod(client: Client, token: string, bearer: string): Promise<Ending[]> {
+  const endings: Ending[] = [];
+  for (const method of services.flatMap(({ methods }) => methods)) {
+    const fault = await callEmpty(client, method, bearer);
+    endings.push({ token, path: pathOf(method), code: fault?.code ?? 'ok', message: fault?.message ?? '' });
+  }
+  return endings;
+}
+
+async function callEmpty(client: Client, method: DescMethod, bearer: string): Promise<Fault | undefined> {
+  const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
+  const metadata = new Metadata();
+  if (bearer !== '') metadata.set('authorization', `Bearer ${bearer}`);
+  return await new Promise((resolve) => {
+    const deadline = { deadline: Date.now() + 20_000 };
+    const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, deadline);
+    stream.on('error', (error) => resolve(Fault.from(error)));
+    stream.on('end', () => resolve(undefined));
+    stream.resume();
+    if (method.methodKind !== 'bidi_streaming') stream.write(create(method.input));
+    stream.end();
+  });
+}
+
+async function enrol(client: Client, token: string, text: string): Promise<Ending> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const digest = createHash('sha256').update(text).digest();
+  const path = '/kcorder.v1.EnrolmentService/Enrol';
+  try {
+    const { certificate } = await connect(EnrolmentService, client).enrol({
+      credential: { case: 'serviceAccountToken', value: text },
+      publicKey: publicKey.export({ format: 'der', type: 'spki' }),
+      proof: sign('sha256', Buffer.concat([Buffer.from('kcorder enrolment v1\n'), digest]), privateKey),
+      agentVersion: '0.1.0',
+    });
+    return { token, path, code: certificate.includes('BEGIN') ? 'ok' : 'empty', message: '' };
+  } catch (error) {
+    const { code, message } = Fault.from(error);
+    return { token, path, code, message };
+  }
+}
+
+const job = JSON.parse(readFileSync(0, 'utf8')) as Job;
+const client = openAnonymousChannel(job.address, Buffer.from(job.ca), { serverName: job.serverName });
+const endings: Ending[] = [];
+for (const [name, text] of Object.entries(job.tokens)) {
+  if (job.kind === 'enrol') endings.push(await enrol(client, name, text));
+  else endings.push(...(await everyMethod(client, name, text)));
+}
+client.close();
+process.stdout.write(JSON.stringify(endings));
+process.exit(0);

@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest';
+import { readConfig as readAgent } from '../../agent/config.ts';
+import { readConfig as readCollector } from '../../collector/config.ts';
+import { at, type ClusterObject, renderObjects, type Value, valuesFiles } from './chart.ts';
+
+/** The environment of the workload's container as the kubelet would make it. */
+function environment(objects: readonly ClusterObject[], kind: 'DaemonSet' | 'StatefulSet'): Record<string, string> {
+  const workload = objects.find((object) => object.kind === kind);
+  const entries = at(workload, 'spec.template.spec.containers.0.env') as Value[];
+  const value = (entry: Value) =>
+    at(entry, 'valueFrom.fieldRef.fieldPath') === 'metadata.namespace' ? 'kcorder' : String(at(entry, 'value'));
+  return Object.fromEntries(entries.map((entry) => [String(at(entry, 'name')), value(entry)]));
+}
+
+describe.each(valuesFiles)('with %s', (file) => {
+  test('the collector takes its settings', async () => {
+    const config = readCollector(environment(await renderObjects(file), 'StatefulSet'));
+    expect(config).toMatchObject({ apiListen: '0.0.0.0:7444', authority: 'cluster', dataDir: '/var/lib/kcorder' });
+  });
+
+  test('the agent takes its settings', async () => {
+    const inImage = { KCORDER_AVML_SHA256: '0'.repeat(64) };
+    const config = readAgent({ ...inImage, ...environment(await renderObjects(file), 'DaemonSet') });
+    expect(config.collector).toMatch(/-collector\.kcorder\.svc:7443$/);
+  });
+});
+
+test('values arrive as what they mean', async () => {
+  const config = readCollector(environment(await renderObjects('everything-values.yaml'), 'StatefulSet'));
+  expect(config).toMatchObject({
+    approval: true,
+    maxCaptures: 2,
+    reserveBytes: 4096 * 2 ** 20,
+    stallMs: 600_000,
+    orderMs: 300_000,
+    analysisMemoryBytes: 8192 * 2 ** 20,
+    pluginMs: 600_000,
+    symbolCacheBytes: 4096 * 2 ** 20,
+    symbolDirs: ['/symbols'],
+    symbolBuckets: ['https://symbols.example/kernels', 'https://more.example'],
+    debuginfodUrls: ['https://debuginfod.example'],
+    cosUrl: '',
+    symbolsListen: '0.0.0.0:9465',
+    tlsDir: '/etc/kcorder/tls',
+    logLevel: 'debug',
+  });
+});

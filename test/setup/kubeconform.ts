@@ -1,0 +1,6 @@
+import { ensureGoProgram } from './helm.ts';
+
+/** The path of kubeconform, which checks manifests against JSON schemas. Built by Go. */
+export async function ensureKubeconform(): Promise<string> {
+  return await ensureGoProgram('github.com/yannh/kubeconform/cmd/kubeconform', '0.8.0', {});
+}
