@@ -1,9 +1,16 @@
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from './duration.ts';
 
-/** The examples under a command's help. */
-export function examples(...lines: string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+/** The examples under a command's help, each beginning with the name that the program was called by instead of `kcorder`. */
+export function examples(...lines: string[]): (context: { readonly command: Command }) => string {
+  return ({ command }) => {
+    const name = programName(command);
+    return `\nExamples:\n${lines.map((line) => `  ${line.replace(/^kcorder\b/, name)}`).join('\n')}`;
+  };
+}
+
+function programName(command: Command): string {
+  return command.parent === null ? command.name() : programName(command.parent);
 }
 
 /** An argument that must not be empty. */
@@ -16,6 +23,25 @@ export function filled(text: string): string {
 export function key(text: string): string {
   if (text.length > 128) throw new InvalidArgumentError('It must not be longer than 128 characters.');
   return filled(text);
+}
+
+/** A pod as NAMESPACE/NAME, added to those before. */
+export function podReference(text: string, before: readonly PodWord[] = []): PodWord[] {
+  const [, namespace, name] = /^([^/\s]+)\/([^/\s]+)$/.exec(text) ?? [];
+  if (namespace === undefined || name === undefined)
+    throw new InvalidArgumentError('Give NAMESPACE/NAME, such as shop/checkout-7d9c4f6b8-x2x5q.');
+  return [...before, { namespace, name }];
+}
+
+interface PodWord {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Labels of pods; none at all would mean every pod. */
+export function labels(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It would mean every pod. Give labels such as app=web.');
+  return text;
 }
 
 /** A span of time, in ms. */

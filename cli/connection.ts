@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import type { Client } from '@grpc/grpc-js';
-import { openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { openAnonymousChannel, openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 
 /** A list of processes or of a plugin's rows comes in one message. */
@@ -27,6 +27,21 @@ export function openCollector(address: string, tlsDir: string): Client {
       `the certificates in ${tlsDir} cannot be used: ${why}. ca.crt, tls.crt and tls.key must be PEM files, and tls.key the key of tls.crt.`,
       { cause: error },
     );
+  }
+}
+
+/** Opens a channel to a collector whose port is forwarded: its certificate is checked against another name than the address, and no certificate is shown. */
+export function openForwarded(address: string, ca: Buffer, serverName: string): Client {
+  const before = tls.DEFAULT_MIN_VERSION;
+  // The API server, on the way to the collector, may be older.
+  tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+  try {
+    return openAnonymousChannel(address, ca, { receiveLimitBytes, serverName });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Fault('config_invalid', `the collector's trust bundle cannot be used: ${why}`, { cause: error });
+  } finally {
+    tls.DEFAULT_MIN_VERSION = before;
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +89,37 @@ test.each([
     /^kcorder: --timeout says how long --wait waits/,
   ],
   [
+    'no word of what to capture',
+    ['capture', '--reason', 'x'],
+    /^kcorder: give one of these: a node, --pod, --selector or/,
+  ],
+  [
+    'a node beside pods',
+    ['capture', 'n', '--pod', 'a/b', '--reason', 'x'],
+    /^kcorder: give one of these: a node, --pod/,
+  ],
+  [
+    'a pod without its namespace',
+    ['capture', '--pod', 'web', '--reason', 'x'],
+    /Give NAMESPACE\/NAME, such as shop\/checkout/,
+  ],
+  [
+    'a selector that is empty',
+    ['capture', '-l', ' ', '--reason', 'x'],
+    /It would mean every pod\. Give labels such as app=web\./,
+  ],
+  [
+    '--pod-namespace without --selector',
+    ['capture', '--pod', 'a/b', '--pod-namespace', 'c', '--reason', 'x'],
+    /^kcorder: --pod-namespace goes with --selector/,
+  ],
+  ['an approval without a reason', ['approve', 'n'], /^kcorder: required option '--reason <text>' not specified\n/],
+  [
+    'a join token without a uid',
+    ['join-token', 'create', '--node', 'n'],
+    /^kcorder: required option '--uid <uid>' not/,
+  ],
+  [
     'an id beside --node',
     ['get', 'captures', 'x', '--node', 'n'],
     /^kcorder: a capture id and --node do not go together/,
@@ -140,6 +171,7 @@ test.each([
   [['get', 'nodes']],
   [['ps']],
   [['watch']],
+  [['approve']],
   [['cancel']],
   [['download']],
   [['symbols', 'get']],
@@ -149,6 +181,8 @@ test.each([
   [['symbols', 'delete']],
   [['symbols', 'export']],
   [['symbols', 'import']],
+  [['join-token', 'create']],
+  [['doctor']],
   [['version']],
 ])('kcorder %s --help shows examples and the exit code is 0', async (command) => {
   const { exit, stdout, stderr } = await ended(start([...command, '--help']));
@@ -168,6 +202,29 @@ test('kcorder symbols build --help shows examples, and -o as the name of a file'
   expect(stdout).not.toContain('--collector');
   expect(exit).toBe(0);
 });
+
+test('called by kubectl, help says so', async () => {
+  const link = join(certificates.dir, 'kubectl-kcorder');
+  symlinkSync(program, link);
+  const child = spawn(process.execPath, [link, 'capture', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const { stdout } = await ended(child);
+  expect(stdout).toMatch(/^Usage: kubectl kcorder capture /);
+  expect(stdout.match(/^ {2}kubectl kcorder capture /gm)).toHaveLength(5);
+});
+
+test.each([[['--help']], [['get', 'nodes', '--collector', '127.0.0.1:1', '--tls-dir', '/nowhere']]])(
+  'kcorder %j loads nothing of Kubernetes',
+  async (args) => {
+    const spy = `import { registerHooks } from 'node:module';
+      registerHooks({ load: (url, context, next) => (url.includes('@kubernetes') && console.log('loaded', url), next(url, context)) });`;
+    const child = spawn(
+      process.execPath,
+      ['--import', `data:text/javascript,${encodeURIComponent(spy)}`, program, ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    expect((await ended(child)).stdout).not.toContain('loaded');
+  },
+);
 
 test.each([
   ['in front of all', ['-o', 'json', 'version']],

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { basename } from 'node:path';
 import { readEnvironment } from './config.ts';
 import { exitCode } from './exit-code.ts';
-import { sinkOf } from './output/terminal.ts';
+import { answersOf, sinkOf } from './output/terminal.ts';
 import { run } from './run.ts';
 
 // Deprecations of the runtime are for the makers of this program, not for the people who run it.
@@ -19,8 +20,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => undefined);
 
-process.exitCode = await run(process.argv.slice(2), environment, {
+const terminal = {
+  input: answersOf(process.stdin, interrupt.signal),
   out: sinkOf(process.stdout, environment.columns),
   err: sinkOf(process.stderr, environment.columns),
   interrupt: interrupt.signal,
-});
+};
+// kubectl finds its plugins by their file names.
+const name = basename(process.argv[1] ?? '').startsWith('kubectl-kcorder') ? 'kubectl kcorder' : 'kcorder';
+process.exitCode = await run(process.argv.slice(2), environment, terminal, name);

@@ -1,9 +1,12 @@
+import { Fault } from '@kcorder/proto/fault.ts';
 import type { Command } from 'commander';
-import { examples, filled, key, timeSpan } from './arguments.ts';
+import { examples, filled } from './arguments.ts';
 import type { Environment } from './config.ts';
 import { exitCode } from './exit-code.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
+import { addCapture } from './program-capture.ts';
+import { addCluster } from './program-cluster.ts';
 import { addSymbols } from './program-symbols.ts';
 import type { GlobalOptions } from './session.ts';
 import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
@@ -11,13 +14,13 @@ import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
 /** How a run of the program ends when it ends well, or badly without an error. */
 export interface Ending {
   exit: number;
+  /** How a sentence names the collector, once a session has found it. */
+  place?: string;
 }
 
-const defaultTimeout = '30m';
-
 /** The command tree. Commands are loaded when they run, so that help and usage errors are instant. */
-export function createProgram(environment: Environment, terminal: Terminal, ending: Ending): Command {
-  const program = new SessionCommand('kcorder')
+export function createProgram(environment: Environment, terminal: Terminal, ending: Ending, name: string): Command {
+  const program = new SessionCommand(name)
     .description("The memory flight recorder for Kubernetes nodes: capture a node's memory, see its processes by pod.")
     .configureOutput({
       writeOut: (text) => terminal.out.write(text),
@@ -44,9 +47,12 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
   const runs: Runs = {
     inSession: async (work) => {
       const { openSession } = await import('./session.ts');
-      const session = openSession(program.opts<GlobalOptions>(), environment, terminal);
+      const session = await openSession(program.opts<GlobalOptions>(), environment, terminal);
+      ending.place = session.place;
       try {
         ending.exit = await work(session);
+      } catch (error) {
+        throw error instanceof Fault ? session.explained(error) : error;
       } finally {
         session.close();
       }
@@ -57,41 +63,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
   };
   const { inSession, alone } = runs;
 
-  program
-    .command('capture')
-    .description("Order a capture of a node's memory.")
-    .argument('<node>', 'name of the node', filled)
-    .requiredOption('--reason <text>', 'why: an incident number or a sentence; it stays in the evidence', filled)
-    .option('--wait', 'wait for the end, then print the processes by pod')
-    .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan)
-    .option('--idempotency-key <key>', 'the same key never makes a second capture (default: a new one)', key)
-    .addHelpText(
-      'after',
-      examples(
-        'kcorder capture node-1 --reason "INC-4711 beacon to 203.0.113.9" --wait',
-        'kcorder capture node-1 --reason INC-4711 -o json',
-        'kcorder capture node-1 --reason INC-4711 --wait --timeout 2h --idempotency-key INC-4711-1',
-      ),
-    )
-    .action(
-      (
-        node: string,
-        options: { reason: string; wait?: true; timeout?: number; idempotencyKey?: string },
-        command: Command,
-      ) => {
-        if (options.timeout !== undefined && options.wait !== true)
-          command.error('error: --timeout says how long --wait waits: give both or neither.');
-        const { timeout, ...given } = options;
-        return inSession(async (session) => {
-          const { capture } = await import('./commands/capture.ts');
-          return capture(session, node, {
-            ...given,
-            wait: options.wait === true,
-            timeoutMs: timeout ?? timeSpan(defaultTimeout),
-          });
-        });
-      },
-    );
+  addCapture(program, runs);
 
   const get = program.command('get').description('List captures or nodes.');
   get
@@ -149,31 +121,6 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     });
 
   program
-    .command('watch')
-    .description('Follow a capture to its end, then print the processes by pod.')
-    .argument('<capture>', 'a capture', filled)
-    .option('--timeout <time>', `longest time to wait (default ${defaultTimeout})`, timeSpan)
-    .addHelpText('after', examples('kcorder watch 0193a5c2', 'kcorder watch 0193a5c2 --timeout 2h -o json'))
-    .action((id: string, options: { timeout?: number }) =>
-      inSession(async (session) => {
-        const { watch } = await import('./commands/watch.ts');
-        return watch(session, id, options.timeout ?? timeSpan(defaultTimeout));
-      }),
-    );
-
-  program
-    .command('cancel')
-    .description('Stop a running capture; what was acquired is kept.')
-    .argument('<capture>', 'a capture', filled)
-    .addHelpText('after', examples('kcorder cancel 0193a5c2', 'kcorder cancel 0193a5c2 -o json'))
-    .action((id: string) =>
-      inSession(async (session) => {
-        const { cancel } = await import('./commands/cancel.ts');
-        return cancel(session, id);
-      }),
-    );
-
-  program
     .command('download')
     .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
     .argument('<capture>', 'a capture', filled)
@@ -190,6 +137,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     );
 
   addSymbols(program, runs);
+  addCluster(program, runs);
 
   program
     .command('version')

@@ -6,10 +6,15 @@ import { visible } from './output/visible.ts';
 import { createProgram, type Ending } from './program.ts';
 import type { GlobalOptions } from './session.ts';
 
-/** Runs one command line, without the program's own name in front, and returns its exit code. Never throws. */
-export async function run(args: readonly string[], environment: Environment, terminal: Terminal): Promise<number> {
+/** Runs one command line, without the program's own name in front, and returns its exit code. Never throws. Help calls it `name`. */
+export async function run(
+  args: readonly string[],
+  environment: Environment,
+  terminal: Terminal,
+  name = 'kcorder',
+): Promise<number> {
   const ending: Ending = { exit: exitCode.ok };
-  const program = createProgram(environment, terminal, ending);
+  const program = createProgram(environment, terminal, ending, name);
   try {
     await program.parseAsync(args, { from: 'user' });
     return ending.exit;
@@ -17,7 +22,7 @@ export async function run(args: readonly string[], environment: Environment, ter
     if (error instanceof CommanderError) return usageExit(error);
     const { failureOf } = await import('./failure.ts');
     const { collector } = program.opts<GlobalOptions>();
-    const { sentence, exit } = failureOf(error, collector ?? environment.collector);
+    const { sentence, exit } = failureOf(error, ending.place ?? collector ?? environment.collector);
     if (terminal.interrupt.aborted && exit !== exitCode.interrupted) return interrupted(terminal);
     terminal.err.write(`kcorder: ${visible(sentence)}\n`);
     return exit;

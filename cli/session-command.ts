@@ -11,7 +11,18 @@ export interface Runs {
   alone(work: (options: GlobalOptions, environment: Environment, terminal: Terminal) => Promise<number>): Promise<void>;
 }
 
-const keys = ['output', 'collector', 'tlsDir', 'color'] as const;
+const keys = [
+  'output',
+  'context',
+  'namespace',
+  'release',
+  'kubeconfig',
+  'serviceAccount',
+  'tokenFile',
+  'collector',
+  'tlsDir',
+  'color',
+] as const;
 
 /**
  * A command that takes the global options itself, so that they may stand anywhere on the line. They cannot be left to the program alone, which
@@ -29,8 +40,14 @@ export class SessionCommand extends Command {
     ]);
     const options = [
       isProgram ? output.default('table') : output,
-      new Option('--collector <host:port>', 'the collector (or KCORDER_COLLECTOR)'),
-      new Option('--tls-dir <dir>', 'directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)'),
+      new Option('--context <name>', 'context of the kubeconfig (default: its current one)'),
+      new Option('-n, --namespace <name>', 'namespace that kcorder runs in (or KCORDER_NAMESPACE; default kcorder)'),
+      new Option('--release <name>', 'which kcorder of that namespace, where there are several'),
+      new Option('--kubeconfig <file>', 'the kubeconfig (or KUBECONFIG)'),
+      new Option('--service-account <namespace/name>', 'come as this service account (or KCORDER_SERVICE_ACCOUNT)'),
+      new Option('--token-file <file>', 'come with the token in this file'),
+      new Option('--collector <host:port>', 'a collector outside of a cluster (or KCORDER_COLLECTOR)'),
+      new Option('--tls-dir <dir>', 'for it: directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)'),
       new Option('--no-color', 'no colours (or NO_COLOR)'),
     ];
     for (const option of options) this.addOption(option.hideHelp(!isProgram));

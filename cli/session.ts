@@ -1,15 +1,17 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
-import { Fault } from '@kcorder/proto/fault.ts';
+import type { Calls } from '@kcorder/proto/bridge/connect.ts';
+import type { Fault } from '@kcorder/proto/fault.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
-import { openCollector } from './connection.ts';
 import { jsonText, yamlText } from './output/document.ts';
 import type { Look } from './output/grid.ts';
 import { type Paint, paintFor } from './output/paint.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
+import { openReach } from './reach.ts';
+import { type WayOptions, wayOf } from './way.ts';
 
 /** The forms that a result can be printed in. */
 export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;
@@ -18,10 +20,8 @@ export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;
 export type OutputForm = (typeof outputForms)[number];
 
 /** The options that every command takes. */
-export interface GlobalOptions {
+export interface GlobalOptions extends WayOptions {
   readonly output: OutputForm;
-  readonly collector?: string;
-  readonly tlsDir?: string;
   readonly color: boolean;
 }
 
@@ -35,6 +35,9 @@ export interface Result {
 export interface Session {
   readonly calls: Calls<typeof OperatorService>;
   readonly symbols: Calls<typeof SymbolsService>;
+  readonly enrolment: Calls<typeof EnrolmentService>;
+  /** How a sentence names the collector, after "the collector at". */
+  readonly place: string;
   readonly terminal: Terminal;
   readonly output: OutputForm;
   /** Colours of stderr. */
@@ -45,36 +48,46 @@ export interface Session {
   note(text: string): void;
   /** The same, as a warning. */
   warn(text: string): void;
+  /** A fault with what is known of the way to the collector. */
+  explained(fault: Fault): Fault;
   close(): void;
 }
 
-/** The address that a run is to use, if any. */
-export function addressOf(options: GlobalOptions, environment: Environment): string | undefined {
-  return options.collector ?? environment.collector;
-}
-
-/** Opens a session with the collector. Nothing is sent before the first call. */
-export function openSession(options: GlobalOptions, environment: Environment, terminal: Terminal): Session {
-  const address = addressOf(options, environment);
-  const tlsDir = options.tlsDir ?? environment.tlsDir;
-  if (address === undefined) {
-    throw new Fault('config_invalid', 'no collector is given. Set --collector host:port or KCORDER_COLLECTOR.');
-  }
-  if (tlsDir === undefined) {
-    throw new Fault(
-      'config_invalid',
-      'no certificates are given. Set --tls-dir or KCORDER_TLS_DIR to a directory with ca.crt, tls.crt and tls.key.',
-    );
-  }
-  const client = openCollector(address, tlsDir);
+/** Opens a session with the collector. Nothing is asked of it before the first call; the way to it, in a cluster, is made here. */
+export async function openSession(
+  options: GlobalOptions,
+  environment: Environment,
+  terminal: Terminal,
+): Promise<Session> {
+  const reach = await openReach(wayOf(options, environment), terminal.interrupt);
   const face = faceOf(options, environment, terminal);
   return {
     ...face,
-    calls: connect(OperatorService, client),
-    symbols: connect(SymbolsService, client),
+    calls: reach.calls(OperatorService),
+    symbols: reach.calls(SymbolsService),
+    enrolment: reach.calls(EnrolmentService),
+    place: reach.place,
     terminal,
     output: options.output,
-    close: () => client.close(),
+    explained: reach.explained,
+    close: reach.close,
+  };
+}
+
+/** Whether results are for people rather than for programs. */
+export function forPeople({ output }: Pick<Session, 'output'>): boolean {
+  return output === 'table' || output === 'wide';
+}
+
+/** A session whose lines name a node, for work on several at once. Documents are left to who gathers them. */
+export function ofNode(session: Session, nodeName: string): Session {
+  return {
+    ...session,
+    note: (text) => session.note(`${nodeName}: ${text}`),
+    warn: (text) => session.warn(`${nodeName}: ${text}`),
+    print: (result) => {
+      if (forPeople(session)) session.print(result);
+    },
   };
 }
 

@@ -205,7 +205,7 @@ test('a collector that is killed and comes back is found again', async () => {
   });
   const running = runCommand([...wait.split(' '), ...options(first.address)]);
   await expect.poll(() => first.killed()).toBe(true);
-  await using _second = await startCollector(certificates, handlersFor(captureOf()), first.port);
+  await using _second = await startCollector(certificates, handlersFor(captureOf()), { port: first.port });
   const ran = await running;
   expect(ran.stderr).toContain('warning: the connection to the collector broke');
   expect(ran.stdout).toContain('nc -lk');

@@ -6,7 +6,7 @@ import { getCapture, listCaptures, printCapture } from '../captures.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { capturesTable } from '../render/captures.ts';
-import type { Session } from '../session.ts';
+import { forPeople, type Session } from '../session.ts';
 
 /** `kcorder get captures [ID] [--node N]`: all captures, newest first, or one with its details. */
 export async function getCaptures(
@@ -31,8 +31,7 @@ export async function getCaptures(
 
 /** Of a capture that was analysed, where a person is to read it. That it cannot be told spoils nothing else. */
 async function usedSymbols(session: Session, capture: Capture): Promise<AnalysisSymbols | undefined> {
-  const forPeople = session.output === 'table' || session.output === 'wide';
-  if (!forPeople || capture.analysis?.state !== AnalysisState.DONE) return undefined;
+  if (!forPeople(session) || capture.analysis?.state !== AnalysisState.DONE) return undefined;
   try {
     return (await fetchAnalysis(session, capture.id)).symbols;
   } catch {

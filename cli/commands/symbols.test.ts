@@ -74,7 +74,7 @@ test.each([
 });
 
 test('an older collector is named as such', async () => {
-  await using collector = await startCollector(certificates, {}, 0, true);
+  await using collector = await startCollector(certificates, {}, { old: true });
   const environment = { KCORDER_COLLECTOR: collector.address, KCORDER_TLS_DIR: certificates.operatorDir };
   const ran = await runCommand(['symbols', 'get'], { environment });
   expect(ran.stderr).toMatch(

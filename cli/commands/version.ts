@@ -1,27 +1,44 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { Fault } from '@kcorder/proto/fault.ts';
 import type { Environment } from '../config.ts';
 import { exitCode } from '../exit-code.ts';
 import { tableOf } from '../output/grid.ts';
 import type { Terminal } from '../output/terminal.ts';
 import type { GlobalOptions } from '../session.ts';
-import { addressOf, faceOf, openSession } from '../session.ts';
+import { faceOf, openSession } from '../session.ts';
+import { isPlaceGiven } from '../way.ts';
 
-/** `kcorder version`: this program's version and, where a collector is configured, the collector's. */
+const patienceMs = 4000;
+
+/** `kcorder version`: this program's version and, where a collector is within reach, the collector's. */
 export async function version(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<number> {
-  const { print } = faceOf(options, environment, terminal);
+  const { print, note } = faceOf(options, environment, terminal);
   const own = ownVersion();
-  if (addressOf(options, environment) === undefined) {
+  const asked = isPlaceGiven(options, environment);
+  if (!asked && !environment.kubeconfigs.some((path) => existsSync(path))) {
     show(print, own, undefined);
     return exitCode.ok;
   }
-  const session = openSession(options, environment, terminal);
+  // Nobody asked for a collector: then a kubeconfig that leads to none is no failure, and nothing to wait for.
+  const interrupt = asked ? terminal.interrupt : AbortSignal.any([terminal.interrupt, AbortSignal.timeout(patienceMs)]);
   try {
-    const collector = await session.calls.getVersion({}, { signal: terminal.interrupt });
-    show(print, own, collector.version);
-    return exitCode.ok;
+    show(print, own, await collectorVersion(options, environment, { ...terminal, interrupt }));
   } catch (error) {
     show(print, own, undefined);
-    throw error;
+    const fault = Fault.from(error);
+    if (asked || terminal.interrupt.aborted) throw error;
+    const why = interrupt.aborted ? `no answer within ${patienceMs / 1000} s` : fault.message;
+    note(`The version of a collector is not known: ${why}`);
+  }
+  return exitCode.ok;
+}
+
+async function collectorVersion(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<string> {
+  const session = await openSession(options, environment, terminal);
+  try {
+    return (await session.calls.getVersion({}, { signal: terminal.interrupt })).version;
+  } catch (error) {
+    throw session.explained(Fault.from(error));
   } finally {
     session.close();
   }

@@ -8,10 +8,14 @@ import { follow } from './follow.ts';
 import { deadlineSignal } from './pause.ts';
 import { createProgress } from './progress.ts';
 
+const seldomMs = 15_000;
+
 /** How long to wait, and whether the capture is known to exist. */
 export interface AwaitOptions {
   readonly timeoutMs: number;
   readonly known: boolean;
+  /** Other captures are awaited beside it: each has lines of its own, none is redrawn. */
+  readonly several?: boolean;
 }
 
 /** Follows a capture on stderr until it and its analysis have ended. An interruption or a timeout leaves it running and says so. */
@@ -20,7 +24,13 @@ export async function awaitCapture(session: Session, captureId: string, options:
   const message = `capture ${captureId} has not ended within ${durationText(options.timeoutMs)}`;
   const signal = deadlineSignal(terminal.interrupt, options.timeoutMs, message);
   const progress = createProgress();
-  using line = startLiveLine(terminal.err, paint, () => progress.text(Date.now()));
+  const sink = options.several === true ? { ...terminal.err, isTty: false, columns: undefined } : terminal.err;
+  using line = startLiveLine(
+    sink,
+    paint,
+    () => progress.text(Date.now()),
+    options.several === true ? seldomMs : undefined,
+  );
   let latest: Capture | undefined;
   try {
     const states = follow(calls, captureId, {

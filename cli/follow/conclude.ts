@@ -1,10 +1,17 @@
+import type { JsonValue } from '@bufbuild/protobuf';
 import { AnalysisState, type Capture, CaptureSchema, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { type GetAnalysisResponse, GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import {
+  type GetAnalysisResponse,
+  GetAnalysisResponseSchema,
+  type PodReference,
+} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
 import { remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { bytesText } from '../output/figures.ts';
+import { podName } from '../pods/resolve.ts';
+import { podsWithoutTrace } from '../render/asked-pods.ts';
 import {
   analysisWord,
   because,
@@ -18,26 +25,47 @@ import { processesText } from '../render/processes.ts';
 import { usedText } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
 
-/** Prints how a capture ended: the process table, where the evidence lies, and whatever is not as it should be. Returns the exit code. */
-export async function conclude(session: Session, capture: Capture): Promise<number> {
+/** How a capture ended, as scripts see it. */
+export interface Conclusion {
+  readonly exit: number;
+  /** The analysis as a document; null without one. */
+  analysisDocument(): JsonValue;
+}
+
+/** Prints how a capture ended: the process table, those pods first that it is about, where the evidence lies, and whatever is not as it should be. */
+export async function conclude(
+  session: Session,
+  capture: Capture,
+  podsFirst: readonly PodReference[] = [],
+): Promise<Conclusion> {
   const analysis =
     capture.analysis?.state === AnalysisState.DONE ? await fetchAnalysis(session, capture.id) : undefined;
+  const analysisDocument = (): JsonValue =>
+    analysis === undefined ? null : documentOf(GetAnalysisResponseSchema, withoutCapture(analysis));
   session.print({
-    document: () => ({
-      capture: documentOf(CaptureSchema, capture),
-      analysis: analysis === undefined ? null : documentOf(GetAnalysisResponseSchema, withoutCapture(analysis)),
-    }),
+    document: () => ({ capture: documentOf(CaptureSchema, capture), analysis: analysisDocument() }),
     table: (look) =>
       analysis === undefined || analysis.processes.length === 0
         ? ''
-        : processesText(analysis, { kernelThreads: false, socketsKnown: socketsKnown(analysis) }, look),
+        : processesText(analysis, { kernelThreads: false, socketsKnown: socketsKnown(analysis), podsFirst }, look),
   });
   const analysed =
     analysis === undefined ? remarkOnMissing(session, capture) : remarkOnPlugins(session, analysis, 'all');
+  if (analysis !== undefined) remarkOnPods(session, analysis, podsFirst);
   if (analysis?.symbols !== undefined) session.note(`analysed with symbols from ${usedText(analysis.symbols)}`);
   remarkOnEvidence(session, capture);
+  return { exit: exitOf(capture, analysed), analysisDocument };
+}
+
+function exitOf(capture: Capture, analysed: boolean): number {
   if (isPartial(capture)) return exitCode.partial;
   return isComplete(capture) && analysed ? exitCode.ok : exitCode.failure;
+}
+
+function remarkOnPods(session: Session, analysis: GetAnalysisResponse, pods: readonly PodReference[]): void {
+  for (const pod of podsWithoutTrace(analysis, pods)) {
+    session.warn(`no trace of pod ${podName(pod)} in the image: it ended before, or the node did not name it`);
+  }
 }
 
 function withoutCapture(analysis: GetAnalysisResponse): GetAnalysisResponse {

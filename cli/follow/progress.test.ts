@@ -29,6 +29,14 @@ test('the analysis tells how long it has been running', () => {
   expect(progress.text(13_000)).toBe('lab-1: analyzing  100.0 MiB  12s');
 });
 
+test('a capture that waits for others says so until it begins', () => {
+  const progress = createProgress();
+  progress.update(captureOf({ phase: Phase.REQUESTED, durableBytes: 0n, waiting: true }), 0);
+  expect(progress.text(4000)).toBe('lab-1: waiting for a free slot (so many captures run at once)  4s');
+  expect(progress.update(captureOf({ phase: Phase.REQUESTED, durableBytes: 0n }), 5000)).toBe(true);
+  expect(progress.text(5000)).toBe('lab-1: requested  0s');
+});
+
 test('a capture that is done has no progress', () => {
   const progress = createProgress();
   progress.update(at(Phase.DONE, 1n), 0);

@@ -1,6 +1,6 @@
 import { type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { bytesText, rateText, spanText } from '../output/figures.ts';
-import { phaseWord } from '../render/capture-words.ts';
+import { phaseWord, waitingText } from '../render/capture-words.ts';
 import { createMeter } from './meter.ts';
 
 /** What there is to say about a capture on its way. */
@@ -18,7 +18,7 @@ export function createProgress(): Progress {
   let phaseSinceMs = 0;
   return {
     update: (capture, nowMs) => {
-      const changed = latest?.phase !== capture.phase;
+      const changed = latest?.phase !== capture.phase || latest.waiting !== capture.waiting;
       if (changed) phaseSinceMs = nowMs;
       latest = capture;
       if (capture.phase === Phase.ACQUIRING) meter.add(nowMs, Number(capture.durableBytes), partOf(capture));
@@ -26,7 +26,7 @@ export function createProgress(): Progress {
     },
     text: (nowMs) => {
       if (latest === undefined) return '';
-      const head = `${latest.nodeName}: ${phaseWord(latest.phase)}`;
+      const head = `${latest.nodeName}: ${latest.waiting ? waitingText : phaseWord(latest.phase)}`;
       if (latest.phase === Phase.DONE) return '';
       if (latest.phase !== Phase.ACQUIRING) {
         const bytes = latest.durableBytes > 0n ? `  ${bytesText(latest.durableBytes)}` : '';

@@ -17,8 +17,8 @@ const redrawMs = 200;
 const repeatMs = 5000;
 const startOfLine = '\r\x1b[K';
 
-/** Starts a live line on a sink; `draw` gives its text at any moment, raw. Dispose of it to end it. */
-export function startLiveLine(sink: Sink, paint: Paint, draw: () => string): LiveLine {
+/** Starts a live line on a sink; `draw` gives its text at any moment, raw, asked for every `everyMs`. Dispose of it to end it. */
+export function startLiveLine(sink: Sink, paint: Paint, draw: () => string, everyMs?: number): LiveLine {
   let drawn = '';
   const refresh = (): void => {
     const text = visible(draw());
@@ -38,7 +38,7 @@ export function startLiveLine(sink: Sink, paint: Paint, draw: () => string): Liv
     wipe();
     sink.write(`${line}\n`);
   };
-  const timer = setInterval(refresh, sink.isTty ? redrawMs : repeatMs);
+  const timer = setInterval(refresh, everyMs ?? (sink.isTty ? redrawMs : repeatMs));
   return {
     refresh,
     say: (text) => say(visible(text)),

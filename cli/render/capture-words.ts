@@ -16,6 +16,9 @@ export function phaseWord(phase: Phase): string {
   return enumWord(PhaseSchema, phase);
 }
 
+/** What a capture does that is ordered and has not begun. */
+export const waitingText = 'waiting for a free slot (so many captures run at once)';
+
 /** The outcome in one word, in capitals when it is not good; a dash while there is none. */
 export function outcomeWord(outcome: Outcome | undefined): string {
   if (outcome === undefined) return '-';

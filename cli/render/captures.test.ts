@@ -50,6 +50,12 @@ sha-256      9f2c8e1d5b7a4c3f0e6d9b8a7c5f4e3d2c1b0a9f8e7d6c5b4a3f2e1d0c9b8a7f
   );
 });
 
+test('an approved capture that waits says so', () => {
+  const text = captureText(captureOf({ phase: Phase.REQUESTED, waiting: true, approvedBy: 'bob' }), look, nowMs);
+  expect(text).toMatch(/^0193a5c2d7 +lab-1 +waiting /m);
+  expect(text).toMatch(/^approved +by bob\nwaiting +for a free slot \(so many captures run at once\)$/m);
+});
+
 test('wide adds who, when, where and the digest', () => {
   const [header] = capturesTable([captureOf()], { ...look, wide: true }, nowMs).split('\n');
   expect(header?.split(/ {2,}/)).toEqual(

@@ -3,7 +3,7 @@ import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/captur
 import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
-import { analysisWord, because, outcomeWord, phaseWord } from './capture-words.ts';
+import { analysisWord, because, outcomeWord, phaseWord, waitingText } from './capture-words.ts';
 import { type Fact, factsText } from './facts.ts';
 import { symbolsBrief, usedText } from './symbols-words.ts';
 
@@ -37,6 +37,8 @@ export function capturesTable(captures: readonly Capture[], look: Look, nowMs: n
 export function captureText(capture: Capture, look: Look, nowMs: number, used?: AnalysisSymbols): string {
   const facts: Fact[] = [
     ['requested', `${utcText(momentOf(capture.requestedAt))} UTC by ${capture.requestedBy || 'somebody unnamed'}`],
+    ['approved', capture.approvedBy === '' ? '' : `by ${capture.approvedBy}`],
+    ['waiting', capture.waiting ? waitingText.replace(/^waiting /, '') : ''],
     ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
     ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
     ['symbols', symbolsFact(capture, used)],
@@ -71,7 +73,7 @@ function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
   return [
     capture.id,
     capture.nodeName,
-    phaseWord(capture.phase),
+    capture.waiting ? 'waiting' : phaseWord(capture.phase),
     outcomeCell(capture),
     analysisWord(capture.analysis),
     capture.durableBytes === 0n ? '-' : bytesText(capture.durableBytes),

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type PlacementSchema, ProcessSchema } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { PodContainerSchema } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import { PodReferenceSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { expect, test } from 'vitest';
 import { containerGroups } from './container-groups.ts';
 
@@ -9,11 +10,8 @@ const processIn = (pid: number, placement: MessageInitShape<typeof PlacementSche
   create(ProcessSchema, { pid, placement });
 const namedApp = { podNamespace: 'shop', podName: 'web', podUid: 'u1', containerName: 'app', containerId: id('a') };
 
-const groupsOf = (...[processes, containers]: Parameters<typeof containerGroups>) =>
-  containerGroups(processes, containers).map(({ path, processes: held }) => [
-    path.join(' > '),
-    held.map(({ pid }) => pid),
-  ]);
+const groupsOf = (...given: Parameters<typeof containerGroups>) =>
+  containerGroups(...given).map(({ path, processes: held }) => [path.join(' > '), held.map(({ pid }) => pid)]);
 
 test.each<[string, MessageInitShape<typeof PlacementSchema>, string]>([
   ['a container that the node named', namedApp, 'shop > web > app'],
@@ -65,5 +63,17 @@ test('two pods of one name are two groups', () => {
   expect(groupsOf([processIn(1, namedApp), processIn(2, again)], [])).toEqual([
     ['shop > web > app', [1]],
     ['shop > web > app', [2]],
+  ]);
+});
+
+test.each([
+  ['by name', { namespace: 'shop', name: 'web' }],
+  ['by uid', { namespace: 'renamed', name: 'since', uid: 'u1' }],
+])('the pods that somebody asked for come first, found %s', (_what, pod) => {
+  const other = { podNamespace: 'demo', podName: 'beacon', podUid: 'u2', containerName: 'app', containerId: id('d') };
+  const containers = [other, namedApp].map((container) => create(PodContainerSchema, container));
+  expect(groupsOf([], containers, [create(PodReferenceSchema, pod)]).map(([path]) => path)).toEqual([
+    'shop > web > app',
+    'demo > beacon > app',
   ]);
 });

@@ -1,5 +1,7 @@
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type { PodReference } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { isInPods } from './asked-pods.ts';
 
 /** Processes that belong together, under the path of their container. */
 export interface ContainerGroup {
@@ -16,8 +18,15 @@ interface Place {
   readonly containerId: string;
 }
 
-/** One group per container, in the order of namespace, pod, container; containers that were named but hold no process included. */
-export function containerGroups(processes: readonly Process[], containers: readonly PodContainer[]): ContainerGroup[] {
+/**
+ * One group per container, in the order of namespace, pod, container, those of some pods before all others; containers that were named but
+ * hold no process included.
+ */
+export function containerGroups(
+  processes: readonly Process[],
+  containers: readonly PodContainer[],
+  podsFirst: readonly PodReference[] = [],
+): ContainerGroup[] {
   const groups = new Map<string, { place: Place; processes: Process[] }>();
   const groupAt = (place: Place) => {
     const key = place.containerId === '' ? JSON.stringify([place.podUid, place.containerName]) : place.containerId;
@@ -30,7 +39,7 @@ export function containerGroups(processes: readonly Process[], containers: reado
     if (process.placement !== undefined) groupAt(process.placement).processes.push(process);
   }
   return [...groups.values()]
-    .toSorted((a, b) => compare(orderOf(a.place), orderOf(b.place)))
+    .toSorted((a, b) => compare(orderOf(a.place, podsFirst), orderOf(b.place, podsFirst)))
     .map((group) => ({ path: pathOf(group.place), processes: group.processes }));
 }
 
@@ -47,9 +56,10 @@ function containerOf({ podName, containerName, containerId }: Place): string {
 }
 
 /** Pods without a name come last, and so do the containers without one. */
-function orderOf(place: Place): string[] {
+function orderOf(place: Place, podsFirst: readonly PodReference[]): string[] {
   const named = (text: string): string[] => [text === '' ? '1' : '0', text];
   return [
+    isInPods(place, podsFirst) ? '0' : '1',
     ...named(place.podNamespace),
     ...named(place.podName),
     place.podUid,

@@ -1,5 +1,5 @@
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { GetAnalysisResponse, PodReference } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { momentOf, utcText } from '../output/figures.ts';
 import { type Column, gridOf, type Look, type Row } from '../output/grid.ts';
 import { visible } from '../output/visible.ts';
@@ -13,6 +13,8 @@ export interface ProcessView {
   readonly kernelThreads: boolean;
   /** Off when the sockets could not be read: then nobody must take an empty cell for "listens on nothing". */
   readonly socketsKnown: boolean;
+  /** What somebody asked for stands before the rest. */
+  readonly podsFirst?: readonly PodReference[];
 }
 
 const columns: readonly Column[] = [
@@ -73,10 +75,12 @@ function captionOf(analysis: GetAnalysisResponse, look: Look): string[] {
 function groupsOf(analysis: GetAnalysisResponse, view: ProcessView, wide: boolean): Group[] {
   const rowsOf = (processes: readonly Process[]): Row[] =>
     treeOf(processes).flatMap((branch) => processRows(branch, view, wide));
-  const contained = containerGroups(analysis.processes, analysis.containers).map(({ path, processes }): Group => {
-    const rows = rowsOf(processes);
-    return rows.length > 0 ? { path, rows } : { path, rows, remark: 'no process in this container' };
-  });
+  const contained = containerGroups(analysis.processes, analysis.containers, view.podsFirst).map(
+    ({ path, processes }): Group => {
+      const rows = rowsOf(processes);
+      return rows.length > 0 ? { path, rows } : { path, rows, remark: 'no process in this container' };
+    },
+  );
   const own = analysis.processes.filter(({ placement }) => placement === undefined);
   const programs = own.filter(({ kernelThread }) => !kernelThread);
   const threads = own.filter(({ kernelThread }) => kernelThread);

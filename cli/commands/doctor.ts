@@ -1,0 +1,26 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { Check } from '../cluster/checks/check.ts';
+import { examine } from '../cluster/examine.ts';
+import type { Environment } from '../config.ts';
+import { exitCode } from '../exit-code.ts';
+import type { Terminal } from '../output/terminal.ts';
+import { checksText } from '../render/checks.ts';
+import { faceOf, type GlobalOptions } from '../session.ts';
+import { clusterWay } from '../way.ts';
+
+/** `kcorder doctor`: what stands in the way of kcorder in a cluster. The exit code is 1 when something does. */
+export async function doctor(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<number> {
+  if (options.collector !== undefined || options.tlsDir !== undefined) {
+    throw new Fault(
+      'config_invalid',
+      'doctor looks at a cluster, and --collector and --tls-dir name a collector outside of one. Leave them out.',
+    );
+  }
+  const checks: Check[] = [];
+  for await (const found of examine(clusterWay(options, environment), terminal.interrupt)) checks.push(found);
+  faceOf(options, environment, terminal).print({
+    document: () => checks.map(({ todo, ...check }) => ({ ...check, todo: todo ?? null })),
+    table: (look) => checksText(checks, look),
+  });
+  return checks.some(({ state }) => state === 'fail') ? exitCode.failure : exitCode.ok;
+}

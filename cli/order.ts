@@ -1,0 +1,38 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import type { PodReference } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { spokenByCollector } from './failure.ts';
+import type { Session } from './session.ts';
+
+/** What is ordered of one node. */
+export interface Order {
+  readonly nodeName: string;
+  readonly reason: string;
+  readonly idempotencyKey: string;
+  /** The key to repeat the command with, where the order's own is made from it. */
+  readonly givenKey?: string;
+  readonly pods?: readonly PodReference[];
+}
+
+/** Orders a capture. Says what to do when it is not known whether the collector got the order. */
+export async function order(
+  session: Session,
+  { nodeName, reason, idempotencyKey, givenKey, pods = [] }: Order,
+): Promise<Capture> {
+  try {
+    const { capture } = await session.calls.createCapture(
+      { nodeName, reason, idempotencyKey, pods: [...pods] },
+      { signal: session.terminal.interrupt },
+    );
+    if (capture === undefined) throw new Fault('internal', 'the collector answered without a capture');
+    return capture;
+  } catch (error) {
+    const fault = Fault.from(error);
+    if (spokenByCollector(fault) || /ECONNREFUSED|ENOTFOUND|certificate/i.test(fault.message)) throw fault;
+    // The answer may have been lost, not the order.
+    session.note(
+      `Whether a capture of ${nodeName} began is not known. Repeat with --idempotency-key ${givenKey ?? idempotencyKey}: it is not made twice.`,
+    );
+    throw fault;
+  }
+}
