@@ -6,7 +6,7 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 const bob = parties.authority.operator('bob');
 
-const wish = { nodeName: 'n1', reason: 'INC-1 "beacon"', idempotencyKey: 'key' };
+const wish = { nodeName: 'n1', reason: "INC-1 $(id) 'beacon'", idempotencyKey: 'key' };
 
 async function asked(): Promise<Rig> {
   const rig = await Rig.start(parties, { approval: true });
@@ -18,7 +18,7 @@ test('where a second person is asked for, a capture needs one, and the second tr
   await using rig = await asked();
   await expect(rig.operator().createCapture(wish)).rejects.toMatchObject({
     code: 'approval_required',
-    message: expect.stringContaining('kcorder approve n1 --reason "INC-1 \\"beacon\\""'),
+    message: expect.stringContaining(String.raw`kcorder approve n1 --reason 'INC-1 $(id) '\''beacon'\'''  and then`),
   });
   await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: wish.reason });
   const { capture } = await rig.operator().createCapture(wish);

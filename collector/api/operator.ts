@@ -60,7 +60,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit) {
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
       }
-      const pods = await podsOn(places, nodeName, wanted);
+      const pods = () => podsOn(places, nodeName, wanted);
       const wish = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
       return { capture: present(await captures.create(wish)) };
     },

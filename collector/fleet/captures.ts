@@ -15,8 +15,8 @@ export interface Wish {
   readonly reason: string;
   readonly idempotencyKey: string;
   readonly requestedBy: string;
-  /** The pods that it is about; empty when it is about the node. */
-  readonly pods: readonly PodOnNode[];
+  /** Finds the pods that it is about; none when it is about the node. Asked only for a capture that is not there yet. */
+  pods(): Promise<readonly PodOnNode[]>;
 }
 
 /** The room that a capture is given. */
@@ -64,6 +64,7 @@ export class Captures {
     const agent = this.#fleet.capturable(wish.nodeName);
     const { name, uid, kernel, agentVersion } = agent.node;
     const approval = this.#limits.approval ? this.#approvalOf(wish) : undefined;
+    const pods = await wish.pods();
     const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
     const request = {
       id: captureId(),
@@ -74,7 +75,7 @@ export class Captures {
       ceilingBytes: imageCeilingBytes(kernel.ramRanges),
       kernel,
       agentVersion,
-      ...(wish.pods.length === 0 ? {} : { pods: wish.pods }),
+      ...(pods.length === 0 ? {} : { pods }),
       ...(approval === undefined ? {} : { approvedBy: approval.approvedBy }),
     };
     const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes, () => {
@@ -156,9 +157,12 @@ export class Captures {
 function approvalRequired({ nodeName, reason }: Wish): Fault {
   return new Fault(
     'approval_required',
-    `a second person has to allow this capture: ask one to run  kcorder approve ${nodeName} --reason ${JSON.stringify(reason)}  and then try again`,
+    `a second person has to allow this capture: ask one to run  kcorder approve ${quoted(nodeName)} --reason ${quoted(reason)}  and then try again`,
   );
 }
+
+/** For a shell, where a double-quoted reason could run what is in it. */
+const quoted = (text: string): string => (/^[A-Za-z0-9._-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 function sameWish(capture: JournaledCapture, wish: Wish): JournaledCapture {
   const { id, node } = capture.request;

@@ -77,15 +77,15 @@ export class Fleet {
 
   /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */
   capturable(nodeName: string): Attached {
-    const known = this.#nodes.named(nodeName);
-    if (known === undefined) {
-      throw new Fault(
-        'node_unknown',
-        `no agent of a node named ${nodeName} has ever attached: see 'kcorder get nodes'`,
-      );
-    }
     const attached = [...this.#attached.values()].find(({ node }) => node.name === nodeName);
     if (attached === undefined) {
+      const known = this.#nodes.named(nodeName);
+      if (known === undefined) {
+        throw new Fault(
+          'node_unknown',
+          `no agent of a node named ${nodeName} has ever attached: see 'kcorder get nodes'`,
+        );
+      }
       throw new Fault(
         'node_offline',
         `the agent of node ${nodeName} is not attached (last seen ${known.lastSeenAt}): see to its pod, then try again`,
@@ -104,9 +104,7 @@ export class Fleet {
 
   /** Every node, online or not. */
   list(): { node: KnownNode; online: boolean }[] {
-    return this.#nodes.list().map((known) => {
-      const attached = this.#attached.get(known.uid);
-      return { node: attached?.node ?? known, online: attached !== undefined };
-    });
+    const nodes = this.#nodes.list((uid) => this.#attached.get(uid)?.node);
+    return nodes.map((node) => ({ node, online: this.#attached.has(node.uid) }));
   }
 }

@@ -25,7 +25,17 @@ export class NodeJournal {
     this.#database = database;
   }
 
+  /** Not waited for until it is on disk: a fleet that attaches at once would wait for thousands of syncs, and after a crash every agent comes again. */
   put(node: KnownNode): void {
+    this.#database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      this.#write(node);
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL');
+    }
+  }
+
+  #write(node: KnownNode): void {
     this.#database
       .prepare(
         `INSERT INTO nodes (uid, name, last_seen_at, agent_version, kernel, preflight) VALUES (?, ?, ?, ?, ?, ?)
@@ -35,14 +45,17 @@ export class NodeJournal {
       .run(node.uid, node.name, node.lastSeenAt, node.agentVersion, encode(node.kernel), encode(node.refusals));
   }
 
-  /** By name and age, the most recently seen first where two share a name. */
-  list(): KnownNode[] {
-    return this.#database.prepare('SELECT * FROM nodes ORDER BY name, last_seen_at DESC').all().map(toNode);
+  /** By name and age, the most recently seen first where two share a name. A node that `newer` knows, by its uid, is taken from there. */
+  list(newer: (uid: string) => KnownNode | undefined = () => undefined): KnownNode[] {
+    const rows = this.#database.prepare('SELECT uid FROM nodes ORDER BY name, last_seen_at DESC').all();
+    const read = this.#database.prepare('SELECT * FROM nodes WHERE uid = ?');
+    return rows.map(({ uid }) => newer(String(uid)) ?? toNode(read.get(String(uid)) ?? {}));
   }
 
   /** The node last seen under a name. */
   named(name: string): KnownNode | undefined {
-    return this.list().find((node) => node.name === name);
+    const row = this.#database.prepare('SELECT * FROM nodes WHERE name = ? ORDER BY last_seen_at DESC').get(name);
+    return row && toNode(row);
   }
 }
 

@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { expect, test } from 'vitest';
 import { makeScratch, until } from '../../collector/testing/files.ts';
@@ -38,7 +37,7 @@ test(`an agent killed with -9 at ${rounds} random bytes: partial each time, its 
   }
   await rig.checkInvariants();
   expect(ids.size).toBe(rounds);
-  expect(readdirSync(rig.runDir)).toEqual([]);
+  expect(rig.fifos()).toEqual([]);
   expect(await rig.metric('kcorder_captures_ended_total{outcome="complete"}')).toBe(0);
   const last = await rig.order();
   expect(await rig.done(last)).toMatchObject({ outcome: { kind: OutcomeKind.COMPLETE }, sha256: image.sha256 });
@@ -62,7 +61,7 @@ test(`AVML killed with -9 at ${rounds} random moments: partial each time, and th
     }
   }
   expect(rig.agent.running).toBe(true);
-  await until(() => readdirSync(rig.runDir).length === 0);
+  await until(() => rig.fifos().length === 0);
   await rig.checkInvariants();
 });
 

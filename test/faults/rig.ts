@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,11 @@ export class FaultRig {
   private constructor(options: RigOptions) {
     this.#options = options;
     this.dataDir = options.dataDir ?? join(this.dir, 'data');
+  }
+
+  /** What the agent left in its folder, but for the files of its probes. */
+  fifos(): string[] {
+    return readdirSync(this.runDir).filter((name) => name !== 'alive' && name !== 'ready');
   }
 
   /** Starts everything and waits until the agent is attached. */

@@ -15,7 +15,8 @@ export interface ContainerEnd {
   readonly stderr: string;
 }
 
-// As a runtime does it for a pod that may do little: read-only root, own /proc, no new privileges.
+// As a runtime does it for a pod that may do little: read-only root, own /proc, no new privileges. The shell stays: were the program the first
+// process, it would lose the order to end with us when it becomes another user.
 const script = `
 set -e
 root=$1 user=$2
@@ -26,7 +27,9 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done
 shift
-exec /usr/sbin/chroot --userspec="$user" "$root" "$@"
+code=0
+/usr/sbin/chroot --userspec="$user" "$root" "$@" || code=$?
+exit $code
 `;
 
 /** Starts a program in an unpacked image. It ends with this process. Needs root. */

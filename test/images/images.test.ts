@@ -1,4 +1,17 @@
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -26,7 +39,7 @@ describe.each(imageNames)('the image of the %s', (name) => {
   test('is a well-formed OCI archive whose parts are what their digests say', () => {
     const { image, manifest, config } = archives[name];
     expect(image.digest).toBe(images[name].digest);
-    expect(image.annotations?.['io.containerd.image.name']).toBe(`docker.io/library/kcorder-${name}:${appVersion}`);
+    expect(image.annotations?.['io.containerd.image.name']).toBe(`localhost/kcorder-${name}:${appVersion}`);
     // The layers are not compressed, so each is its own content.
     expect(config.rootfs.diff_ids).toEqual(manifest.layers.map(({ digest }) => digest));
     expect(config.config.Labels['org.opencontainers.image.version']).toBe(appVersion);
@@ -86,23 +99,41 @@ describe.each(imageNames)('the image of the %s', (name) => {
       expect(component?.hashes?.[0]?.content).toBe(digest?.slice('sha256:'.length));
     }
   });
-
-  test('comes out of the context that Docker takes, too', async () => {
-    const context = join(folder, `${name}-context`);
-    await writeContext(context);
-    const again = join(folder, `${name}.tar`);
-    const folderOf = (layer: string): string => join(context, layer);
-    const { digest } = await buildImage(images[name].name, dockerfilePath(name), folderOf, again);
-    expect(digest).toBe(images[name].digest);
-    rmSync(context, { recursive: true });
-    rmSync(again);
-  });
 });
 
 describe('both images', () => {
   test('have the layers of system and Node in common', () => {
     const [agent, collector] = imageNames.map((name) => archives[name].manifest.layers.map(({ digest }) => digest));
     expect(agent?.slice(0, 2)).toEqual(collector?.slice(0, 2));
+  });
+
+  test('are refused by the check of their digests when a byte of them has changed', async () => {
+    const damaged = join(folder, 'damaged.tar');
+    copyFileSync(images.agent.path, damaged);
+    const file = openSync(damaged, 'r+');
+    writeSync(file, 'x', lstatSync(damaged).size / 2);
+    closeSync(file);
+    await expect(unpackArchive(damaged, join(folder, 'damaged'))).rejects.toThrow(
+      /blob sha256:\w+ of \d+ bytes is sha256:/,
+    );
+    rmSync(damaged);
+  });
+
+  test('come out of the context that Docker takes, too', async () => {
+    const context = join(folder, 'context');
+    await writeContext(context);
+    await expect(writeContext(context)).rejects.toThrow(`${context} is not empty`);
+    for (const name of imageNames) {
+      const archive = join(folder, `${name}.tar`);
+      const folderOf = (layer: string): string => join(context, layer);
+      const { digest } = await buildImage(images[name].name, dockerfilePath(name), folderOf, archive);
+      expect(digest).toBe(images[name].digest);
+      rmSync(archive);
+    }
+    rmSync(join(context, 'avml'), { recursive: true });
+    const without = buildImage('a:1', dockerfilePath('agent'), (layer) => join(context, layer), join(folder, 'a.tar'));
+    await expect(without).rejects.toThrow('the context has no folder avml');
+    rmSync(context, { recursive: true });
   });
 
   test('come out the same when all is made again, by a user with other habits', async () => {

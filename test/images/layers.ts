@@ -8,7 +8,7 @@ import { writeAvml, writeNode, writeSystem } from '../setup/image-tree.ts';
 import { pruneBeside } from '../setup/prune.ts';
 import { type AppName, appFiles, appVersion, writeApp } from './app.ts';
 import { settleModes } from './modes.ts';
-import { compilePython, requirementsPath, writePython, writeVolatility } from './python.ts';
+import { compilePython, pythonVersion, requirementsPath, writePython, writeVolatility } from './python.ts';
 import { type Component, debianComponent, makeSbom, programComponent } from './sbom.ts';
 
 /** A folder that becomes one layer of an image, and what it brings. */
@@ -33,7 +33,9 @@ const builders = [
 
 /** All layers that the Dockerfiles may name, each made when it is not in the cache. */
 export async function ensureLayers(): Promise<ReadonlyMap<string, Layer>> {
-  const system = await ensureLayer('system', {}, async (root) => (await writeSystem(root)).map(debianComponent));
+  const system = await ensureLayer('system', {}, async (root) =>
+    (await writeSystem(root)).map((each) => debianComponent(each, releaseOf(root))),
+  );
   const node = await ensureLayer('node', { texts: [process.version] }, async (root) => {
     const { version, sha256 } = writeNode(root);
     return [programComponent('generic', 'node', version, sha256)];
@@ -44,8 +46,11 @@ export async function ensureLayers(): Promise<ReadonlyMap<string, Layer>> {
   const there = system.components.map(({ name }) => name);
   const python = await ensureLayer('python', { texts: [system.fingerprint] }, async (root) => {
     const packages = await writePython(root, there);
-    await compilePython({ system: system.folder, python: root }, root, ['usr/lib/python3', 'usr/lib/python3.11']);
-    return packages.map(debianComponent);
+    await compilePython({ system: system.folder, python: root }, root, [
+      'usr/lib/python3',
+      `usr/lib/python${pythonVersion(root)}`,
+    ]);
+    return packages.map((each) => debianComponent(each, releaseOf(system.folder)));
   });
   const trees = { system: system.folder, python: python.folder };
   const volatility = await ensureLayer(
@@ -80,6 +85,13 @@ export async function ensureLayers(): Promise<ReadonlyMap<string, Layer>> {
       'collector-sbom': await sbom('collector', [system, node, python, volatility, collector]),
     }),
   );
+}
+
+/** `debian-12`, as the system says of itself. */
+function releaseOf(root: string): string {
+  const text = readFileSync(join(root, 'usr/lib/os-release'), 'utf8');
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\n]*)`, 'm').exec(text)?.[1] ?? '';
+  return `${field('ID')}-${field('VERSION_ID')}`;
 }
 
 async function ensureLayer(

@@ -28,7 +28,7 @@ export interface Descriptor {
 
 /** An image to write. */
 export interface ImagePlan {
-  /** `kcorder-agent:0.1.0`. */
+  /** With registry and tag, as in `localhost/kcorder-agent:0.1.0`. */
   readonly name: string;
   readonly recipe: ImageRecipe;
   /** Where a layer's folder lies. */
@@ -39,7 +39,6 @@ export interface ImagePlan {
 }
 
 const documents = 'application/vnd.oci.image';
-const registry = 'docker.io/library';
 
 /**
  * Writes an image as an OCI archive, the form that `ctr images import`, `skopeo` and `podman load` take: the same folders give the same bytes.
@@ -66,8 +65,8 @@ export async function writeOciArchive(plan: ImagePlan, archivePath: string): Pro
     layers,
   });
   const annotations = {
-    'io.containerd.image.name': `${registry}/${plan.name}`,
-    'org.opencontainers.image.ref.name': plan.name.slice(plan.name.indexOf(':') + 1),
+    'io.containerd.image.name': plan.name,
+    'org.opencontainers.image.ref.name': plan.name.slice(plan.name.lastIndexOf(':') + 1),
   };
   const named = { ...manifest, platform: { architecture: 'amd64', os: 'linux' }, annotations };
   const index = { schemaVersion: 2, mediaType: `${documents}.index.v1+json`, manifests: [named] };

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
@@ -16,13 +16,10 @@ export interface PythonTrees {
 
 export const requirementsPath = join(repoDir, 'collector/analysis/volatility/requirements.txt');
 
-/** Of Debian 12; a build fails if it is another. */
-const pythonVersion = '3.11';
-
 const wanted = ['python3', 'util-linux', 'xz-utils'];
 
 /** What the collector runs: an analysis, and what stands around it. */
-const programs = ['python3', `python${pythonVersion}`, 'setpriv', 'unshare', 'xz'];
+const programs = /^(python3(\.\d+)?|setpriv|unshare|xz)$/;
 
 /** Extension modules that no plugin uses, with the libraries that only they load. */
 const modulesLeftOut = /^(nis|_dbm|_curses|_curses_panel|readline)\./;
@@ -47,23 +44,29 @@ export async function writePython(root: string, there: readonly string[]): Promi
     if (!['usr', 'var'].includes(name)) rmSync(join(root, name), { recursive: true });
   for (const folder of ['usr/bin', 'usr/sbin']) {
     for (const name of readdirSync(join(root, folder)))
-      if (!programs.includes(name)) rmSync(join(root, folder, name), { recursive: true });
+      if (!programs.test(name)) rmSync(join(root, folder, name), { recursive: true });
   }
   for (const name of readdirSync(join(root, 'usr/lib')))
     if (!/^(x86_64-linux-gnu|python3(\.\d+)?)$/.test(name)) rmSync(join(root, 'usr/lib', name), { recursive: true });
   // The system's layer has these.
   for (const name of ['usr/lib64', 'usr/sbin']) rmdirSync(join(root, name));
-  const modules = join(root, `usr/lib/python${pythonVersion}/lib-dynload`);
+  const modules = join(root, `usr/lib/python${pythonVersion(root)}/lib-dynload`);
   for (const name of readdirSync(modules)) if (modulesLeftOut.test(name)) rmSync(join(modules, name));
   return packages;
 }
 
+/** Of Debian's Python in a folder: `3.11`. */
+export function pythonVersion(root: string): string {
+  return readlinkSync(join(root, 'usr/bin/python3')).replace('python', '');
+}
+
 /** Writes Volatility into the new folder `root`, where this Python looks for packages: it needs no setting, and the analysis has a bare environment. */
 export async function writeVolatility(trees: PythonTrees, root: string): Promise<Component[]> {
-  const path = `usr/local/lib/python${pythonVersion}/dist-packages`;
+  const version = pythonVersion(trees.python);
+  const path = `usr/local/lib/python${version}/dist-packages`;
   const python = await ensureVolatility();
   const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--no-compile'];
-  const kind = ['--only-binary=:all:', '--implementation', 'cp', '--python-version', pythonVersion];
+  const kind = ['--only-binary=:all:', '--implementation', 'cp', '--python-version', version];
   const pinned = ['--platform', 'manylinux2014_x86_64', '--require-hashes', '-r', requirementsPath];
   await command(python, [...args, ...kind, ...pinned, '--target', join(root, path)]).catch((cause: unknown) => {
     throw new SetupFailure(
@@ -73,11 +76,20 @@ export async function writeVolatility(trees: PythonTrees, root: string): Promise
       cause,
     );
   });
-  // Its command lines: the collector calls the library.
-  rmSync(join(root, path, 'bin'), { recursive: true, force: true });
+  removeCommands(join(root, path));
   await compilePython(trees, root, [path]);
   const pins = readFileSync(requirementsPath, 'utf8').matchAll(/^(\S+)==(\S+).*\n\s+--hash=sha256:([0-9a-f]{64})/gm);
   return [...pins].map(([, name = '', version = '', sha256]) => programComponent('pypi', name, version, sha256));
+}
+
+/** The collector calls the library; and the commands' first lines, whose digests the records hold, name the Python of who builds. */
+function removeCommands(packages: string): void {
+  rmSync(join(packages, 'bin'), { recursive: true, force: true });
+  for (const name of readdirSync(packages).filter((folder) => folder.endsWith('.dist-info'))) {
+    const path = join(packages, name, 'RECORD');
+    const lines = readFileSync(path, 'utf8').split('\n');
+    writeFileSync(path, lines.filter((line) => !/^(\.\.\/)*bin\//.test(line)).join('\n'));
+  }
 }
 
 /**
@@ -87,7 +99,7 @@ export async function writeVolatility(trees: PythonTrees, root: string): Promise
 export async function compilePython(trees: PythonTrees, root: string, folders: readonly string[]): Promise<void> {
   const libraries = [trees.system, trees.python].map((tree) => join(tree, 'usr/lib/x86_64-linux-gnu'));
   const loader = join(libraries[0] ?? '', 'ld-linux-x86-64.so.2');
-  const python = join(trees.python, `usr/bin/python${pythonVersion}`);
+  const python = join(trees.python, 'usr/bin/python3');
   const compile = ['-s', '-S', '-m', 'compileall', '-q', '-j', '1', '--invalidation-mode', 'unchecked-hash'];
   const places = ['-s', root, '-p', '/', ...folders.map((folder) => join(root, folder))];
   await command(loader, ['--library-path', libraries.join(':'), python, ...compile, ...places], {

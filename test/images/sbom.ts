@@ -13,9 +13,9 @@ export interface Component {
   readonly properties?: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** Of the .deb file. */
-export function debianComponent({ name, version, architecture, sha256 }: DebianPackage): Component {
-  const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}`;
+/** Of the .deb file; `release` as in `debian-12`. */
+export function debianComponent({ name, version, architecture, sha256 }: DebianPackage, release: string): Component {
+  const purl = `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}&distro=${release}`;
   return { type: 'library', 'bom-ref': purl, name, version, purl, hashes: [{ alg: 'SHA-256', content: sha256 }] };
 }
 

@@ -41,6 +41,11 @@ export class ClusterStage {
     return stage;
   }
 
+  /** The key that the API server signs tokens with. */
+  get signingKeyPath(): string {
+    return join(this.cluster.state.folder, 'keys', 'service-accounts.key');
+  }
+
   /** Runs Helm in the cluster; resolves with how it ended. */
   async helm(args: string[]): Promise<ProgramResult> {
     return await this.cluster.run(this.#helm, args);
@@ -67,7 +72,9 @@ export class ClusterStage {
 
   /** The same on this terminal. */
   async showKcorder(args: string[], role: PersonRole = 'responder', signal?: AbortSignal): Promise<number> {
-    return await this.cluster.show(process.execPath, [entry, ...this.#as(role), ...args], { ...(signal && { signal }) });
+    return await this.cluster.show(process.execPath, [entry, ...this.#as(role), ...args], {
+      ...(signal && { signal }),
+    });
   }
 
   #as(role: PersonRole): string[] {

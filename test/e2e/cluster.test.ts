@@ -1,0 +1,373 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathOf } from '@kcorder/proto/bridge/definition.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { policy } from '../../collector/api/policy.ts';
+import { repoDir } from '../setup/cache.ts';
+import { ClusterStage, namespace, type PersonRole, people } from '../stage/cluster-stage.ts';
+import { callWith, createToken, expired, metric } from './calls.ts';
+import { watchWire } from './wire.ts';
+
+// The chart on a real cluster, as a user meets it. One cluster for all: the tests build on each other, in this order.
+
+let stage: ClusterStage;
+let failed = false;
+beforeAll(async () => {
+  stage = await ClusterStage.open();
+});
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail' || failed) return;
+  failed = true;
+  process.stderr.write(`${await stage.logs()}\n`);
+});
+afterAll(async () => {
+  await stage?.close();
+});
+
+const must = (...args: string[]): Promise<string> => stage.cluster.must(args);
+const agentOn = async (node: string): Promise<string> =>
+  await must(
+    ...[
+      'get',
+      'pod',
+      '-n',
+      namespace,
+      '-l',
+      'app.kubernetes.io/component=agent',
+      `--field-selector=spec.nodeName=${node}`,
+    ],
+    ...['-o', 'jsonpath={.items[0].metadata.name} {.items[0].metadata.uid}'],
+  );
+
+test('the API server takes every manifest as it is', async () => {
+  const { stdout, exitCode } = await stage.helm([
+    'template',
+    'kcorder',
+    join(repoDir, 'helm/kcorder'),
+    '-n',
+    namespace,
+  ]);
+  expect(exitCode).toBe(0);
+  await stage.cluster.must(['apply', '--dry-run=server', '-n', namespace, '-f', '-'], { stdin: stdout });
+});
+
+test('installed with Helm: the agents of both nodes register, and a node that cannot be captured says why', async () => {
+  const startMs = performance.now();
+  await stage.install();
+  await stage.attached(['node1', 'node2']);
+  process.stderr.write(
+    `from helm install until both agents were registered: ${Math.round(performance.now() - startMs)} ms\n`,
+  );
+  const one = await stage.kcorder(['get', 'nodes', 'node1'], 'viewer');
+  expect(one.stdout).toMatch(/6\.1\.0-\d+-cloud-amd64/);
+  const other = await stage.kcorder(['get', 'nodes', 'node2'], 'viewer');
+  expect(other.stdout).toMatch(/has no \/proc\/kcore/);
+});
+
+test('the agent has the three capabilities that it needs and no more, no rights at the API server, and listens on nothing', async () => {
+  const [pod = ''] = (await agentOn('node1')).split(' ');
+  const inside = async (...command: string[]): Promise<string> =>
+    await must('exec', '-n', namespace, pod, '--', '/usr/bin/busybox', ...command);
+  const status = await inside('cat', '/proc/1/status');
+  const needed = (1n << 17n) | (1n << 21n) | (1n << 34n);
+  for (const set of ['CapEff', 'CapPrm', 'CapBnd']) {
+    expect(BigInt(`0x${new RegExp(`^${set}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1]}`)).toBe(needed);
+  }
+  expect(status).toMatch(/^NoNewPrivs:\s*1$/m);
+  expect(status).toMatch(/^Seccomp:\s*2$/m);
+  const listening = (await inside('cat', '/proc/1/net/tcp', '/proc/1/net/tcp6'))
+    .split('\n')
+    .filter((line) => / 0A /.test(line));
+  expect(listening).toEqual([]);
+  const rights = await must(
+    'auth',
+    'can-i',
+    '--list',
+    `--as=system:serviceaccount:${namespace}:kcorder-agent`,
+    '-n',
+    namespace,
+  );
+  expect(rights).not.toMatch(/secrets|pods|nodes|kcorder\.dev/);
+});
+
+describe('a capture of the node that runs the test pod', () => {
+  let captureId = '';
+  const marker = `marker-${randomBytes(12).toString('hex')}`;
+
+  test('by the name of the pod: its processes by name, those of the privileged pod too; nothing of memory on the wire in plain', async () => {
+    // In the node's memory only: made there, and brought there outside of the wire that is watched.
+    await stage.cluster.onGuest(`MARKER=${marker} setsid sleep 3600 >/dev/null 2>&1 </dev/null &`);
+    const stopWatching = await watchWire(stage, marker);
+    const wish = ['capture', '--pod', 'default/forensics-test', '--reason', 'INC-4711 beacon', '--wait'];
+    const { stdout, stderr, exitCode } = await stage.kcorder(wish);
+    const watched = await stopWatching();
+    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+    captureId = /c\d{8}t\d{6}-[0-9a-f]{8}/.exec(stderr + stdout)?.[0] ?? '';
+    expect(stdout).toMatch(/node1 > default > forensics-test > netcat[\s\S]*tcp \*:4444\s+nc -l -k -p 4444/);
+    expect(stdout).toMatch(/node1 > default > forensics-test > script[\s\S]*tcp \*:8000\s+python3 \/app\/beacon\.py/);
+    expect(stdout).toMatch(/node1 > default > privileged-shell > shell\n[\s\S]*sleep infinity/);
+    expect(stdout).toMatch(/node1 > shop > checkout > web\n/);
+    expect(stdout).toMatch(new RegExp(`node1 > ${namespace} > kcorder-agent-\\w+ > agent\\n[\\s\\S]*avml acquire`));
+    expect(watched.bytes).toBeGreaterThan(100 << 20);
+    expect(watched.found).toBe(0);
+  });
+
+  test('the marker is in the image, so the wire was watched for the right thing', async () => {
+    const script = `
+      const { createReadStream } = require('node:fs');
+      let tail = ''; let found = 0;
+      createReadStream('/var/lib/kcorder/evidence/${captureId}/image.lime', { encoding: 'latin1', highWaterMark: 1 << 20 })
+        .on('data', (part) => { if ((tail + part).includes('${marker}')) found += 1; tail = part.slice(-64); })
+        .on('end', () => console.log('found', found));`;
+    expect(
+      await must('exec', '-n', namespace, 'kcorder-collector-0', '--', '/usr/local/bin/node', '-e', script),
+    ).not.toMatch(/found 0/);
+  });
+
+  test('the manifest has the pods that it is about and every container that the API server knew there', async () => {
+    const script = `process.stdout.write(require('node:fs').readFileSync('/var/lib/kcorder/evidence/${captureId}/manifest.json'))`;
+    const manifest = JSON.parse(
+      await must('exec', '-n', namespace, 'kcorder-collector-0', '--', '/usr/local/bin/node', '-e', script),
+    ) as {
+      capture: Record<string, unknown>;
+      containers: { podName: string; containerName: string }[];
+      inventoryAsOf: string;
+    };
+    expect(manifest.capture).toMatchObject({
+      requestedBy: `user/system:serviceaccount:${namespace}:responder`,
+      reason: 'INC-4711 beacon',
+      pods: [expect.objectContaining({ namespace: 'default', name: 'forensics-test' })],
+    });
+    const names = manifest.containers.map(
+      ({ podName, containerName }) => `${podName.replace(/-\w{5}$/, '')}/${containerName}`,
+    );
+    expect(names.sort()).toEqual(
+      [
+        'checkout/web',
+        'forensics-test/netcat',
+        'forensics-test/script',
+        'kcorder-agent/agent',
+        'privileged-shell/shell',
+      ].sort(),
+    );
+    expect(Date.parse(manifest.inventoryAsOf)).toBeGreaterThan(Date.now() - 10 * 60_000);
+  });
+
+  test('kubectl shows it on the node and on the pod', async () => {
+    const events = await must('get', 'events', '-A', '-o', 'json');
+    const { items } = JSON.parse(events) as {
+      items: { reason: string; involvedObject: { kind: string; name: string } }[];
+    };
+    const ours = items.filter(({ reason }) => reason.startsWith('MemoryCapture'));
+    expect(ours.map(({ reason, involvedObject: { kind, name } }) => `${reason} ${kind}/${name}`).sort()).toEqual([
+      'MemoryCaptureComplete Node/node1',
+      'MemoryCaptureComplete Pod/forensics-test',
+      'MemoryCaptureStarted Node/node1',
+      'MemoryCaptureStarted Pod/forensics-test',
+    ]);
+  });
+
+  test('by labels and by namespace the same node is found, and what is not there is said so', async () => {
+    const gone = await stage.kcorder(['capture', '--pod', 'default/nothing', '--reason', 'x']);
+    expect(gone).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('there is no pod nothing in namespace default'),
+    });
+    const bad = await stage.kcorder(['capture', '--selector', 'app in', '--reason', 'x']);
+    expect(bad.exitCode).toBe(2);
+    expect(bad.stderr).toContain('does not take the selector');
+    const none = await stage.kcorder(['capture', '--selector', 'app=nobody', '--reason', 'x']);
+    expect(none.stderr).toContain('no running pod with the labels app=nobody was found');
+    const { stderr, stdout } = await stage.kcorder([
+      'capture',
+      '--all-in-namespace',
+      'shop',
+      '--reason',
+      'x',
+      '-o',
+      'json',
+    ]);
+    expect(stdout + stderr).toContain('node1');
+    const [{ capture } = { capture: { id: '' } }] = JSON.parse(stdout) as { capture: { id: string } }[];
+    await stage.kcorder(['cancel', capture.id]);
+  });
+});
+
+describe('who gets in', () => {
+  test('tokens of agents: every wrong one is refused with its reason, and one is counted for each', async () => {
+    const [pod = '', uid = ''] = (await agentOn('node1')).split(' ');
+    const bound = (name: string, id: string): string[] => [
+      ...['--bound-object-kind', 'Pod', '--bound-object-name', name, '--bound-object-uid', id],
+    ];
+    const audience = ['--audience', 'kcorder'];
+    await must(
+      'run',
+      'imposter',
+      '-n',
+      namespace,
+      '--image=registry.local/kcorder-test:1',
+      '--image-pull-policy=Never',
+      '--overrides={"spec":{"serviceAccountName":"kcorder-agent","terminationGracePeriodSeconds":0}}',
+      '--',
+      'sleep',
+      '3600',
+    );
+    await must('wait', '-n', namespace, '--for=condition=Ready', 'pod/imposter', '--timeout=120s');
+    const imposterUid = await must('get', 'pod', 'imposter', '-n', namespace, '-o', 'jsonpath={.metadata.uid}');
+    const good = await createToken(stage, 'kcorder-agent', [...audience, ...bound(pod, uid)]);
+    const ofImposter = await createToken(stage, 'kcorder-agent', [...audience, ...bound('imposter', imposterUid)]);
+    const before = await metric(stage, 'kcorder_enrolments_total{result="refused"}');
+    const first = await callWith(stage, 'enrol', {
+      good,
+      'another pod of the service account': ofImposter,
+      'bound to no pod': await createToken(stage, 'kcorder-agent', audience),
+      'another service account': await createToken(stage, 'admin', audience),
+      'another audience': await createToken(stage, 'kcorder-agent', ['--audience', 'other', ...bound(pod, uid)]),
+      'the audience of the API server': await createToken(stage, 'kcorder-agent', bound(pod, uid)),
+      expired: expired(good, stage.signingKeyPath),
+      'signed by nobody': `${good.slice(0, -20)}${'A'.repeat(20)}`,
+      rubbish: 'rubbish',
+    });
+    await must('delete', 'pod', 'imposter', '-n', namespace, '--force', '--grace-period=0');
+    const second = await callWith(stage, 'enrol', { 'a deleted pod': ofImposter });
+    const told = Object.fromEntries(
+      [...first, ...second].map(({ token, code, message }) => [token, `${code} ${message}`]),
+    );
+    expect(told.good).toBe('ok ');
+    expect(told['another pod of the service account']).toMatch(/^unauthenticated .*does not belong to the DaemonSet/);
+    expect(told['bound to no pod']).toMatch(/^unauthenticated .*bound to no pod/);
+    expect(told['another service account']).toMatch(/^unauthenticated .*it is of system:serviceaccount:kcorder:admin/);
+    for (const name of [
+      'another audience',
+      'the audience of the API server',
+      'expired',
+      'signed by nobody',
+      'rubbish',
+      'a deleted pod',
+    ])
+      expect(told[name]).toMatch(/^unauthenticated .*does not vouch for it/);
+    expect((await metric(stage, 'kcorder_enrolments_total{result="refused"}')) - before).toBe(9);
+  });
+
+  test('people: for every method and role the answer is what the roles of the chart say', async () => {
+    const rules = await rulesOf();
+    const tokens = Object.fromEntries(
+      await Promise.all(
+        people.map(async (role) => [role, await createToken(stage, role, ['--audience', 'kcorder'])] as const),
+      ),
+    );
+    const endings = await callWith(stage, 'every-method', { ...tokens, nobody: '', rubbish: 'rubbish' });
+    expect(endings).toHaveLength((people.length + 2) * Object.keys(policy).length);
+    const wrong = endings.filter(({ token, path, code }) => {
+      const rule = policy[path];
+      if (rule?.by === 'anyone') return code === 'permission_denied';
+      if (rule?.by === 'node' || !people.includes(token as PersonRole)) return code !== 'unauthenticated';
+      if (rule?.by === 'person') return code !== 'ok';
+      const allowed = rule !== undefined && rules[token as PersonRole]?.has(`${rule.resource} ${rule.verb}`) === true;
+      return allowed === (code === 'permission_denied') || code === 'unauthenticated';
+    });
+    expect(wrong).toEqual([]);
+    expect(endings.some(({ path }) => path === pathOf(EnrolmentService.method.enrol))).toBe(true);
+  });
+
+  test('somebody without a right is told the verb, by the command line', async () => {
+    const { exitCode, stderr } = await stage.kcorder(['capture', 'node1', '--reason', 'x'], 'viewer');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('may not create captures.kcorder.dev');
+    // A stranger does not even reach it: the role to connect is part of the chart's bindings.
+    const doctor = await stage.kcorder(['doctor'], 'responder');
+    expect(doctor.stdout).toMatch(/agent/i);
+  });
+});
+
+/** What the chart's roles allow, as the API server has them: `resource verb`. */
+async function rulesOf(): Promise<Partial<Record<PersonRole, Set<string>>>> {
+  const { items } = JSON.parse(
+    await must('get', 'clusterroles', '-l', 'app.kubernetes.io/name=kcorder', '-o', 'json'),
+  ) as {
+    items: { metadata: { name: string }; rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[] }[];
+  };
+  const rules: Partial<Record<PersonRole, Set<string>>> = {};
+  for (const role of people) {
+    const found = items.find(({ metadata }) => metadata.name === `kcorder-${role}`);
+    const ours = (found?.rules ?? []).filter(({ apiGroups }) => apiGroups.includes('kcorder.dev'));
+    rules[role] = new Set(
+      ours.flatMap(({ resources, verbs }) => resources.flatMap((r) => verbs.map((v) => `${r} ${v}`))),
+    );
+  }
+  return rules;
+}
+
+test('while the API server does not answer nobody gets in, and a running capture goes on', async () => {
+  const token = await createToken(stage, 'responder', ['--audience', 'kcorder']);
+  const [pod = '', uid = ''] = (await agentOn('node1')).split(' ');
+  const bound = ['--bound-object-kind', 'Pod', '--bound-object-name', pod, '--bound-object-uid', uid];
+  const ofAgent = await createToken(stage, 'kcorder-agent', ['--audience', 'kcorder', ...bound]);
+  const { stdout } = await stage.kcorder(['capture', 'node1', '--reason', 'API server stops', '-o', 'json']);
+  const { id } = JSON.parse(stdout) as { id: string };
+  await sleep(3_000);
+  await stage.cluster.run('pkill', ['-STOP', 'kube-apiserver']);
+  try {
+    const endings = await callWith(stage, 'enrol', { ofAgent });
+    expect(endings[0]?.code).toBe('cluster_unavailable');
+    // Another token than before, since who was recognised is remembered for some seconds.
+    const calls = await callWith(stage, 'every-method', { responder: token });
+    const wrong = calls.filter(({ path, code }) => policy[path]?.by === 'right' && code !== 'cluster_unavailable');
+    expect(wrong).toEqual([]);
+  } finally {
+    await stage.cluster.run('pkill', ['-CONT', 'kube-apiserver']);
+  }
+  await expect.poll(async () => (await stage.kcorder(['get', 'captures', id])).exitCode, { timeout: 60_000 }).toBe(0);
+  const { exitCode, stderr } = await stage.kcorder(['watch', id]);
+  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+});
+
+test('upgraded: evidence, authority and agents stay', async () => {
+  const trust = ['get', 'configmap', 'kcorder-trust', '-n', namespace, '-o', 'jsonpath={.data}'];
+  const before = await must(...trust);
+  const list = (await stage.kcorder(['get', 'captures', '-o', 'json'], 'viewer')).stdout;
+  await stage.install(['--set', 'maxCaptures=2']);
+  await must('rollout', 'status', 'statefulset/kcorder-collector', '-n', namespace, '--timeout=180s');
+  await stage.attached(['node1', 'node2']);
+  expect(await must(...trust)).toBe(before);
+  const ids = (text: string): string[] =>
+    (JSON.parse(text) as { captures: { id: string }[] }).captures.map(({ id }) => id);
+  expect(ids((await stage.kcorder(['get', 'captures', '-o', 'json'], 'viewer')).stdout)).toEqual(ids(list));
+});
+
+test('helm test says that the collector is there', async () => {
+  const { exitCode, stdout, stderr } = await stage.helm(['test', 'kcorder', '-n', namespace, '--timeout', '3m']);
+  expect({ exitCode, said: exitCode === 0 ? '' : stdout + stderr }).toEqual({ exitCode: 0, said: '' });
+});
+
+test('uninstalled: the evidence and the authority are left, nothing runs', async () => {
+  await stage.uninstall();
+  await must('wait', '-n', namespace, '--for=delete', 'pod', '-l', 'app.kubernetes.io/name=kcorder', '--timeout=120s');
+  expect(await must('get', 'pvc', '-n', namespace, '-o', 'name')).toContain('kcorder-collector-data');
+  expect(await must('get', 'secret', '-n', namespace, '-o', 'name')).toContain('kcorder-authority');
+  expect(await must('get', 'clusterroles', '-l', 'app.kubernetes.io/name=kcorder', '-o', 'name')).toBe('');
+});
+
+test('where Pod Security refuses the agent, the notes and the doctor say which label to set; then it is as before, with all its evidence', async () => {
+  await must('label', 'namespace', namespace, '--overwrite', 'pod-security.kubernetes.io/enforce=baseline');
+  await stage.install();
+  await must('rollout', 'status', 'statefulset/kcorder-collector', '-n', namespace, '--timeout=180s');
+  const label = `kubectl label namespace ${namespace} --overwrite pod-security.kubernetes.io/enforce=privileged`;
+  const notes = await stage.helm(['get', 'notes', 'kcorder', '-n', namespace]);
+  expect(notes.stdout).toContain('pod-security.kubernetes.io/enforce=privileged');
+  const doctor = await stage.cluster.run(process.execPath, [
+    join(repoDir, 'cli/main.ts'),
+    '--service-account',
+    `${namespace}/admin`,
+    'doctor',
+  ]);
+  expect(doctor.exitCode).not.toBe(0);
+  expect(doctor.stdout).toContain(label);
+  await stage.cluster.run('sh', ['-c', label]);
+  await must('rollout', 'restart', 'daemonset/kcorder-agent', '-n', namespace);
+  await stage.attached(['node1', 'node2']);
+  const { stdout } = await stage.kcorder(['get', 'captures'], 'viewer');
+  expect(stdout).toContain('complete');
+});
