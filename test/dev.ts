@@ -34,10 +34,20 @@ const commands: Record<string, DevCommand> = {
     summary: 'fetch and build everything that the other commands need',
     run: async () => await (await import('./setup/everything.ts')).ensureEverything(),
   },
+  images: {
+    usage: 'images [--gzip] [--context DIR]',
+    summary: 'build the container images of agent and collector, or write what `docker build` takes',
+    run: async (args) => await (await import('./images/main.ts')).images(args),
+  },
   lab: {
     usage: 'lab up|down|run CMD…|list [--name N] [--kernel 6.1|6.12|DIR] [--memory MiB] [--la57]',
     summary: 'boot and drive single lab nodes by hand',
     run: async (args) => await (await import('./lab/verbs.ts')).lab(args),
+  },
+  cluster: {
+    usage: 'cluster up [--image ARCHIVE…]|down|kubectl ARGS…|run CMD…',
+    summary: 'a Kubernetes cluster of two nodes on this machine, and programs in its network',
+    run: async (args) => await (await import('./lab/cluster/verbs.ts')).cluster(args),
   },
   doctor: {
     usage: 'doctor',

@@ -63,7 +63,7 @@ describe('the agent', () => {
     expect(at(pod, 'priorityClassName')).toBe(named(objects, 'PriorityClass', 'kcorder-agent').metadata.name);
     expect((at(pod, 'volumes') as Value[])[2]).toEqual({
       name: 'trust',
-      configMap: { name: 'kcorder-trust', optional: true },
+      configMap: { name: 'kcorder-trust' },
     });
     expect(at(pod, 'terminationGracePeriodSeconds')).toBe(30);
   });

@@ -8,19 +8,24 @@ import { fingerprint } from '../setup/fingerprint.ts';
 import type { Kernel } from '../setup/kernel.ts';
 import { type CpioEntry, cpio } from './cpio.ts';
 
-/** What the node needs and Debian builds as modules. */
-const moduleNames = ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio-rng', 'ext4', 'overlay', 'veth', 'bridge'];
+/** What every node needs and Debian builds as modules. */
+const basicModules = ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio-rng', 'ext4', 'overlay', 'veth', 'bridge'];
 
 const initPath = join(import.meta.dirname, 'guest/initrd-init.sh');
 
-/** The initrd for a kernel: busybox, the modules in the order in which they must be loaded, and the first program. */
-export async function ensureInitrd(kernel: Kernel, busyboxPath: string): Promise<string> {
+/** The initrd for a kernel: busybox, the modules (and `furtherModules`) in the order in which they must be loaded, and the first program. */
+export async function ensureInitrd(
+  kernel: Kernel,
+  busyboxPath: string,
+  furtherModules: readonly string[] = [],
+): Promise<string> {
+  const moduleNames = [...basicModules, ...furtherModules];
   const name = `${kernel.release}-${fingerprint({ texts: [kernel.modulesDir, ...moduleNames], paths: [initPath, busyboxPath] })}`;
   return await buildOnce(
     cachePath('lab', 'initrds', `${name}.zst`),
     `initrd for ${kernel.release}`,
     async (temporaryPath) => {
-      const modules = await modulePaths(kernel);
+      const modules = await modulePaths(kernel, moduleNames);
       const entries: CpioEntry[] = [
         ...['bin', 'proc', 'sys', 'dev', 'root', 'modules'].map((path) => ({ path, kind: 'folder' as const })),
         { path: 'bin/busybox', kind: 'file', content: readFileSync(busyboxPath), executable: true },
@@ -38,7 +43,7 @@ export async function ensureInitrd(kernel: Kernel, busyboxPath: string): Promise
   );
 }
 
-async function modulePaths(kernel: Kernel): Promise<string[]> {
+async function modulePaths(kernel: Kernel, moduleNames: string[]): Promise<string[]> {
   const root = dirname(dirname(dirname(kernel.modulesDir)));
   const paths = new Set<string>();
   for (const name of moduleNames) {

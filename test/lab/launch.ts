@@ -66,17 +66,18 @@ export async function launch(options: NodeOptions, life: { endsWithUs: boolean }
         { path: agentRuntimePath, kind: 'readonly' },
         { path: settingsPath, kind: 'readonly' },
       ],
-      ...(labNetPath ? { labNetPath } : {}),
+      ...(labNetPath ? { tapCommand: [labNetPath, 'run'] } : {}),
       endsWithUs: life.endsWithUs,
     };
-    return await bootOnFreePort(machine, { name, folder, token, kernelRelease: kernel.release }, options.signal);
+    const identity = { name, folder, token, kernelRelease: kernel.release, ...(labNetPath ? { labNetPath } : {}) };
+    return await bootOnFreePort(machine, identity, options.signal);
   });
 }
 
 /** A port found free may be taken before QEMU has it: QEMU then ends at once and another is tried. */
 async function bootOnFreePort(
   parts: MachineParts,
-  identity: { name: string; folder: string; token: string; kernelRelease: string },
+  identity: { name: string; folder: string; token: string; kernelRelease: string; labNetPath?: string },
   signal?: AbortSignal,
 ): Promise<NodeState> {
   for (let attempt = 1; ; attempt++) {
@@ -87,7 +88,7 @@ async function bootOnFreePort(
       processStart: processStart(pid) ?? '',
       folder: identity.folder,
       consolePath: parts.consolePath,
-      ...(parts.labNetPath ? { labNetPath: parts.labNetPath } : {}),
+      ...(identity.labNetPath ? { labNetPath: identity.labNetPath } : {}),
       exec: { port: execPort, token: identity.token },
       kernelRelease: identity.kernelRelease,
       memoryMiB: parts.memoryMiB,

@@ -20,8 +20,11 @@ export interface Machine {
   disks: { path: string; kind: 'snapshot' | 'readonly' }[];
   /** The port on 127.0.0.1 behind which the node's exec-server answers. */
   execPort?: number;
-  /** The program lab-net, where it works: a fast network for eth0. Without it QEMU's user-mode network serves, at a tenth of the speed. */
-  labNetPath?: string;
+  /**
+   * The words before QEMU's own that give it a tap device as descriptor 3 (see lab-net.c): a fast network for eth0. Without
+   * them QEMU's user-mode network serves, at a tenth of the speed.
+   */
+  tapCommand?: readonly string[];
   /** Whether QEMU ends with the process that started it, however that ends; otherwise it stays until told. */
   endsWithUs: boolean;
 }
@@ -33,7 +36,7 @@ export function startQemu(machine: Machine): ChildProcess {
   // The kernel sends the signal when the thread that started QEMU ends: also after kill -9.
   const [program = qemu, ...before] = [
     ...(machine.endsWithUs ? ['setpriv', '--pdeathsig', 'KILL'] : []),
-    ...(machine.labNetPath ? [machine.labNetPath, 'run'] : []),
+    ...(machine.tapCommand ?? []),
     qemu,
   ];
   const child = spawn(program, [...before, ...qemuArguments(machine)], {
@@ -57,7 +60,7 @@ function qemuArguments(machine: Machine): string[] {
     ...['-append', words.join(' '), '-device', 'virtio-rng-pci'],
     ...[
       '-netdev',
-      machine.labNetPath ? 'tap,id=n0,fd=3' : 'user,id=n0,ipv6=off',
+      machine.tapCommand ? 'tap,id=n0,fd=3' : 'user,id=n0,ipv6=off',
       '-device',
       'virtio-net-pci,netdev=n0,romfile=',
     ],

@@ -3,18 +3,7 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 say() { echo "lab: $(cut -d' ' -f1 /proc/uptime) s: $*" >/dev/ttyS0; }
 
-mkdir -p /dev/pts /dev/shm /dev/mqueue
-ln -sf /proc/self/fd /dev/fd
-ln -sf /proc/self/fd/0 /dev/stdin
-ln -sf /proc/self/fd/1 /dev/stdout
-ln -sf /proc/self/fd/2 /dev/stderr
-mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
-mount -t tmpfs shm /dev/shm
-mount -t mqueue mqueue /dev/mqueue
-mount -t tmpfs run /run
-mount -t tmpfs tmp /tmp
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mount --make-rshared /
+. /usr/local/lib/lab/mounts.sh
 
 # The third disk is a plain tar: what is particular to this node (name, token, pods).
 mkdir -p /run/lab
@@ -22,11 +11,6 @@ tar -x -f /dev/vdc -C /run/lab
 . /run/lab/node.env
 mkdir -p /opt/agent-runtime
 mount -t ext4 -o ro /dev/vdb /opt/agent-runtime
-
-# A cgroup with processes of its own cannot hand controllers down: so the node's processes move out of the root.
-mkdir -p /sys/fs/cgroup/system.slice
-echo $$ >/sys/fs/cgroup/system.slice/cgroup.procs
-echo "+cpu +memory +pids +io +cpuset" >/sys/fs/cgroup/cgroup.subtree_control
 
 hostname "$NODE_NAME"
 echo "$NODE_NAME" >/etc/hostname

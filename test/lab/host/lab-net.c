@@ -2,6 +2,9 @@
 //
 //   lab-net run PROGRAM…      becomes PROGRAM with a tap device as descriptor 3. The device lies in a new network namespace,
 //                             which a child of the program keeps open; nothing changes in the network of this machine.
+//   lab-net join PID BRIDGE PROGRAM…
+//                             becomes PROGRAM with a tap device as descriptor 3 that is a port of BRIDGE, in the network of
+//                             the process PID. The program stays in the network that it is started in. Needs root.
 //   lab-net forward PID PORT  makes 127.0.0.1:PORT of this machine reachable as 10.0.2.2:PORT for the node whose program is
 //                             PID, until that ends. Says "forwarding" once it listens.
 //
@@ -11,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -76,6 +80,24 @@ static void bring_up(const char *name, const char *address, const char *mask) {
   close(control);
 }
 
+static int make_tap(struct ifreq *request) {
+  int tap = open("/dev/net/tun", O_RDWR);
+  if (tap < 0) fail("open /dev/net/tun");
+  request->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (ioctl(tap, TUNSETIFF, request)) fail("make a tap device");
+  return tap;
+}
+
+static void become(int tap, char **program) {
+  if (tap != 3) {
+    dup2(tap, 3);
+    close(tap);
+  }
+  fcntl(3, F_SETFD, 0);
+  execv(program[0], program);
+  fail(program[0]);
+}
+
 static void run(char **program) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) fail("socketpair");
@@ -88,10 +110,8 @@ static void run(char **program) {
     if (unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET)) fail("make a network namespace");
     // a change of user namespace takes the death signal away
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int tap = open("/dev/net/tun", O_RDWR);
-    if (tap < 0) fail("open /dev/net/tun");
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-    if (ioctl(tap, TUNSETIFF, &request)) fail("make a tap device");
+    struct ifreq request = {0};
+    int tap = make_tap(&request);
     bring_up(request.ifr_name, host_address, "255.255.255.0");
     send_fd(pair[1], tap);
     close(tap);
@@ -104,13 +124,7 @@ static void run(char **program) {
   close(pair[1]);
   int tap = receive_fd(pair[0]);
   close(pair[0]);
-  if (tap != 3) {
-    dup2(tap, 3);
-    close(tap);
-  }
-  fcntl(3, F_SETFD, 0);
-  execv(program[0], program);
-  fail(program[0]);
+  become(tap, program);
 }
 
 // Copies until the end and then tells the other side so; an error on either side ends both.
@@ -160,6 +174,22 @@ static int enter(pid_t keeper, const char *kind, int flag) {
   int result = fd < 0 ? -1 : setns(fd, flag);
   close(fd);
   return result;
+}
+
+static void join(pid_t process, const char *bridge, char **program) {
+  int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home < 0 || enter(process, "net", CLONE_NEWNET)) fail("enter the network of the process");
+  struct ifreq tap_request = {0}, request = {0};
+  int tap = make_tap(&tap_request), control = socket(AF_INET, SOCK_DGRAM, 0);
+  memcpy(request.ifr_name, tap_request.ifr_name, IFNAMSIZ);
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (ioctl(control, SIOCSIFFLAGS, &request)) fail("bring the tap device up");
+  request.ifr_ifindex = (int)if_nametoindex(tap_request.ifr_name);
+  strncpy(request.ifr_name, bridge, IFNAMSIZ - 1);
+  if (ioctl(control, SIOCBRADDIF, &request)) fail("make the tap device a port of the bridge");
+  close(control);
+  if (setns(home, CLONE_NEWNET)) fail("go back to the network of this machine");
+  become(tap, program);
 }
 
 static void forward(pid_t program, int port) {
@@ -214,7 +244,8 @@ static void forward(pid_t program, int port) {
 
 int main(int argc, char **argv) {
   if (argc > 2 && !strcmp(argv[1], "run")) run(argv + 2);
+  if (argc > 4 && !strcmp(argv[1], "join")) join(atoi(argv[2]), argv[3], argv + 4);
   if (argc == 4 && !strcmp(argv[1], "forward")) forward(atoi(argv[2]), atoi(argv[3]));
-  fprintf(stderr, "usage: lab-net run PROGRAM… | lab-net forward PID PORT\n");
+  fprintf(stderr, "usage: lab-net run PROGRAM… | lab-net join PID BRIDGE PROGRAM… | lab-net forward PID PORT\n");
   return 2;
 }
