@@ -1,4 +1,5 @@
 import { say } from '../setup/progress.ts';
+import { benchFleet } from './fleet.ts';
 import { benchMainJob } from './main-job.ts';
 import { benchAgentRss, benchCollectorRss } from './memory.ts';
 import { type Row, table } from './row.ts';
@@ -17,10 +18,11 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   'symbols:dwarf': () => benchDwarf({ runs: 3 }),
   'symbols:btf': () => benchBtf({ runs: 5 }),
   'symbols:cached': () => cached(),
+  fleet: () => benchFleet({ sizes: [100, 500, 2_000], plan: { settleSeconds: 20, orders: 50, lists: 100 } }),
   'main-job': () => benchMainJob({ runs: 3 }),
 };
 
-const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'main-job'];
+const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'main-job'];
 
 const cached = (): Promise<Row[]> => benchCached({ runs: 200 });
 
