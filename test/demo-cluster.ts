@@ -9,14 +9,18 @@ export async function demoCluster(keep: boolean): Promise<number> {
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
   const { signal } = interrupted;
-  say('starting a cluster of two nodes: node1 is a virtual machine with a kernel of its own, node2 runs on this machine’s');
+  say(
+    'starting a cluster of two nodes: node1 is a virtual machine with a kernel of its own, node2 runs on this machine’s',
+  );
   const stage = await ClusterStage.open({ signal });
   try {
     say(`$ helm upgrade --install kcorder helm/kcorder -n ${namespace} -f test/stage/cluster-values.yaml`);
     const startMs = performance.now();
     await stage.install();
     await stage.attached(nodes, 180_000, signal);
-    say(`the agents of both nodes are registered ${((performance.now() - startMs) / 1000).toFixed(1)} s after helm began`);
+    say(
+      `the agents of both nodes are registered ${((performance.now() - startMs) / 1000).toFixed(1)} s after helm began`,
+    );
     say('$ kcorder get nodes');
     await stage.showKcorder(['get', 'nodes'], 'responder', signal);
     const wish = ['capture', '--pod', 'default/forensics-test', '--reason', 'demo', '--wait'];

@@ -13,9 +13,12 @@ const attachLimitMs = 60_000;
 export async function demo(args: readonly string[]): Promise<number> {
   const options = readOptions(args);
   if (typeof options === 'string') {
-    say(`./dev demo: ${options}; there are --keep, which leaves everything up until Ctrl-C, and --symbols btf|dwarf`);
+    say(
+      `./dev demo: ${options}; there are --keep, which leaves everything up until Ctrl-C, --cluster, and --symbols btf|dwarf`,
+    );
     return 2;
   }
+  if (options.cluster) return await (await import('./demo-cluster.ts')).demoCluster(options.keep);
   if (existsSync(contextPath) && (await kcorder(readContext(), ['version'])).exitCode === 0) {
     say('a demo is up already: end it there with Ctrl-C, or use it with ./dev kcorder');
     return 1;
@@ -46,16 +49,19 @@ export async function demo(args: readonly string[]): Promise<number> {
 
 interface DemoOptions {
   readonly keep: boolean;
+  /** On a Kubernetes cluster of its own, installed with Helm. */
+  readonly cluster: boolean;
   /** `btf`: what the node's own kernel tells; `dwarf`: Debian's package with the kernel's debugging information, 283 MB to fetch. */
   readonly symbols: 'btf' | 'dwarf';
 }
 
 function readOptions(args: readonly string[]): DemoOptions | string {
   const left = [...args];
-  let options: DemoOptions = { keep: false, symbols: 'btf' };
+  let options: DemoOptions = { keep: false, cluster: false, symbols: 'btf' };
   for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
     const [name, given] = arg.split('=', 2);
     if (arg === '--keep') options = { ...options, keep: true };
+    else if (arg === '--cluster') options = { ...options, cluster: true };
     else if (name === '--symbols') {
       const symbols = given ?? left.shift();
       if (symbols !== 'btf' && symbols !== 'dwarf') return '--symbols takes btf or dwarf';

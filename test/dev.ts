@@ -10,8 +10,9 @@ interface DevCommand {
 
 const commands: Record<string, DevCommand> = {
   demo: {
-    usage: 'demo [--keep] [--symbols btf|dwarf]',
-    summary: 'boot a node, capture its memory, and print its processes by pod',
+    usage: 'demo [--keep] [--cluster] [--symbols btf|dwarf]',
+    summary:
+      'boot a node, capture its memory, and print its processes by pod; --cluster does it on a Kubernetes cluster with the chart',
     run: async (args) => await (await import('./demo.ts')).demo(args),
   },
   test: {

@@ -97,13 +97,16 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       const results = await presentAnalysis(capture, evidence, rowPlugins);
       return { ...results, capture: present(capture) };
     },
-    listNodes: async () => ({
-      nodes: fleet
-        .list()
-        .map(({ node, online }) =>
-          presentNode(node, online, journal.runningOn(node.uid)?.request.id ?? '', symbols.status(node.kernel)),
-        ),
-    }),
+    listNodes: async () => {
+      const running = journal.running();
+      return {
+        nodes: fleet
+          .list()
+          .map(({ node, online }) =>
+            presentNode(node, online, running.get(node.uid) ?? '', symbols.status(node.kernel)),
+          ),
+      };
+    },
     resolvePods: async (request) => await resolvePods(places, request),
     approveCapture: async ({ nodeName, reason, validFor }, context) => {
       checkNodeAndReason(nodeName, reason);

@@ -100,7 +100,8 @@ export function presentNode(
   runningCaptureId: string,
   symbols: SymbolsStatus,
 ): MessageInitShape<typeof NodeSchema> {
-  const { ramRanges, ...kernel } = node.kernel;
+  // Some 3 KB for each node, of use to an analysis only.
+  const { ramRanges, vmcoreinfo: _, ...kernel } = node.kernel;
   return {
     name: node.name,
     uid: node.uid,

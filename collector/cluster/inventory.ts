@@ -179,7 +179,7 @@ async function listAll<T extends KubernetesObject>(
 }
 
 /** The containers of a pod with the ids that its kubelet gave: `containerd://` and 64 hex digits. */
-export function containersOf({ metadata, status }: V1Pod): NamedContainer[] {
+function containersOf({ metadata, status }: V1Pod): NamedContainer[] {
   const statuses = [
     ...(status?.initContainerStatuses ?? []),
     ...(status?.containerStatuses ?? []),

@@ -149,6 +149,14 @@ export class CaptureJournal {
     return row === undefined ? undefined : toCapture(row);
   }
 
+  /** Ids of the captures that are requested or being acquired, by the uid of their node. */
+  running(): Map<string, string> {
+    const rows = this.#database
+      .prepare(`SELECT node_uid, id FROM captures WHERE phase IN ('requested', 'acquiring')`)
+      .all();
+    return new Map(rows.map(({ node_uid: uid, id }) => [String(uid), String(id)]));
+  }
+
   /** Applies an event. A refused step changes nothing. Throws storage_failed. */
   apply(captureId: string, event: CaptureEvent, actor: string): Step {
     const step = transact(this.#database, () => {

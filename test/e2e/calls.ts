@@ -25,13 +25,13 @@ type Place = Pick<Job, 'address' | 'serverName' | 'ca'>;
 const places = new WeakMap<ClusterStage, Place>();
 
 /** Where the collector is; asked once, since the API server may be stopped when it is needed. */
-export async function placeOf(stage: ClusterStage): Promise<Place> {
+async function placeOf(stage: ClusterStage): Promise<Place> {
   const known = places.get(stage);
   if (known !== undefined) return known;
   const get = async (what: string, path: string): Promise<string> =>
     await stage.cluster.must(['get', what, '-n', namespace, '-o', `jsonpath={${path}}`]);
   const place = {
-    address: `${await get('service/kcorder-collector', '.spec.clusterIP')}:7444`,
+    address: `${await get('pod/kcorder-collector-0', '.status.podIP')}:7444`,
     serverName: `kcorder-collector.${namespace}.svc`,
     ca: await get('configmap/kcorder-trust', '.data.ca\\.crt'),
   };

@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { pathOf } from '@kcorder/proto/bridge/definition.ts';
-import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { policy } from '../../collector/api/policy.ts';
 import { repoDir } from '../setup/cache.ts';
-import { ClusterStage, namespace, type PersonRole, people } from '../stage/cluster-stage.ts';
-import { callWith, createToken, expired, metric } from './calls.ts';
+import { ClusterStage, namespace } from '../stage/cluster-stage.ts';
+import { describeAccess } from './access.ts';
+import { agentOn } from './agent-pod.ts';
 import { watchWire } from './wire.ts';
 
 // The chart on a real cluster, as a user meets it. One cluster for all: the tests build on each other, in this order.
@@ -27,19 +24,6 @@ afterAll(async () => {
 });
 
 const must = (...args: string[]): Promise<string> => stage.cluster.must(args);
-const agentOn = async (node: string): Promise<string> =>
-  await must(
-    ...[
-      'get',
-      'pod',
-      '-n',
-      namespace,
-      '-l',
-      'app.kubernetes.io/component=agent',
-      `--field-selector=spec.nodeName=${node}`,
-    ],
-    ...['-o', 'jsonpath={.items[0].metadata.name} {.items[0].metadata.uid}'],
-  );
 
 test('the API server takes every manifest as it is', async () => {
   const { stdout, exitCode } = await stage.helm([
@@ -67,7 +51,7 @@ test('installed with Helm: the agents of both nodes register, and a node that ca
 });
 
 test('the agent has the three capabilities that it needs and no more, no rights at the API server, and listens on nothing', async () => {
-  const [pod = ''] = (await agentOn('node1')).split(' ');
+  const [pod = ''] = await agentOn(stage, 'node1');
   const inside = async (...command: string[]): Promise<string> =>
     await must('exec', '-n', namespace, pod, '--', '/usr/bin/busybox', ...command);
   const status = await inside('cat', '/proc/1/status');
@@ -141,7 +125,7 @@ describe('a capture of the node that runs the test pod', () => {
       pods: [expect.objectContaining({ namespace: 'default', name: 'forensics-test' })],
     });
     const names = manifest.containers.map(
-      ({ podName, containerName }) => `${podName.replace(/-\w{5}$/, '')}/${containerName}`,
+      ({ podName, containerName }) => `${podName.replace(/^(kcorder-agent)-\w{5}$/, '$1')}/${containerName}`,
     );
     expect(names.sort()).toEqual(
       [
@@ -195,134 +179,7 @@ describe('a capture of the node that runs the test pod', () => {
   });
 });
 
-describe('who gets in', () => {
-  test('tokens of agents: every wrong one is refused with its reason, and one is counted for each', async () => {
-    const [pod = '', uid = ''] = (await agentOn('node1')).split(' ');
-    const bound = (name: string, id: string): string[] => [
-      ...['--bound-object-kind', 'Pod', '--bound-object-name', name, '--bound-object-uid', id],
-    ];
-    const audience = ['--audience', 'kcorder'];
-    await must(
-      'run',
-      'imposter',
-      '-n',
-      namespace,
-      '--image=registry.local/kcorder-test:1',
-      '--image-pull-policy=Never',
-      '--overrides={"spec":{"serviceAccountName":"kcorder-agent","terminationGracePeriodSeconds":0}}',
-      '--',
-      'sleep',
-      '3600',
-    );
-    await must('wait', '-n', namespace, '--for=condition=Ready', 'pod/imposter', '--timeout=120s');
-    const imposterUid = await must('get', 'pod', 'imposter', '-n', namespace, '-o', 'jsonpath={.metadata.uid}');
-    const good = await createToken(stage, 'kcorder-agent', [...audience, ...bound(pod, uid)]);
-    const ofImposter = await createToken(stage, 'kcorder-agent', [...audience, ...bound('imposter', imposterUid)]);
-    const before = await metric(stage, 'kcorder_enrolments_total{result="refused"}');
-    const first = await callWith(stage, 'enrol', {
-      good,
-      'another pod of the service account': ofImposter,
-      'bound to no pod': await createToken(stage, 'kcorder-agent', audience),
-      'another service account': await createToken(stage, 'admin', audience),
-      'another audience': await createToken(stage, 'kcorder-agent', ['--audience', 'other', ...bound(pod, uid)]),
-      'the audience of the API server': await createToken(stage, 'kcorder-agent', bound(pod, uid)),
-      expired: expired(good, stage.signingKeyPath),
-      'signed by nobody': `${good.slice(0, -20)}${'A'.repeat(20)}`,
-      rubbish: 'rubbish',
-    });
-    await must('delete', 'pod', 'imposter', '-n', namespace, '--force', '--grace-period=0');
-    const second = await callWith(stage, 'enrol', { 'a deleted pod': ofImposter });
-    const told = Object.fromEntries(
-      [...first, ...second].map(({ token, code, message }) => [token, `${code} ${message}`]),
-    );
-    expect(told.good).toBe('ok ');
-    expect(told['another pod of the service account']).toMatch(/^unauthenticated .*does not belong to the DaemonSet/);
-    expect(told['bound to no pod']).toMatch(/^unauthenticated .*bound to no pod/);
-    expect(told['another service account']).toMatch(/^unauthenticated .*it is of system:serviceaccount:kcorder:admin/);
-    for (const name of [
-      'another audience',
-      'the audience of the API server',
-      'expired',
-      'signed by nobody',
-      'rubbish',
-      'a deleted pod',
-    ])
-      expect(told[name]).toMatch(/^unauthenticated .*does not vouch for it/);
-    expect((await metric(stage, 'kcorder_enrolments_total{result="refused"}')) - before).toBe(9);
-  });
-
-  test('people: for every method and role the answer is what the roles of the chart say', async () => {
-    const rules = await rulesOf();
-    const tokens = Object.fromEntries(
-      await Promise.all(
-        people.map(async (role) => [role, await createToken(stage, role, ['--audience', 'kcorder'])] as const),
-      ),
-    );
-    const endings = await callWith(stage, 'every-method', { ...tokens, nobody: '', rubbish: 'rubbish' });
-    expect(endings).toHaveLength((people.length + 2) * Object.keys(policy).length);
-    const wrong = endings.filter(({ token, path, code }) => {
-      const rule = policy[path];
-      if (rule?.by === 'anyone') return code === 'permission_denied';
-      if (rule?.by === 'node' || !people.includes(token as PersonRole)) return code !== 'unauthenticated';
-      if (rule?.by === 'person') return code !== 'ok';
-      const allowed = rule !== undefined && rules[token as PersonRole]?.has(`${rule.resource} ${rule.verb}`) === true;
-      return allowed === (code === 'permission_denied') || code === 'unauthenticated';
-    });
-    expect(wrong).toEqual([]);
-    expect(endings.some(({ path }) => path === pathOf(EnrolmentService.method.enrol))).toBe(true);
-  });
-
-  test('somebody without a right is told the verb, by the command line', async () => {
-    const { exitCode, stderr } = await stage.kcorder(['capture', 'node1', '--reason', 'x'], 'viewer');
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain('may not create captures.kcorder.dev');
-    // A stranger does not even reach it: the role to connect is part of the chart's bindings.
-    const doctor = await stage.kcorder(['doctor'], 'responder');
-    expect(doctor.stdout).toMatch(/agent/i);
-  });
-});
-
-/** What the chart's roles allow, as the API server has them: `resource verb`. */
-async function rulesOf(): Promise<Partial<Record<PersonRole, Set<string>>>> {
-  const { items } = JSON.parse(
-    await must('get', 'clusterroles', '-l', 'app.kubernetes.io/name=kcorder', '-o', 'json'),
-  ) as {
-    items: { metadata: { name: string }; rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[] }[];
-  };
-  const rules: Partial<Record<PersonRole, Set<string>>> = {};
-  for (const role of people) {
-    const found = items.find(({ metadata }) => metadata.name === `kcorder-${role}`);
-    const ours = (found?.rules ?? []).filter(({ apiGroups }) => apiGroups.includes('kcorder.dev'));
-    rules[role] = new Set(
-      ours.flatMap(({ resources, verbs }) => resources.flatMap((r) => verbs.map((v) => `${r} ${v}`))),
-    );
-  }
-  return rules;
-}
-
-test('while the API server does not answer nobody gets in, and a running capture goes on', async () => {
-  const token = await createToken(stage, 'responder', ['--audience', 'kcorder']);
-  const [pod = '', uid = ''] = (await agentOn('node1')).split(' ');
-  const bound = ['--bound-object-kind', 'Pod', '--bound-object-name', pod, '--bound-object-uid', uid];
-  const ofAgent = await createToken(stage, 'kcorder-agent', ['--audience', 'kcorder', ...bound]);
-  const { stdout } = await stage.kcorder(['capture', 'node1', '--reason', 'API server stops', '-o', 'json']);
-  const { id } = JSON.parse(stdout) as { id: string };
-  await sleep(3_000);
-  await stage.cluster.run('pkill', ['-STOP', 'kube-apiserver']);
-  try {
-    const endings = await callWith(stage, 'enrol', { ofAgent });
-    expect(endings[0]?.code).toBe('cluster_unavailable');
-    // Another token than before, since who was recognised is remembered for some seconds.
-    const calls = await callWith(stage, 'every-method', { responder: token });
-    const wrong = calls.filter(({ path, code }) => policy[path]?.by === 'right' && code !== 'cluster_unavailable');
-    expect(wrong).toEqual([]);
-  } finally {
-    await stage.cluster.run('pkill', ['-CONT', 'kube-apiserver']);
-  }
-  await expect.poll(async () => (await stage.kcorder(['get', 'captures', id])).exitCode, { timeout: 60_000 }).toBe(0);
-  const { exitCode, stderr } = await stage.kcorder(['watch', id]);
-  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-});
+describeAccess(() => stage);
 
 test('upgraded: evidence, authority and agents stay', async () => {
   const trust = ['get', 'configmap', 'kcorder-trust', '-n', namespace, '-o', 'jsonpath={.data}'];
@@ -354,7 +211,7 @@ test('where Pod Security refuses the agent, the notes and the doctor say which l
   await must('label', 'namespace', namespace, '--overwrite', 'pod-security.kubernetes.io/enforce=baseline');
   await stage.install();
   await must('rollout', 'status', 'statefulset/kcorder-collector', '-n', namespace, '--timeout=180s');
-  const label = `kubectl label namespace ${namespace} --overwrite pod-security.kubernetes.io/enforce=privileged`;
+  const label = `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=privileged --overwrite`;
   const notes = await stage.helm(['get', 'notes', 'kcorder', '-n', namespace]);
   expect(notes.stdout).toContain('pod-security.kubernetes.io/enforce=privileged');
   const doctor = await stage.cluster.run(process.execPath, [

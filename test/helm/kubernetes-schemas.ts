@@ -4,7 +4,7 @@ import { buildOnce } from '../setup/build-once.ts';
 import { cachePath } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
 import { SetupFailure } from '../setup/failure.ts';
-import { ensureGo } from '../setup/helm.ts';
+import { findGo } from '../setup/go-build.ts';
 
 /** The Kubernetes whose API the chart is checked against. */
 const kubernetesVersion = '1.34.4';
@@ -34,7 +34,9 @@ export async function ensureKubernetesSchemas(): Promise<string> {
     async (temporaryPath) => {
       try {
         const module = `k8s.io/kubernetes@v${kubernetesVersion}`;
-        const answer = await command(await ensureGo(), ['mod', 'download', '-json', module], { cwd: '/' });
+        const answer = await command(await findGo('the check of manifests'), ['mod', 'download', '-json', module], {
+          cwd: '/',
+        });
         const { Dir } = JSON.parse(answer) as { Dir: string };
         const { definitions } = JSON.parse(readFileSync(join(Dir, 'api/openapi-spec/swagger.json'), 'utf8')) as {
           definitions: Record<string, Schema>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { avmlVersion } from './avml.ts';
 import { cacheDir, repoDir } from './cache.ts';
 import { findProgram } from './environment.ts';
+import { goVersion } from './go-build.ts';
 import { hostPackages, missingHostPackages } from './host-packages.ts';
 import { formatBytes } from './progress.ts';
 import { findPython } from './volatility.ts';
@@ -30,6 +31,7 @@ async function machineChecks(): Promise<Check[]> {
   const sudo = findProgram('sudo');
   const python = await findPython();
   const cargo = findProgram('cargo');
+  const go = await goVersion();
   const dwarf2json = findProgram('dwarf2json');
   const missing = missingHostPackages();
   const disk = statfsSync(repoDir);
@@ -50,6 +52,12 @@ async function machineChecks(): Promise<Check[]> {
     ),
     check('Python >= 3.11 with venv', python !== undefined, python ?? '', 'install python3 and python3-venv'),
     check('cargo', cargo !== undefined, cargo ?? '', 'install Rust: it builds AVML'),
+    check(
+      'Go >= 1.24',
+      go !== undefined,
+      go ?? '',
+      'install Go for ./dev test and ./dev demo --cluster: it builds Kubernetes, CoreDNS and Helm; ./dev demo needs none',
+    ),
     {
       what: 'packages of the lab',
       state: missing.length === 0 ? 'ok' : 'later',
@@ -65,9 +73,9 @@ async function machineChecks(): Promise<Check[]> {
     },
     check(
       'disk',
-      freeDiskBytes > 8e9,
+      freeDiskBytes > 20e9,
       `${formatBytes(freeDiskBytes)} free`,
-      `${formatBytes(freeDiskBytes)} free: make it 8000 MB`,
+      `${formatBytes(freeDiskBytes)} free: make it 20000 MB`,
     ),
     check(
       'memory',
@@ -96,6 +104,9 @@ function cacheChecks(): Check[] {
     made('ISF by dwarf2json, for tests', 'isf', /\.json$/),
     made('Volatility 3', '.', /^volatility-[0-9a-f]+$/),
     made('root disk of the lab nodes', 'lab/root-images', /^[0-9a-f]+$/),
+    made('Kubernetes and CoreDNS', '.', /^(kubernetes|coredns)-[\d.]+$/),
+    made('Helm and other programs of Go', 'go', /-\d+\.\d+\.\d+$/),
+    made('container images', 'images', /^(agent|collector)$/),
     made("runtime of the agent's container", 'agent-runtimes', /\.ext4$/),
   ];
 }

@@ -1,10 +1,15 @@
+import { ensureImages } from '../images/build.ts';
+import { prepareCluster } from '../lab/cluster/launch.ts';
 import { ensureInitrd } from '../lab/initrd.ts';
 import { ensureRootImage } from '../lab/root-image.ts';
 import { ensureAgentRuntime } from './agent-runtime.ts';
 import { explain } from './failure.ts';
+import { ensureHclfmt } from './hclfmt.ts';
+import { ensureHelm, ensureHelmDocs } from './helm.ts';
 import { ensureHostPackages } from './host-packages.ts';
 import { ensureIsf } from './isf.ts';
 import { ensureKernel } from './kernel.ts';
+import { ensureKubeconform } from './kubeconform.ts';
 import { say } from './progress.ts';
 import { ensureVolatility } from './volatility.ts';
 
@@ -15,10 +20,11 @@ const series = ['6.1', '6.12'] as const;
 export async function ensureEverything(): Promise<number> {
   const startMs = performance.now();
   await ensureHostPackages();
-  // Three lines side by side: cargo and dwarf2json want the processor, the others mostly wait for the network.
+  // Lines side by side: cargo, Go and dwarf2json want the processor, the others mostly wait for the network.
   const ended = await Promise.allSettled([
     ensureAgentRuntime(),
     ensureVolatility(),
+    ensureClusterAndCharts(),
     ensureRootImage().then(async (root) => {
       for (const each of series) {
         const kernel = await ensureKernel(each);
@@ -37,4 +43,15 @@ export async function ensureEverything(): Promise<number> {
       : `${failures.length} of ${ended.length} parts are missing`,
   );
   return failures.length === 0 ? 0 : 1;
+}
+
+/** What a cluster is made of, one after the other: two cores are busy with one Go program. */
+async function ensureClusterAndCharts(): Promise<void> {
+  await prepareCluster();
+  await ensureHelm(3);
+  await ensureHelm(4);
+  await ensureHelmDocs();
+  await ensureKubeconform();
+  await ensureHclfmt();
+  await ensureImages();
 }

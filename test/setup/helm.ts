@@ -1,11 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { buildOnce } from './build-once.ts';
-import { cachePath } from './cache.ts';
-import { command } from './command.ts';
-import { findProgram } from './environment.ts';
-import { SetupFailure } from './failure.ts';
-import { installPackages } from './host-packages.ts';
+import { installGoProgram } from './go-build.ts';
 
 const helms = {
   3: {
@@ -27,43 +20,10 @@ export type HelmMajor = keyof typeof helms;
 /** The path of Helm 3 or 4, built by Go. */
 export async function ensureHelm(major: HelmMajor): Promise<string> {
   const { version, module, variables } = helms[major];
-  return await ensureGoProgram(module, version, variables);
+  return await installGoProgram(module, version, variables);
 }
 
 /** The path of helm-docs, which writes a chart's README from the comments in its values. Built by Go. */
 export async function ensureHelmDocs(): Promise<string> {
-  return await ensureGoProgram('github.com/norwoodj/helm-docs/cmd/helm-docs', '1.14.2', {});
-}
-
-/** The path of a program of a public Go module, built without cgo in the version named; `variables` are set by the linker. */
-export async function ensureGoProgram(
-  module: string,
-  version: string,
-  variables: Readonly<Record<string, string>>,
-): Promise<string> {
-  const name = module.slice(module.lastIndexOf('/') + 1);
-  return await buildOnce(cachePath('go', `${name}-${version}`), `${name} ${version} (go)`, async (temporaryPath) => {
-    const bin = `${temporaryPath}.bin`;
-    const linker = Object.entries(variables).map(([variable, value]) => `-X ${variable}=${value}`);
-    try {
-      await command(await ensureGo(), ['install', `-ldflags=-s -w ${linker.join(' ')}`, `${module}@v${version}`], {
-        env: { GOBIN: bin, CGO_ENABLED: '0', GOFLAGS: '-mod=mod' },
-      });
-      renameSync(join(bin, name), temporaryPath);
-      rmSync(bin, { recursive: true });
-    } catch (cause) {
-      throw new SetupFailure(
-        `cannot build ${name} ${version}`,
-        'Go modules',
-        'Check the network and that Go is a recent one, then try again.',
-        cause,
-      );
-    }
-  });
-}
-
-/** The path of Go. */
-export async function ensureGo(): Promise<string> {
-  if (!findProgram('go')) await installPackages(['golang-go']);
-  return findProgram('go') ?? 'go';
+  return await installGoProgram('github.com/norwoodj/helm-docs/cmd/helm-docs', '1.14.2', {});
 }

@@ -1,6 +1,6 @@
-import { ensureGoProgram } from './helm.ts';
+import { installGoProgram } from './go-build.ts';
 
 /** The path of kubeconform, which checks manifests against JSON schemas. Built by Go. */
 export async function ensureKubeconform(): Promise<string> {
-  return await ensureGoProgram('github.com/yannh/kubeconform/cmd/kubeconform', '0.8.0', {});
+  return await installGoProgram('github.com/yannh/kubeconform/cmd/kubeconform', '0.8.0', {});
 }

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repoDir } from '../setup/cache.ts';
 
+/** With a small young generation, which a fleet of thousands would otherwise let grow for nothing. The image and the chart start it alike. */
+const collectorArguments: readonly string[] = ['--max-semi-space-size=4'];
+
 /** How a collector is started. */
 export interface CollectorOptions {
   readonly port: number;
@@ -50,7 +53,7 @@ export class CollectorProcess {
     const { port, metricsPort, dataDir, tlsDir, symbolDirs, python, logPath, env } = this.options;
     const log = openSync(logPath, 'a', 0o600);
     const before = this.log().length;
-    const child = spawn(process.execPath, [join(repoDir, 'collector/main.ts')], {
+    const child = spawn(process.execPath, [...collectorArguments, join(repoDir, 'collector/main.ts')], {
       stdio: ['ignore', 'ignore', log],
       env: {
         PATH: process.env.PATH,
