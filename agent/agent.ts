@@ -17,9 +17,9 @@ import { holdIdentity } from './identity/hold.ts';
 import { type Renewal, renewal } from './identity/keep.ts';
 import { describeKernel } from './kernel/descriptor.ts';
 import { readTypes } from './kernel/kernel-types.ts';
+import { Line } from './line.ts';
 import { unmask } from './preflight/unmask.ts';
 import { Probes } from './probes.ts';
-import { reach } from './reach.ts';
 import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
 import { agentVersion } from './version.ts';
@@ -63,13 +63,15 @@ export async function runAgent(
 
   const detach = new AbortController();
   const { serverName } = config;
-  const identity = holdIdentity(config.identity, serverName, renewal, log, detach.signal);
-  const channel = openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName });
+  const identity = holdIdentity(config, renewal, log, detach.signal);
+  const line = new Line(() =>
+    openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
+  );
   const reachable = async (ending: AbortSignal): Promise<void> => {
     await identity.ready(ending);
-    await reach(channel, ending);
+    await line.reach(ending);
   };
-  const ingest = connect(IngestService, channel);
+  const ingest = connect(IngestService, line.channel);
   const patience = { backoff, stallMs };
   const desk = new CaptureDesk({
     system,
@@ -85,7 +87,7 @@ export async function runAgent(
   for (const refusal of desk.preflight()) log.warn({ ...refusal }, 'this node cannot be captured');
 
   const registration = { agentVersion, instanceId: randomUUID(), kernel, acquirer: () => avml.acquirer };
-  const agent = connect(AgentService, channel);
+  const agent = connect(AgentService, line.channel);
   const attached = stayAttached(
     {
       agent,
@@ -106,7 +108,7 @@ export async function runAgent(
     await desk.close(graceMs);
     detach.abort();
     await Promise.all([attached, identity.ended]);
-    channel.close();
+    line.close();
     probes.close();
   }
 }

@@ -7,7 +7,7 @@ import type { ClusterRooms } from './cluster/open.ts';
 import type { Config } from './config.ts';
 import { Authority } from './identity/authority.ts';
 import { DirectoryStore } from './identity/directory-store.ts';
-import { type Bearer, Enrolment, type EnrolmentMeans } from './identity/enrolment.ts';
+import { type Bearer, Enrolment, type EnrolmentMeans, holderOf } from './identity/enrolment.ts';
 import { Serving } from './identity/serving.ts';
 import { readTlsDirectory } from './identity/tls-directory.ts';
 import type { JoinTokens } from './journal/join-tokens.ts';
@@ -57,6 +57,8 @@ export async function openAccess(
       : new Enrolment({
           authority,
           checks: { ...(cluster && { service_account: cluster.checkAgent }), join: joinCheck(joinTokens) },
+          // Where there is an API server, it is asked again each time.
+          renewsByCertificate: cluster === undefined,
           record,
         });
   return {
@@ -97,7 +99,7 @@ const joinCheck =
   (joinTokens: { redeem(token: string, now: Date): NodeIdentity | undefined }) =>
   async (token: string): Promise<Bearer> => {
     const node = joinTokens.redeem(token, new Date());
-    if (node !== undefined) return { node, shownBy: {}, holder: `node/${node.uid}` };
+    if (node !== undefined) return { node, shownBy: {}, holder: holderOf(node) };
     throw new Fault(
       'unauthenticated',
       'the join token is not taken: it was used, has expired, or was never made. Make another with `kcorder join-token create`',

@@ -162,7 +162,10 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     enrolment: enrolmentHandlers({
       ...access,
       joinTokens,
-      record: (actor, action, detail) => journal.recordAct(actor, action, detail),
+      record: (actor, action, detail) => {
+        if (action === 'certificate_renewed') metrics.enrolmentEnded('enrolled');
+        journal.recordAct(actor, action, detail);
+      },
     }),
     operator: operatorHandlers({
       version,

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { openAnonymousChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { openAnonymousChannel, openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
@@ -62,15 +62,41 @@ export async function enrolOnce(
   serverName: string | undefined,
   signal: AbortSignal,
 ): Promise<Enrolled> {
+  return await ask(openAnonymousChannel(address, ca, named(serverName)), credential, signal);
+}
+
+/**
+ * Asks for the next certificate by the present one. It has a connection of its own: the one of the agent's calls may have begun with a certificate
+ * that has expired since. Throws as `enrolOnce` does.
+ */
+export async function renewOnce(
+  address: string,
+  present: TlsIdentity,
+  serverName: string | undefined,
+  signal: AbortSignal,
+): Promise<Enrolled> {
+  const renewed = await ask(openChannel(address, present, named(serverName)), undefined, signal);
+  const { subjectAltName } = new X509Certificate(present.certificate);
+  if (subjectAltName !== `URI:${renewed.uri}`)
+    throw unusable(`it is for ${renewed.uri} instead of "${subjectAltName}"`);
+  return renewed;
+}
+
+const named = (serverName: string | undefined) => (serverName === undefined ? {} : { serverName });
+
+type Channel = ReturnType<typeof openChannel>;
+
+async function ask(channel: Channel, credential: Credential | undefined, signal: AbortSignal): Promise<Enrolled> {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const shown = createHash('sha256').update(credential.value).digest();
+  const shown = createHash('sha256')
+    .update(credential?.value ?? '')
+    .digest();
   const request = {
-    credential,
+    ...(credential && { credential }),
     publicKey: publicKey.export({ type: 'spki', format: 'der' }),
     proof: sign('sha256', Buffer.concat([Buffer.from(proofContext), shown]), privateKey),
     agentVersion,
   };
-  const channel = openAnonymousChannel(address, ca, serverName === undefined ? {} : { serverName });
   try {
     await reach(channel, signal);
     const { certificate, trustBundle } = await connect(EnrolmentService, channel).enrol(request, { signal });

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
@@ -190,21 +190,86 @@ test('an empty file of authorities leaves the last good one in use', async () =>
   expect(rig.saw('the file of authorities cannot be used; the last good one stays')).toBe(true);
 });
 
-test('a join token works once: its refusal says what to do, it is shown no more, and another one is taken', async () => {
-  await using rig = new Rig();
+/** An agent that has enrolled with a join token; its collector renews certificates as long as `renews` is true. */
+async function joined(rig: Rig, collector = { renews: true }): Promise<void> {
+  rig.collector.renew = (request, context) => {
+    if (collector.renews) return rig.enrolment.renew(request, context);
+    throw new Fault('unauthenticated', 'the authority is another one by now');
+  };
   await rig.enrols({ token: 'kcj_first', ca: rig.authority.ca });
   await rig.start(makeFakeAvml(rig.dir, 1), {}, renewedAfter(50));
-  expect(rig.enrolment.requests[0]?.credential).toMatchObject({ case: 'joinToken', value: 'kcj_first' });
+}
+
+test('a join token is shown once, then each certificate gets the next one, for the same node and with another key', async () => {
+  await using rig = new Rig();
+  await joined(rig);
+  await until(() => rig.enrolment.renewedBy.length >= 3);
+  const shown = rig.enrolment.renewedBy;
+  expect(new Set(shown.map((one) => one.subjectAltName))).toEqual(new Set(['URI:spiffe://kcorder/node/lab-1/uid-1']));
+  expect(new Set(shown.map((one) => one.serialNumber)).size).toBe(shown.length);
+  const [first, ...others] = rig.enrolment.requests;
+  expect(first?.credential).toMatchObject({ case: 'joinToken', value: 'kcj_first' });
+  expect(new Set(others.map((request) => request.credential.case))).toEqual(new Set([undefined]));
+  const keys = rig.enrolment.requests.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'));
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(rig.collector.opens).toHaveLength(0);
+  expect(rig.collector.peers).toHaveLength(1);
+});
+
+test('renewal needs neither the used token nor the port for enrolment', async () => {
+  await using rig = new Rig();
+  await joined(rig);
+  rmSync(rig.place.tokenFile);
+  rig.enrolment.stop();
+  const { length } = rig.enrolment.renewedBy;
+  await until(() => rig.enrolment.renewedBy.length >= length + 2);
+});
+
+test('a renewal that is refused is tried again, the last certificate stays in use, and another join token is taken', async () => {
+  await using rig = new Rig();
+  const collector = { renews: false };
+  await joined(rig, collector);
+  const said = () => rig.logged.filter(({ msg }) => String(msg).startsWith('the certificate was not renewed'));
+  await until(() => said().length >= 2);
+  expect(said()[0]).toMatchObject({
+    msg: expect.stringMatching(/trying again, and with another join token as soon as it is in .*\/token$/),
+    meanwhile: expect.stringMatching(/good until/),
+  });
+  expect(String(said()[0]?.causes)).toContain('the authority is another one by now');
+  expect(rig.enrolment.requests).toHaveLength(1);
+  writeFileSync(rig.place.tokenFile, 'kcj_second');
+  await until(() => rig.enrolment.issued === 2);
+  collector.renews = true;
+  await until(() => rig.enrolment.renewedBy.length > 0);
+  expect(rig.enrolment.renewedBy[0]?.subjectAltName).toBe('URI:spiffe://kcorder/node/lab-1/uid-2');
+  expect(JSON.stringify(rig.logged)).not.toMatch(/kcj_/);
+});
+
+test('a renewed certificate of another node is not used', async () => {
+  await using rig = new Rig();
+  await joined(rig);
+  rig.collector.renew = (request, context) =>
+    rig.enrolment.renew(request, context, 'URI:spiffe://kcorder/node/lab-2/uid-1');
+  const said = () => rig.logged.filter(({ msg }) => String(msg).startsWith('the certificate was not renewed'));
+  await until(() => said().length >= 2);
+  expect(String(said()[0]?.causes)).toMatch(/it is for spiffe:\/\/kcorder\/node\/lab-2\/uid-1 instead of/);
+});
+
+test('a used join token at the start: its refusal says what to do, it is shown no more, and another one is taken', async () => {
+  await using rig = new Rig();
+  await rig.enrols({ token: 'kcj_first', ca: rig.authority.ca });
+  rig.enrolment.use('kcj_first');
+  const started = rig.start(makeFakeAvml(rig.dir, 1));
   const said = () => rig.logged.filter(({ msg }) => String(msg).startsWith('the join token was refused'));
   await until(() => said().length > 0);
   expect(said()[0]).toMatchObject({
     msg: expect.stringMatching(/works once, and for a short time; make another one and put it into .*\/token$/),
-    meanwhile: expect.stringMatching(/good until/),
+    meanwhile: expect.stringMatching(/no certificate yet/),
   });
   await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(rig.enrolment.requests).toHaveLength(2);
+  expect(rig.enrolment.requests).toHaveLength(1);
   writeFileSync(rig.place.tokenFile, 'kcj_second');
-  await until(() => rig.enrolment.issued === 2);
+  await started;
   expect(JSON.stringify(rig.logged)).not.toMatch(/kcj_/);
 });
 

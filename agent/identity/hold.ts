@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import type { Logger } from 'pino';
-import { type EnrolmentPlace, enrolOnce } from './enrol.ts';
+import type { Config } from '../config.ts';
+import { enrolOnce, renewOnce } from './enrol.ts';
 import { keepIdentity, type Renewal } from './keep.ts';
 import { Trust } from './trust.ts';
 
@@ -17,8 +18,7 @@ export interface HeldIdentity {
 
 /** An identity that was given, as it is; or one that is asked for and renewed until the signal fires. */
 export function holdIdentity(
-  source: TlsIdentity | EnrolmentPlace,
-  serverName: string | undefined,
+  { identity: source, collector, serverName }: Pick<Config, 'identity' | 'collector' | 'serverName'>,
   renewal: Renewal,
   log: Logger,
   signal: AbortSignal,
@@ -31,6 +31,8 @@ export function holdIdentity(
     {
       tokenFile: source.tokenFile,
       enrol: (credential) => enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal),
+      renew: ({ certificate, key }) =>
+        renewOnce(collector, { ca: trust.bundle(), certificate, key }, serverName, signal),
       take: ({ certificate, key, trustBundle }) => {
         trust.add(trustBundle);
         live.set({ ca: trust.bundle(), certificate, key });

@@ -40,6 +40,7 @@ async function kept(enrol: (count: number) => Enrolled, count: number, now: () =
       }
       return enrol(calls);
     },
+    renew: () => Promise.reject(new Error('nobody came with a join token')),
     take: () => undefined,
     renewal: { share: 0, jitter: 0, floorMs: 0, absent: none, refused: none },
     log,

@@ -32,6 +32,8 @@ export const renewal: Renewal = {
 export interface KeepMeans {
   readonly tokenFile: string;
   readonly enrol: (credential: Credential) => Promise<Enrolled>;
+  /** Gets the next certificate by the last one: a join token works once. */
+  readonly renew: (last: Enrolled) => Promise<Enrolled>;
   /** Takes each certificate into use. */
   readonly take: (enrolled: Enrolled) => void;
   readonly renewal: Renewal;
@@ -48,18 +50,23 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
   const { tokenFile, renewal, log } = means;
   const absent = new Backoff(renewal.absent);
   const refused = new Backoff(renewal.refused);
+  const spent = new SpentToken();
   let last: Enrolled | undefined;
-  let spentToken: string | undefined;
   while (!signal.aborted) {
     let credential: Credential | undefined;
+    let isRenewal = false;
     try {
-      credential = readCredential(tokenFile);
-      if (digest(credential) === spentToken) {
+      credential = spent.unlessSpent(() => readCredential(tokenFile), last !== undefined);
+      if (credential !== undefined) last = await means.enrol(credential);
+      else if (last !== undefined) {
+        isRenewal = true;
+        last = await means.renew(last);
+      } else {
         // Nothing but another token will do, and looking at the file costs nobody anything.
         await absent.wait(signal);
         continue;
       }
-      last = await means.enrol(credential);
+      spent.note(credential);
       means.take(last);
       absent.reset();
       refused.reset();
@@ -70,12 +77,33 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
       if (signal.aborted) return;
       const fault = Fault.from(error);
       const isSpent = credential?.case === 'joinToken' && fault.code === 'unauthenticated';
-      if (credential !== undefined && isSpent) spentToken = digest(credential);
+      if (isSpent) spent.note(credential);
       const level = last !== undefined && isOver(last, means.now()) ? 'error' : 'warn';
       const facts = { fault: fault.code, causes: causeChain(fault), meanwhile: meanwhile(last, means.now()) };
-      log[level](facts, isSpent ? spent(tokenFile) : 'no certificate was issued; trying again');
+      log[level](facts, isSpent ? tokenRefused(tokenFile) : isRenewal ? notRenewed(tokenFile) : notIssued);
       await (fault.code === 'unavailable' ? absent : refused).wait(signal).catch(() => undefined);
     }
+  }
+}
+
+/** Remembers the join token that was shown last, which works no second time. */
+class SpentToken {
+  #digest: string | undefined;
+
+  /** What to show; undefined while there is nothing but the spent token. Throws what `read` throws, unless a certificate has come by that token. */
+  unlessSpent(read: () => Credential, hasCertificate: boolean): Credential | undefined {
+    try {
+      const credential = read();
+      return digest(credential) === this.#digest ? undefined : credential;
+    } catch (error) {
+      if (hasCertificate && this.#digest !== undefined) return undefined;
+      throw error;
+    }
+  }
+
+  note(credential: Credential | undefined): void {
+    if (credential?.case === 'joinToken') this.#digest = digest(credential);
+    else if (credential !== undefined) this.#digest = undefined;
   }
 }
 
@@ -90,7 +118,12 @@ export function untilRenewal(
   return Math.min(2 ** 31 - 1, Math.max(floorMs, lifeMs * (share + jitter * random)));
 }
 
-const spent = (tokenFile: string): string =>
+const notIssued = 'no certificate was issued; trying again';
+
+const notRenewed = (tokenFile: string): string =>
+  `the certificate was not renewed; trying again, and with another join token as soon as it is in ${tokenFile}`;
+
+const tokenRefused = (tokenFile: string): string =>
   `the join token was refused: it works once, and for a short time; make another one and put it into ${tokenFile}`;
 
 const isOver = ({ notAfter }: Enrolled, nowMs: number): boolean => notAfter.getTime() <= nowMs;

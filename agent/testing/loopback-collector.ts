@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { type TlsIdentity, transportOptions } from '@kcorder/proto/bridge/channel.ts';
-import { serve } from '@kcorder/proto/bridge/serve.ts';
+import { type CallContext, serve } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import {
   AgentService,
@@ -10,6 +11,11 @@ import {
   type AttachResponse,
   type Hello,
 } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
+import {
+  EnrolmentService,
+  type EnrolRequest,
+  type EnrolResponseSchema,
+} from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import {
   IngestService,
   type SendKernelTypesRequest,
@@ -57,6 +63,10 @@ export class LoopbackCollector {
   /** What came by SendKernelTypes. */
   readonly types: SendKernelTypesRequest['message'][] = [];
   sealed = false;
+  /** Renews a certificate for whoever has the names; nobody's unless told otherwise. */
+  renew: (request: EnrolRequest, context: CallContext) => MessageInitShape<typeof EnrolResponseSchema> = () => {
+    throw new Fault('unauthenticated', 'no certificate is renewed here');
+  };
 
   constructor(leaf: TlsIdentity) {
     this.#leaf = leaf;
@@ -86,6 +96,11 @@ export class LoopbackCollector {
       sendKernelTypes: (requests: AsyncIterable<SendKernelTypesRequest>) => this.#takeTypes(requests),
     };
     serve(server, IngestService, ingest, edge);
+    const enrolment = {
+      enrol: async (request: EnrolRequest, context: CallContext) => this.renew(request, context),
+      createJoinToken: () => Promise.reject(new Fault('permission_denied', 'not here')),
+    };
+    serve(server, EnrolmentService, enrolment, edge);
     const credentials = ServerCredentials.createSsl(ca, [{ cert_chain: certificate, private_key: key }], true);
     this.#port = await new Promise<number>((resolve, reject) => {
       server.bindAsync(`localhost:${this.#port}`, credentials, (error, port) =>

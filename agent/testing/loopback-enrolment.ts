@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { createHash, createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { serve } from '@kcorder/proto/bridge/serve.ts';
+import { type CallContext, serve } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService, type EnrolRequest } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import type { Authority } from '../../test/certificates.ts';
@@ -22,6 +22,8 @@ export class LoopbackEnrolment {
   #port = 0;
   /** Every request whose proof was right, refused ones too. */
   readonly requests: EnrolRequest[] = [];
+  /** What was shown at each renewal. */
+  readonly renewedBy: X509Certificate[] = [];
   issued = 0;
   /** Throws a fault, or changes the answer. */
   bend: (answer: Answer) => Partial<Answer> | undefined = () => undefined;
@@ -54,12 +56,25 @@ export class LoopbackEnrolment {
     this.#server = server;
   }
 
+  /** Uses a join token up. */
+  use(token: string): void {
+    this.#used.add(token);
+  }
+
   stop(): void {
     this.#server?.forceShutdown();
     this.#server = undefined;
   }
 
-  #enrol(request: EnrolRequest): Answer {
+  /** The same on the port of the agents: the next certificate has the names of the one that is shown. */
+  renew(request: EnrolRequest, { peerCertificate }: Pick<CallContext, 'peerCertificate'>, names?: string): Answer {
+    if (request.credential.case !== undefined) throw new Fault('invalid_argument', 'a token has no place here');
+    const shown = new X509Certificate(peerCertificate ?? Buffer.alloc(0));
+    this.renewedBy.push(shown);
+    return this.#enrol(request, names ?? shown.subjectAltName);
+  }
+
+  #enrol(request: EnrolRequest, names = this.names(this.issued + 1)): Answer {
     const token = request.credential.value ?? '';
     const key = createPublicKey({ key: Buffer.from(request.publicKey), format: 'der', type: 'spki' });
     const shown = createHash('sha256').update(token).digest();
@@ -70,18 +85,18 @@ export class LoopbackEnrolment {
       if (this.#used.has(token)) throw new Fault('unauthenticated', 'the join token is used');
       this.#used.add(token);
     }
-    const certificate = this.#issue(key.export({ type: 'spki', format: 'pem' }).toString());
+    const certificate = this.#issue(key.export({ type: 'spki', format: 'pem' }).toString(), names);
     const answer = { certificate, trustBundle: this.#authority.ca.toString() };
     return { ...answer, ...this.bend(answer) };
   }
 
-  #issue(publicKey: string): string {
+  #issue(publicKey: string, names: string): string {
     this.issued += 1;
     const at = (name: string): string => join(this.#authority.dir, name);
     writeFileSync(at('enrolled.pub'), publicKey);
     const usages =
       'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n';
-    writeFileSync(at('enrolled.ext'), `${usages}subjectAltName=${this.names(this.issued)}\n`);
+    writeFileSync(at('enrolled.ext'), `${usages}subjectAltName=${names}\n`);
     const signer = ['-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('enrolled.ext')];
     const what = ['-new', '-force_pubkey', at('enrolled.pub'), '-subj', '/CN=lab-1', '-days', '1'];
     execFileSync('openssl', ['x509', ...what, ...signer, '-out', at('enrolled.crt')], { stdio: 'pipe' });

@@ -3,9 +3,9 @@ import type { Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
-import type { Authority } from '../identity/authority.ts';
+import type { Authority, IssuedCertificate } from '../identity/authority.ts';
 import type { Enrolment } from '../identity/enrolment.ts';
-import { actorOf, isNodeName, isNodeUid } from './identity.ts';
+import { actorOf, identityOf, isNodeName, isNodeUid } from './identity.ts';
 import { callerOf } from './policy.ts';
 import { validity } from './validity.ts';
 
@@ -25,21 +25,21 @@ const joinMs = { usual: 10 * 60_000, most: 24 * 3_600_000 };
 /** Makes the handlers. */
 export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: EnrolmentRooms): EnrolmentHandlers {
   return {
-    enrol: async ({ credential, publicKey, proof, agentVersion }, { peer }) => {
+    enrol: async ({ credential, publicKey, proof, agentVersion }, { peer, peerCertificate }) => {
       if (enrolment === undefined || authority === undefined) throw noAuthority();
-      if (credential.case === undefined)
-        throw new Fault(
-          'invalid_argument',
-          'the credential is missing: an agent shows a token of its pod or a join token',
-        );
-      const issued = await enrolment.enrol({
-        kind: credential.case === 'joinToken' ? 'join' : 'service_account',
-        credential: credential.value,
-        publicKey,
-        proof,
-        agentVersion: agentVersion.slice(0, 64),
-        peer,
-      });
+      const asked = { publicKey, proof, agentVersion: agentVersion.slice(0, 64), peer };
+      let issued: IssuedCertificate;
+      if (credential.case !== undefined) {
+        const kind = credential.case === 'joinToken' ? 'join' : 'service_account';
+        issued = await enrolment.enrol({ kind, credential: credential.value, ...asked });
+      } else {
+        if (peerCertificate === undefined) throw noCredential();
+        const renewed = await enrolment.renew({ certificate: peerCertificate, nodeOf, ...asked });
+        const { node } = renewed;
+        issued = renewed.issued;
+        const notAfter = issued.notAfter.toISOString();
+        record(`node/${node.name}`, 'certificate_renewed', { node, peer, agentVersion: asked.agentVersion, notAfter });
+      }
       return {
         certificate: issued.certificate,
         notBefore: timestampFromDate(issued.notBefore),
@@ -59,6 +59,21 @@ export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: 
     },
   };
 }
+
+function nodeOf(names: string): NodeIdentity {
+  const identity = identityOf(names);
+  if (identity.kind === 'node') return { name: identity.name, uid: identity.uid };
+  throw new Fault(
+    'permission_denied',
+    `${actorOf(identity)} cannot renew a certificate here: only those of nodes are renewed`,
+  );
+}
+
+const noCredential = (): Fault =>
+  new Fault(
+    'invalid_argument',
+    'the credential is missing: an agent shows a token of its pod or a join token, or renews on the port of the agents with its certificate',
+  );
 
 const noAuthority = (): Fault =>
   new Fault(

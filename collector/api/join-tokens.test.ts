@@ -1,4 +1,6 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { openAnonymousChannel, openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
@@ -12,23 +14,59 @@ afterAll(() => parties[Symbol.dispose]());
 
 const localhost = { serverName: 'localhost' };
 
-/** Enrols on the port for those without a certificate. */
-async function enrol(rig: Rig, joinToken: string): Promise<TlsIdentity & { bundle: string }> {
-  const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, parties.authority.ca, localhost);
+/** A request for a new key, with the proof for what is shown. */
+function asked(shown: string) {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const digest = createHash('sha256').update(joinToken).digest();
-  try {
-    const { certificate, trustBundle } = await connect(EnrolmentService, client).enrol({
-      credential: { case: 'joinToken', value: joinToken },
+  const digest = createHash('sha256').update(shown).digest();
+  return {
+    key: Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' })),
+    request: {
       publicKey: publicKey.export({ format: 'der', type: 'spki' }),
       proof: sign('sha256', Buffer.concat([Buffer.from('kcorder enrolment v1\n'), digest]), privateKey),
       agentVersion: '0.1.0',
-    });
-    const key = Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    },
+  };
+}
+
+type Enrolled = TlsIdentity & { bundle: string };
+
+/** Enrols on the port for those without a certificate. */
+async function enrol(rig: Rig, joinToken: string): Promise<Enrolled> {
+  const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, parties.authority.ca, localhost);
+  const { key, request } = asked(joinToken);
+  const credential = { case: 'joinToken' as const, value: joinToken };
+  try {
+    const { certificate, trustBundle } = await connect(EnrolmentService, client).enrol({ credential, ...request });
     return { ca: parties.authority.ca, certificate: Buffer.from(certificate), key, bundle: trustBundle };
   } finally {
     client.close();
   }
+}
+
+/** Renews on the port of the agents, with a certificate that is shown to it. */
+async function renew(rig: Rig, identity: TlsIdentity, shown = ''): Promise<Enrolled> {
+  const { key, request } = asked(shown);
+  const { certificate, trustBundle } = await connect(EnrolmentService, rig.channel(identity)).enrol(request);
+  return { ca: identity.ca, certificate: Buffer.from(certificate), key, bundle: trustBundle };
+}
+
+/** The certificate of node n7 of the collector's own authority. */
+async function joined(rig: Rig): Promise<Enrolled> {
+  const operator = connect(EnrolmentService, rig.channel(parties.operator));
+  return await enrol(rig, (await operator.createJoinToken({ nodeName: 'n7', nodeUid: 'uid-n7' })).token);
+}
+
+/** What the collector has put on record; ends it, since nobody else may open its journal meanwhile. */
+async function acts(rig: Rig): Promise<{ actor: string; action: string; detail: unknown }[]> {
+  await rig.stopCollector();
+  const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'), { readOnly: true });
+  const rows = database.prepare('SELECT actor, action, detail FROM audit ORDER BY seq').all();
+  database.close();
+  return rows.map(({ actor, action, detail }) => ({
+    actor: String(actor),
+    action: String(action),
+    detail: JSON.parse(String(detail)),
+  }));
 }
 
 test('a join token: an operator makes it, the agent enrols with it once, and its certificate is that node and nothing else', async () => {
@@ -91,4 +129,77 @@ test('the port for enrolment takes no certificate for an identity, and the other
     code: expect.stringMatching(/unavailable|deadline_exceeded/),
   });
   onAgentsPort.close();
+});
+
+test('a certificate gets the next one, and that one the next again, for the same node; each is on record', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const first = await joined(rig);
+  const second = await renew(rig, first);
+  const third = await renew(rig, second);
+  const [a, b, c] = [first, second, third].map(({ certificate }) => new X509Certificate(certificate));
+  expect([b?.subjectAltName, c?.subjectAltName]).toEqual([a?.subjectAltName, 'URI:spiffe://kcorder/node/n7/uid-n7']);
+  expect(new Set([a, b, c].map((one) => one?.serialNumber)).size).toBe(3);
+  expect(third.bundle.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+  await new HandAgent(rig.channel(third)).attach();
+  expect((await rig.operator().listNodes({})).nodes).toEqual([expect.objectContaining({ name: 'n7', uid: 'uid-n7' })]);
+  const node = { name: 'n7', uid: 'uid-n7' };
+  expect((await acts(rig)).filter(({ action }) => action === 'certificate_renewed')).toEqual(
+    Array.from({ length: 2 }, () => ({
+      actor: 'node/n7',
+      action: 'certificate_renewed',
+      detail: { node, peer: expect.stringMatching(/^127/), agentVersion: '0.1.0', notAfter: expect.any(String) },
+    })),
+  );
+});
+
+test('renewals count to the pace of their node, with its enrolments', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const identity = await joined(rig);
+  await renew(rig, identity);
+  await renew(rig, identity);
+  await expect(renew(rig, identity)).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    message: expect.stringContaining('node n7'),
+  });
+});
+
+test.each([
+  {
+    sentence: 'a node whose certificate is of another authority that the collector trusts',
+    identity: () => parties.node('n7'),
+    code: 'unauthenticated',
+    says: "is not of this collector's own authority",
+  },
+  {
+    sentence: 'an operator',
+    identity: () => parties.operator,
+    code: 'permission_denied',
+    says: 'operator/alice cannot renew',
+  },
+])('$sentence cannot renew, and the refusal is on record and counted', async ({ identity, code, says }) => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  await expect(renew(rig, identity())).rejects.toMatchObject({ code, message: expect.stringContaining(says) });
+  expect(await rig.metrics()).toMatch(/kcorder_enrolments_total\{result="refused"\} 1/);
+  expect(await acts(rig)).toMatchObject([{ action: 'enrolment_refused', detail: { kind: 'certificate', code } }]);
+});
+
+test('a renewal with the proof for something else is invalid', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  await expect(renew(rig, await joined(rig), 'something')).rejects.toMatchObject({ code: 'invalid_argument' });
+});
+
+test('without a certificate there is nothing to renew', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, parties.authority.ca, localhost);
+  await expect(connect(EnrolmentService, client).enrol(asked('').request)).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining('the credential is missing'),
+  });
+  client.close();
+});
+
+test('a certificate of the own authority of another collector does not get in at all', async () => {
+  await using other = await Rig.start(parties, { authority: 'directory' });
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  await expect(renew(rig, await joined(other))).rejects.toMatchObject({ code: 'unavailable' });
 });

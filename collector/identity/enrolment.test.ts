@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,8 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Authority } from './authority.ts';
 import { DirectoryStore } from './directory-store.ts';
-import { type Application, type CredentialCheck, Enrolment } from './enrolment.ts';
+import { type Application, type CredentialCheck, Enrolment, type Renewal } from './enrolment.ts';
+import { checkOwnCertificate } from './enrolment-certificate.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-enrolment-'));
 let authority: Authority;
@@ -157,4 +158,44 @@ test('a flood fills neither the records nor the API server', async () => {
   expect(new Set(endings)).toEqual(new Set(['unauthenticated', 'resource_exhausted']));
   expect(most).toBeLessThanOrEqual(32);
   expect(records.length).toBeLessThan(80);
+});
+
+const n1 = { name: 'n1', uid: 'u1' };
+
+/** What the agent of a node asks for, with a certificate that the authority has issued for it. */
+async function renewal(): Promise<Renewal> {
+  const { publicKey, proof, agentVersion, peer } = application({}, 'P-256', '');
+  const { certificate } = await authority.issueNode(n1, publicKey);
+  return { publicKey, proof, agentVersion, peer, certificate: new X509Certificate(certificate).raw, nodeOf: () => n1 };
+}
+
+test('a certificate of the own authority is enough for the next one only where that is allowed', async () => {
+  const record = (actor: string, action: string, detail: unknown): void => void records.push({ actor, action, detail });
+  const outside = new Enrolment({ authority, checks: {}, renewsByCertificate: true, record });
+  const { node, issued } = await outside.renew(await renewal());
+  expect(node).toEqual(n1);
+  expect(new X509Certificate(issued.certificate).subjectAltName).toBe('URI:spiffe://kcorder/node/n1/u1');
+  expect(records).toEqual([]);
+  await expect(enrolment().renew(await renewal())).rejects.toMatchObject({
+    code: 'unauthenticated',
+    message: expect.stringMatching(/of a cluster renews no certificate .* show the projected token of the pod/),
+  });
+  expect(records).toMatchObject([{ action: 'enrolment_refused', detail: { kind: 'certificate' } }]);
+});
+
+test.each([
+  { sentence: 'at its end', hours: 1.01, says: /held from .* and not now/ },
+  { sentence: 'before its time', hours: -1, says: /held from .* and not now/ },
+  {
+    sentence: 'of an authority that is not trusted',
+    hours: 0,
+    bundle: '',
+    says: /not of this collector's own authority/,
+  },
+])('a certificate $sentence is no certificate', async ({ hours, bundle, says }) => {
+  const certificate = new X509Certificate((await renewal()).certificate);
+  const check = (nowMs: number, trusted = bundle ?? authority.bundle) =>
+    checkOwnCertificate(certificate, n1, trusted, nowMs);
+  expect(() => check(Date.now(), authority.bundle)).not.toThrow();
+  expect(() => check(Date.now() + hours * 3_600_000)).toThrow(says);
 });

@@ -51,6 +51,8 @@ function open(address: string, channelCredentials: ChannelCredentials, options: 
     'grpc-node.flow_control_window': receiveWindowBytes,
     'grpc.max_receive_message_length': options.receiveLimitBytes ?? messageLimitBytes,
     'grpc.enable_retries': 0,
+    // A channel that is given up takes its attempt to connect with it.
+    'grpc.use_local_subchannel_pool': 1,
     'grpc.initial_reconnect_backoff_ms': 500,
     'grpc.min_reconnect_backoff_ms': 500,
     'grpc.max_reconnect_backoff_ms': 30_000,

@@ -48,12 +48,17 @@ type CallOf<M extends DescMethod> = M['methodKind'] extends 'unary'
 /** The calls of a service, their types derived from its descriptor. Every failure is a Fault. */
 export type Calls<S extends DescService> = { [K in keyof S['method']]: CallOf<S['method'][K]> };
 
-/** The typed calls of a service over a grpc-js client. */
-export function connect<S extends DescService>(service: S, client: Client, options: ConnectOptions = {}): Calls<S> {
+/** The typed calls of a service over a grpc-js client, or over whichever there is at the moment of a call. */
+export function connect<S extends DescService>(
+  service: S,
+  client: Client | (() => Client),
+  options: ConnectOptions = {},
+): Calls<S> {
+  const current = typeof client === 'function' ? client : () => client;
   const { headers } = options;
   const metadata = headers === undefined ? () => new Metadata() : () => metadataOf(headers());
   const calls: Record<string, unknown> = {};
-  for (const method of service.methods) calls[method.localName] = callOf(method, client, metadata);
+  for (const method of service.methods) calls[method.localName] = callOf(method, current, metadata);
   return calls as Calls<S>;
 }
 
@@ -74,7 +79,7 @@ function metadataOf(headers: Readonly<Record<string, string>>): Metadata {
 
 const unaryDeadlineMs = 10_000;
 
-function callOf(method: DescMethod, client: Client, metadata: () => Metadata) {
+function callOf(method: DescMethod, client: () => Client, metadata: () => Metadata) {
   const { path, requestSerialize, responseDeserialize } = methodDefinition(method);
   const build = (message: MessageInitShape<typeof method.input>): AnyMessage => create(method.input, message);
   switch (method.methodKind) {
@@ -82,7 +87,7 @@ function callOf(method: DescMethod, client: Client, metadata: () => Metadata) {
       return (request: MessageInitShape<typeof method.input>, options: CallOptions = {}): Promise<AnyMessage> =>
         new Promise((resolve, reject) => {
           const deadline = { deadline: Date.now() + (options.deadlineMs ?? unaryDeadlineMs) };
-          const call = client.makeUnaryRequest(
+          const call = client().makeUnaryRequest(
             path,
             requestSerialize,
             responseDeserialize,
@@ -102,7 +107,7 @@ function callOf(method: DescMethod, client: Client, metadata: () => Metadata) {
         request: MessageInitShape<typeof method.input>,
         options: CallOptions = {},
       ): AsyncIterable<AnyMessage> {
-        const call = client.makeServerStreamRequest(
+        const call = client().makeServerStreamRequest(
           path,
           requestSerialize,
           responseDeserialize,
@@ -121,7 +126,7 @@ function callOf(method: DescMethod, client: Client, metadata: () => Metadata) {
       };
     case 'bidi_streaming':
       return (options: CallOptions = {}): Duplex<MessageInitShape<typeof method.input>, AnyMessage> => {
-        const call = client.makeBidiStreamRequest<AnyMessage | EncodedMessage, AnyMessage>(
+        const call = client().makeBidiStreamRequest<AnyMessage | EncodedMessage, AnyMessage>(
           path,
           requestSerialize,
           responseDeserialize,

@@ -27,6 +27,8 @@ export interface CallContext {
   readonly metadata: Metadata;
   /** Subject alternative names of the verified peer certificate, as Node prints them; empty without a certificate. */
   readonly peerNames: string;
+  /** The same certificate, DER. Unset without one. */
+  readonly peerCertificate?: Uint8Array;
   /** Address of the caller, for the records. */
   readonly peer: string;
 }
@@ -143,11 +145,13 @@ function contextOf(method: DescMethod, call: AnyCall): CallContext {
   const controller = new AbortController();
   const events: EventEmitter = call;
   events.on('cancelled', () => controller.abort(new Fault('canceled', 'the caller went away')));
+  const certificate = call.getAuthContext().sslPeerCertificate;
   return {
     method,
     signal: controller.signal,
     metadata: call.metadata,
-    peerNames: call.getAuthContext().sslPeerCertificate?.subjectaltname ?? '',
+    peerNames: certificate?.subjectaltname ?? '',
+    ...(certificate && { peerCertificate: certificate.raw }),
     peer: call.getPeer(),
   };
 }

@@ -1,5 +1,6 @@
-import { createReadStream, rmSync } from 'node:fs';
+import { createReadStream, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
 import { agentArguments } from '../stage/agent-launch.ts';
@@ -17,11 +18,26 @@ interface Host {
   forward: (port: number) => Promise<void>;
 }
 
-export interface AgentOptions {
+/** How an agent shows whose it is. */
+type AgentIdentity =
+  /** A folder with `ca.crt`, `tls.crt` and `tls.key`. */
+  { certDir: string; enrol?: never } | { enrol: Enrolment; certDir?: never };
+
+/** What an agent gets its certificate with. */
+interface Enrolment {
+  /** Port of the collector's api on this machine's loopback. */
+  port: number;
+  /** A join token. */
+  token: string;
+  /** PEM of the authority that the collector's certificate comes from. */
+  caPath: string;
+}
+
+export type AgentOptions = AgentIdentity & AgentPlace;
+
+interface AgentPlace {
   /** Port of the collector on this machine's loopback. */
   collectorPort: number;
-  /** A folder with `ca.crt`, `tls.crt` and `tls.key`. */
-  certDir: string;
   /** Further settings of the agent; KCORDER_COLLECTOR here overrules the port. */
   env?: Record<string, string>;
   /** False: an ordinary container, which the runtime keeps away from /proc/kcore. */
@@ -43,9 +59,9 @@ export async function startAgent(node: Host, options: AgentOptions): Promise<voi
   const directory = `/run/lab/pods/kcorder_kcorder-agent.${Date.now()}`;
   const source = `/var/lib/agent-source`;
   await send(node, source, ['-C', repoDir, '--exclude=*.test.ts', '--transform=s,^,app/,', 'agent', 'proto']);
-  await send(node, `${directory}/tls`, ['-C', options.certDir, 'ca.crt', 'tls.crt', 'tls.key']);
+  await sendIdentity(node, options, directory);
   const tarPath = join(node.state.folder, `agent-${Date.now()}.tar`);
-  await writeTar(tarPath, podFiles(agentPod(options, node.state.accel, source, `${directory}/tls`), '.'));
+  await writeTar(tarPath, podFiles(agentPod(options, node.state.accel, source, directory), '.'));
   await node.must(`tar -x -C ${quote(directory)}`, { stdin: createReadStream(tarPath) });
   rmSync(tarPath);
   const { exitCode, stderr } = await node.run(
@@ -67,18 +83,20 @@ export async function agentLog(node: Host): Promise<string> {
   return await node.must('cat $(ls -td /var/log/pods/kcorder_kcorder-agent_*/agent/0.log | head -n 1)');
 }
 
-/** The collector's port, and another that the agent is told in its stead. */
+/** The collector's ports, and another that the agent is told in its stead. */
 function portsOf(options: AgentOptions): Set<number> {
   const told = /^10\.0\.2\.2:(\d+)$/.exec(options.env?.KCORDER_COLLECTOR ?? '')?.[1];
-  return new Set([options.collectorPort, ...(told ? [Number(told)] : [])]);
+  const { collectorPort, enrol } = options;
+  return new Set([collectorPort, ...(enrol ? [enrol.port] : []), ...(told ? [Number(told)] : [])]);
 }
 
-function agentPod(options: AgentOptions, accel: string, source: string, tlsDir: string): PodDefinition {
+function agentPod(options: AgentOptions, accel: string, source: string, directory: string): PodDefinition {
   // Emulated vector instructions are slower than none: without them the agent's TLS and SHA-256 cost 40 % less.
   const emulated = accel === 'tcg' ? { OPENSSL_ia32cap: '0x0:0x0' } : {};
   const env = {
     ...emulated,
     KCORDER_COLLECTOR: `10.0.2.2:${options.collectorPort}`,
+    ...(options.enrol && { KCORDER_ENROL: `10.0.2.2:${options.enrol.port}` }),
     ...options.env,
   };
   const readOnly = (from: string, to: string) => ({
@@ -106,13 +124,33 @@ function agentPod(options: AgentOptions, accel: string, source: string, tlsDir: 
             source: 'run',
             options: ['nosuid', 'nodev', 'mode=700', 'size=1m'],
           },
-          readOnly(tlsDir, '/etc/kcorder/tls'),
+          ...(options.enrol === undefined
+            ? [readOnly(`${directory}/tls`, '/etc/kcorder/tls')]
+            : [
+                readOnly(`${directory}/secret`, '/var/run/secrets/kcorder'),
+                readOnly(`${directory}/trust`, '/etc/kcorder/trust'),
+              ]),
           readOnly('/etc', '/host/etc'),
           readOnly('/var/log/containers', '/host/var/log/containers'),
         ],
       },
     ],
   };
+}
+
+/** Puts what the agent shows beside its pod, where the agent looks for it by default. */
+async function sendIdentity(node: Host, { certDir, enrol }: AgentOptions, directory: string): Promise<void> {
+  if (enrol === undefined) {
+    await send(node, `${directory}/tls`, ['-C', certDir, 'ca.crt', 'tls.crt', 'tls.key']);
+    return;
+  }
+  const put = async (text: string, folder: string, name: string): Promise<void> => {
+    const place = quote(`${directory}/${folder}`);
+    const stdin = Readable.from([Buffer.from(text)]);
+    await node.must(`umask 077; mkdir -p ${place}; cat >${place}/${name}`, { stdin });
+  };
+  await put(enrol.token, 'secret', 'token');
+  await put(readFileSync(enrol.caPath, 'utf8'), 'trust', 'ca.crt');
 }
 
 async function send(node: Host, folder: string, what: string[]): Promise<void> {

@@ -109,7 +109,7 @@ export class LabNode {
     }
   }
 
-  /** Makes a port of this machine's loopback reachable as the same port of 10.0.2.2. `startAgent` does it for the collector's. */
+  /** Makes a port of this machine's loopback reachable as the same port of 10.0.2.2. `startAgent` does it for those of the collector. */
   async forward(port: number): Promise<void> {
     await forwardPort(this.state, port);
   }

@@ -8,7 +8,7 @@ import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVmlinux } from '../setup/vmlinux.ts';
 import { ensureVolatility } from '../setup/volatility.ts';
 import { CollectorProcess } from './collector-process.ts';
-import type { Context } from './command-line.ts';
+import { type Context, kcorder } from './command-line.ts';
 
 /** How a stage is set up. */
 export interface StageOptions {
@@ -17,16 +17,18 @@ export interface StageOptions {
   readonly env?: Record<string, string>;
 }
 
-/** A collector with an authority of its own, and nodes that enrol with it. Everything ends with this process at the latest. */
+/** A collector with an authority of its own, and nodes that enrol with it; it and its operators have certificates made by hand. Everything ends with this process at the latest. */
 export class Stage {
   readonly dir: string;
   readonly authority: Authority;
   readonly collector: CollectorProcess;
   readonly context: Context;
+  readonly #apiPort: number;
   readonly #nodes: LabNode[] = [];
 
-  private constructor(dir: string, authority: Authority, collector: CollectorProcess) {
+  private constructor(dir: string, authority: Authority, collector: CollectorProcess, apiPort: number) {
     this.dir = dir;
+    this.#apiPort = apiPort;
     this.authority = authority;
     this.collector = collector;
     this.context = { address: collector.address, tlsDir: authority.operator('responder').dir };
@@ -43,6 +45,7 @@ export class Stage {
     const vmlinux = options.symbols === 'dwarf' ? await ensureVmlinux(kernel) : undefined;
     const python = await ensureVolatility();
     const authority = makeAuthority(join(dir, 'tls'));
+    const apiPort = await freePort();
     const collector = new CollectorProcess({
       port: await freePort(),
       metricsPort: await freePort(),
@@ -51,10 +54,10 @@ export class Stage {
       symbolDirs: vmlinux === undefined ? [] : [dirname(vmlinux)],
       python,
       logPath: join(dir, 'collector.log'),
-      ...(options.env === undefined ? {} : { env: options.env }),
+      env: { KCORDER_AUTHORITY: 'directory', KCORDER_API_LISTEN: `127.0.0.1:${apiPort}`, ...options.env },
     });
     await collector.start();
-    return new Stage(dir, authority, collector);
+    return new Stage(dir, authority, collector, apiPort);
   }
 
   /** Boots a node and resolves when its agent runs; the agent attaches by itself. */
@@ -65,9 +68,13 @@ export class Stage {
     return node;
   }
 
+  /** Starts the node's agent, which enrols with a token of its own. */
   async startAgent(node: LabNode, options: { privileged?: boolean } = {}): Promise<void> {
-    const certDir = this.authority.agent(node.name, `uid-${node.name}`).dir;
-    await node.startAgent({ collectorPort: this.collector.options.port, certDir, ...options });
+    const wish = ['join-token', 'create', '--node', node.name, '--uid', `uid-${node.name}`];
+    const { exitCode, stdout, stderr } = await kcorder(this.context, wish);
+    if (exitCode !== 0) throw new Error(`there is no join token for ${node.name}: ${stderr}`);
+    const enrol = { port: this.#apiPort, token: stdout.trim(), caPath: join(this.authority.dir, 'ca.crt') };
+    await node.startAgent({ collectorPort: this.collector.options.port, enrol, ...options });
   }
 
   /** Switches everything off. */

@@ -19,6 +19,8 @@ export const file_kcorder_v1_enrolment: GenFile = /*@__PURE__*/
  */
 export type EnrolRequest = Message<"kcorder.v1.EnrolRequest"> & {
   /**
+   * Unset: the caller's certificate is what is shown.
+   *
    * @generated from oneof kcorder.v1.EnrolRequest.credential
    */
   credential: {
@@ -46,7 +48,7 @@ export type EnrolRequest = Message<"kcorder.v1.EnrolRequest"> & {
 
   /**
    * ECDSA with SHA-256 (DER) by that key over "kcorder enrolment v1\n" followed by the SHA-256 of the credential: the caller holds the key, and
-   * no one else can put another beside the same credential.
+   * no one else can put another beside the same credential. Without a credential it is the SHA-256 of the empty string.
    *
    * @generated from field: bytes proof = 4;
    */
@@ -160,6 +162,9 @@ export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> 
 export const EnrolmentService: GenService<{
   /**
    * Checks the credential and issues a certificate for the key of the request. Called again at half of the certificate's life.
+   *
+   * Without a credential it renews the certificate that the caller shows over mutual TLS, for the same node: only outside of a cluster, only while that
+   * certificate holds, and only if the collector's own authority issued it.
    *
    * @generated from rpc kcorder.v1.EnrolmentService.Enrol
    */

@@ -44,7 +44,7 @@ export type KernelDescriptor = Message<"kcorder.v1.KernelDescriptor"> & {
   buildId: string;
 
   /**
-   * Text of the VMCOREINFO note of /proc/kcore; empty when kcore cannot be read.
+   * Text of the VMCOREINFO note of /proc/kcore; empty when kcore cannot be read, and in lists of nodes.
    *
    * @generated from field: string vmcoreinfo = 4;
    */

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { openChannel } from '@kcorder/proto/bridge/channel.ts';
+import { afterAll, expect, test } from 'vitest';
+import { makeAuthority } from '../test/certificates.ts';
+import { Line } from './line.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'kcorder-line-'));
+const authority = makeAuthority(dir);
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+test('an attempt to connect to where nobody answers any more is given up, and the next one finds who is there', async () => {
+  // Takes the connection and says nothing, as an address does whose owner has moved; its sockets stay open.
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket));
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const agent = authority.agent('n1', 'u1');
+  const line = new Line(() => openChannel(`127.0.0.1:${port}`, agent, { serverName: 'localhost' }));
+  const first = line.channel();
+  const waiting = line.reach(new AbortController().signal);
+  await once(silent, 'connection');
+  silent.close();
+  const { ca, certificate, key } = authority.server();
+  const server = new Server();
+  const pair = [{ cert_chain: certificate, private_key: key }];
+  await new Promise((resolve) =>
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createSsl(ca, pair, true), resolve),
+  );
+  await waiting;
+  expect(line.channel()).not.toBe(first);
+  await line.reach(new AbortController().signal);
+  await new Promise<void>((resolve, reject) =>
+    line.channel().waitForReady(Date.now() + 5_000, (error) => (error ? reject(error) : resolve())),
+  );
+  line.close();
+  server.forceShutdown();
+  for (const socket of sockets) socket.destroy();
+});
