@@ -10,7 +10,7 @@ export async function demoCluster(keep: boolean): Promise<number> {
   process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
   const { signal } = interrupted;
   say(
-    'starting a cluster of two nodes: node1 is a virtual machine with a kernel of its own, node2 runs on this machine’s',
+    'starting a cluster of two nodes: node1 is a virtual machine with a kernel of its own, node2 runs on the kernel of this machine',
   );
   const stage = await ClusterStage.open({ signal });
   try {
