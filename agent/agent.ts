@@ -64,8 +64,9 @@ export async function runAgent(
   const detach = new AbortController();
   const { serverName } = config;
   const identity = holdIdentity(config, renewal, log, detach.signal);
-  const line = new Line(() =>
-    openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
+  const line = new Line(
+    () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
+    () => log.warn({ collector: config.collector }, 'an attempt to connect led nowhere; beginning anew'),
   );
   const reachable = async (ending: AbortSignal): Promise<void> => {
     await identity.ready(ending);

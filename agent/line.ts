@@ -8,23 +8,30 @@ import { reach } from './reach.ts';
  */
 export class Line {
   readonly #open: () => Client;
+  readonly #gaveUp: () => void;
   #channel: Client;
 
-  constructor(open: () => Client) {
+  /** `gaveUp` is told of each attempt that led nowhere. */
+  constructor(open: () => Client, gaveUp: () => void) {
     this.#open = open;
+    this.#gaveUp = gaveUp;
     this.#channel = open();
   }
 
   /** The channel for the next call. */
   readonly channel = (): Client => this.#channel;
 
-  /** See `reach`; after it has failed, the next attempt begins anew. */
+  /** Resolves when there is a connection, or when an attempt was refused: the call that follows then fails with the reason. */
   async reach(signal: AbortSignal): Promise<void> {
-    const channel = this.#channel;
-    if ((await reach(channel, signal)) || channel !== this.#channel) return;
-    if (channel.getChannel().getConnectivityState(false) !== connectivityState.CONNECTING) return;
-    this.#channel = this.#open();
-    channel.close();
+    while (true) {
+      const channel = this.#channel;
+      if (await reach(channel, signal)) return;
+      if (channel !== this.#channel) continue;
+      if (channel.getChannel().getConnectivityState(false) !== connectivityState.CONNECTING) return;
+      this.#channel = this.#open();
+      channel.close();
+      this.#gaveUp();
+    }
   }
 
   close(): void {

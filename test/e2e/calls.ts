@@ -12,8 +12,9 @@ export async function callWith(
   stage: ClusterStage,
   kind: Job['kind'],
   tokens: Readonly<Record<string, string>>,
+  only?: readonly string[],
 ): Promise<Ending[]> {
-  const job: Job = { kind, tokens, ...(await placeOf(stage)) };
+  const job: Job = { kind, tokens, ...(only && { only }), ...(await placeOf(stage)) };
   const { stdout, stderr, exitCode } = await stage.cluster.run(process.execPath, [program], {
     stdin: JSON.stringify(job),
   });
