@@ -128,7 +128,7 @@ export class Enrolment {
     const shown = new X509Certificate(certificate);
     const node = nodeOf(shown.subjectAltName ?? '');
     checkOwnCertificate(shown, node, authority.bundle);
-    return { node, shownBy: {}, holder: holderOf(node) };
+    return { node, shownBy: {}, holder: `node/${node.uid}` };
   }
 
   #refuse(error: unknown, kind: string, peer: string): never {
@@ -142,9 +142,6 @@ export class Enrolment {
     throw fault;
   }
 }
-
-/** The holder of what names a node and no pod: a join token, and the certificates that follow it. */
-export const holderOf = ({ uid }: NodeIdentity): string => `node/${uid}`;
 
 function tooMany(waitMs: number, who = 'so many agents'): Fault {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000));
