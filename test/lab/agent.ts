@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
+import { say } from '../setup/progress.ts';
 import { agentArguments } from '../stage/agent-launch.ts';
 import { type PodDefinition, podFiles } from './pods.ts';
 import { quote } from './quote.ts';
@@ -47,11 +48,27 @@ interface AgentPlace {
 /** The node keeps the path of its running agent's pod here. */
 const currentPath = '/run/lab/agent';
 
+/** Emulated processors crash V8 now and then, before the agent has said a word. */
+const mostStarts = 4;
+
 /**
  * Starts the agent's pod `kcorder/kcorder-agent` from the sources as they are now. Every start is a new pod, with a uid and
- * container ids of its own, as when a DaemonSet replaces one. Resolves when its container runs.
+ * container ids of its own, as when a DaemonSet replaces one. Resolves when the agent has begun to log; one that died before is
+ * started again, as a kubelet does.
  */
 export async function startAgent(node: Host, options: AgentOptions): Promise<void> {
+  for (let start = 1; ; start += 1) {
+    if (await startOnce(node, options)) return;
+    const said = await node.run('dmesg | grep segfault | tail -n 1');
+    await stopAgent(node, 'KILL');
+    const what = `the agent on lab node ${node.name} died before it said anything (${said.stdout.trim() || 'no reason is known'})`;
+    if (start === mostStarts) throw new Error(`${what}, ${start} times in a row`);
+    say(`${what}; starting it again`);
+  }
+}
+
+/** Whether the agent has begun to log. */
+async function startOnce(node: Host, options: AgentOptions): Promise<boolean> {
   if ((await node.run(`test -e ${currentPath}`)).exitCode === 0) {
     throw new Error(`lab node ${node.name} has an agent already: stop it first`);
   }
@@ -67,10 +84,22 @@ export async function startAgent(node: Host, options: AgentOptions): Promise<voi
   const { exitCode, stderr } = await node.run(
     `start-pod ${quote(directory)} && echo ${quote(directory)} >${currentPath}`,
   );
-  if (exitCode === 0) return;
+  if (exitCode === 0) return (await node.run(waitForFirstWord(directory))).exitCode === 0;
   const why = await node.run(`tail -n 5 ${quote(directory)}/containers/*/runc.log`);
   await node.run(`stop-pod ${quote(directory)} KILL`);
   throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
+}
+
+/** Ends with 1 when the container ends, or a minute passes, before there is a log. */
+function waitForFirstWord(directory: string): string {
+  return `. ${quote(directory)}/pod.env; . ${quote(directory)}/containers/agent/container.env
+    log=/var/log/pods/\${POD_NAMESPACE}_\${POD_NAME}_\${POD_UID}/agent/0.log
+    for turn in $(seq 120); do
+      [ -s "$log" ] && exit 0
+      runc state "$CONTAINER_ID" | grep -q '"status": "running"' || break
+      sleep 0.3
+    done
+    [ -s "$log" ]`;
 }
 
 /** Ends the agent: by `TERM` as Kubernetes does (30 s of grace, then by force), or by `KILL` at once. */

@@ -54,7 +54,11 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
       return now?.phase === Phase.DONE && now;
     });
     channel.close();
-    const { banner = '', vmcoreinfo = '' } = node.kernel ?? {};
+    const manifestPath = join(stage.collector.options.dataDir, 'evidence', captureId, 'manifest.json');
+    const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as {
+      node: { kernel: { banner: string; vmcoreinfo: string } };
+    };
+    const { banner, vmcoreinfo } = manifest.node.kernel;
     const image = { kind: 'lime', path: capture.evidencePath } as const;
     job = { captureId, image, kernel: { banner, vmcoreinfo }, containers: [] };
     btfPath = join(stage.collector.options.dataDir, 'symbols', 'isf', `${node.symbols?.isfSha256}.json`);
