@@ -82,7 +82,7 @@ export class ClusterStage {
   }
 
   /** Resolves when the agent of every named node is attached; throws with what there is when it takes longer. */
-  async attached(nodes: readonly string[], limitMs = 180_000, signal?: AbortSignal): Promise<void> {
+  async attached(nodes: readonly string[], limitMs = 400_000, signal?: AbortSignal): Promise<void> {
     const deadline = performance.now() + limitMs;
     let last = '';
     while (performance.now() < deadline) {

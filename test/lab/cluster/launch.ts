@@ -30,8 +30,8 @@ export interface ClusterOptions {
   memoryMiB?: number;
 }
 
-const apiServerLimitSeconds = 60;
-const readyLimitSeconds = 120;
+const apiServerLimitSeconds = 180;
+const readyLimitSeconds = 400;
 
 /** Fetches and builds all that a cluster is made of. */
 export async function prepareCluster() {
