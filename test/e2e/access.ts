@@ -138,7 +138,8 @@ export function describeAccess(stage: () => ClusterStage): void {
       const wrong = calls.filter(({ path, code }) => policy[path]?.by === 'right' && code !== 'cluster_unavailable');
       expect(wrong).toEqual([]);
     } finally {
-      await stage().cluster.run('pkill', ['-CONT', 'kube-apiserver']);
+      // With the whole command line: nsenter, by which it was started, stopped together with it.
+      await stage().cluster.run('pkill', ['-CONT', '-f', 'kube-apiserver']);
     }
     await expect
       .poll(async () => (await stage().kcorder(['get', 'captures', id])).exitCode, { timeout: 60_000 })
