@@ -7,7 +7,7 @@ const allowed: Record<string, string[]> = {
     '/nodes,pods: get,list,watch',
     'authentication.k8s.io/tokenreviews: create',
     'authorization.k8s.io/subjectaccessreviews: create',
-    '/events: create,patch',
+    '/events: create',
   ],
   'Role collector': [
     '/secrets: create',
