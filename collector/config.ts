@@ -18,6 +18,22 @@ export interface Config {
   readonly approval: boolean;
   readonly maxCaptures: number;
   readonly dataDir: string;
+  readonly store: StoreConfig;
+  /** How long the plain image of an ended capture stays on the disk before it is packed and put into the store. */
+  readonly spoolMs: number;
+  /** Of evidence in all and of one node, reservations included; 0: no limit. */
+  readonly quotaBytes: number;
+  readonly nodeQuotaBytes: number;
+  /** After which evidence that people asked for is deleted; 0: never. What a schedule made goes by the schedule. */
+  readonly retentionMs: number;
+  /** After which stored evidence is read and compared anew; 0: never. */
+  readonly verifyMs: number;
+  /** Schedules that are part of the configuration; empty: none. */
+  readonly schedulesFile: string;
+  /** Whom to tell; empty: nobody. */
+  readonly webhooksFile: string;
+  /** Which cluster it is, for people who look after several; may be empty. */
+  readonly clusterName: string;
   readonly symbolDirs: readonly string[];
   readonly symbolCacheBytes: number;
   readonly symbolBuckets: readonly string[];
@@ -37,6 +53,18 @@ export interface Config {
   readonly pluginMs: number;
 }
 
+/** Where evidence lies at rest. */
+export interface StoreConfig {
+  readonly kind: 'local' | 'gcs';
+  readonly bucket: string;
+  /** Before each object's name, without a slash at its end; may be empty. */
+  readonly prefix: string;
+  /** A key of Cloud KMS as projects/…/cryptoKeys/NAME; empty: the bucket's own default. */
+  readonly kmsKey: string;
+  /** Empty: Google's. http to this machine is spoken to without a login. */
+  readonly endpoint: string;
+}
+
 /** Names in the cluster; empty where there is none. */
 export interface ClusterConfig {
   readonly namespace: string;
@@ -46,6 +74,7 @@ export interface ClusterConfig {
   readonly agentDaemonSet: string;
 }
 
+const dayMs = 24 * 3_600_000;
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /** What Kubernetes puts into every container about a Service whose name begins with kcorder. */
@@ -62,6 +91,8 @@ const path = (value: string): string | undefined => (isAbsolute(value) ? undefin
 const whole = (value: string): string | undefined =>
   /^\d{1,15}$/.test(value) && Number(value) > 0 ? undefined : 'is not a positive whole number';
 
+const wholeOrZero = (value: string): string | undefined =>
+  /^\d{1,15}$/.test(value) ? undefined : 'is not a whole number';
 const oneOf =
   (...values: string[]) =>
   (value: string): string | undefined =>
@@ -107,6 +138,38 @@ const settings = {
   KCORDER_AGENT_DAEMONSET: objectName,
   KCORDER_APPROVAL: { fallback: 'off', check: oneOf('off', 'required') },
   KCORDER_MAX_CAPTURES: { fallback: '4', check: whole },
+  KCORDER_STORE: { fallback: 'local', check: oneOf('local', 'gcs') },
+  KCORDER_GCS_BUCKET: {
+    fallback: '',
+    check: (value) =>
+      value === '' || /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/.test(value) ? undefined : 'is not the name of a bucket',
+  },
+  KCORDER_GCS_PREFIX: {
+    fallback: '',
+    check: (value) =>
+      /^([A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?$/.test(value) && value.length <= 256
+        ? undefined
+        : 'is not a path of letters, digits, dots, dashes and underscores without a slash at its ends',
+  },
+  KCORDER_GCS_KMS_KEY: {
+    fallback: '',
+    check: (value) =>
+      value === '' || /^projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/.test(value)
+        ? undefined
+        : 'is not projects/…/locations/…/keyRings/…/cryptoKeys/…',
+  },
+  KCORDER_GCS_ENDPOINT: { fallback: '', check: (value) => (value === '' ? undefined : urls(value)) },
+  KCORDER_SPOOL_SECONDS: { fallback: '0', check: wholeOrZero },
+  KCORDER_QUOTA_BYTES: { fallback: '0', check: wholeOrZero },
+  KCORDER_NODE_QUOTA_BYTES: { fallback: '0', check: wholeOrZero },
+  KCORDER_RETENTION_DAYS: { fallback: '0', check: wholeOrZero },
+  KCORDER_VERIFY_DAYS: { fallback: '30', check: wholeOrZero },
+  KCORDER_SCHEDULES_FILE: { fallback: '', check: (value) => (value === '' ? undefined : path(value)) },
+  KCORDER_WEBHOOKS_FILE: { fallback: '', check: (value) => (value === '' ? undefined : path(value)) },
+  KCORDER_CLUSTER_NAME: {
+    fallback: '',
+    check: (value) => (/^[\x20-\x7e]{0,128}$/.test(value) ? undefined : 'is not 128 printable characters at most'),
+  },
   KCORDER_DATA_DIR: { fallback: '/var/lib/kcorder', check: path },
   KCORDER_SYMBOL_DIRS: {
     fallback: '',
@@ -168,6 +231,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     errors.push(
       'KCORDER_TLS_DIR is empty, and there is no authority of its own: set one of KCORDER_TLS_DIR and KCORDER_AUTHORITY',
     );
+  if (values.KCORDER_STORE === 'gcs' && values.KCORDER_GCS_BUCKET === '')
+    errors.push('KCORDER_GCS_BUCKET is missing: KCORDER_STORE=gcs needs it');
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     errors.push(
       'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: name your authority in NODE_EXTRA_CA_CERTS',
@@ -192,6 +257,21 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     approval: values.KCORDER_APPROVAL === 'required',
     maxCaptures: Number(values.KCORDER_MAX_CAPTURES),
     dataDir: values.KCORDER_DATA_DIR,
+    store: {
+      kind: values.KCORDER_STORE as StoreConfig['kind'],
+      bucket: values.KCORDER_GCS_BUCKET,
+      prefix: values.KCORDER_GCS_PREFIX,
+      kmsKey: values.KCORDER_GCS_KMS_KEY,
+      endpoint: values.KCORDER_GCS_ENDPOINT,
+    },
+    spoolMs: Number(values.KCORDER_SPOOL_SECONDS) * 1000,
+    quotaBytes: Number(values.KCORDER_QUOTA_BYTES),
+    nodeQuotaBytes: Number(values.KCORDER_NODE_QUOTA_BYTES),
+    retentionMs: Number(values.KCORDER_RETENTION_DAYS) * dayMs,
+    verifyMs: Number(values.KCORDER_VERIFY_DAYS) * dayMs,
+    schedulesFile: values.KCORDER_SCHEDULES_FILE,
+    webhooksFile: values.KCORDER_WEBHOOKS_FILE,
+    clusterName: values.KCORDER_CLUSTER_NAME,
     symbolDirs: values.KCORDER_SYMBOL_DIRS.split(':').filter((directory) => directory !== ''),
     symbolCacheBytes: Number(values.KCORDER_SYMBOL_CACHE_BYTES),
     symbolBuckets: words(values.KCORDER_SYMBOL_BUCKETS),

@@ -97,6 +97,9 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       const results = await presentAnalysis(capture, evidence, rowPlugins);
       return { ...results, capture: present(capture) };
     },
+    analyzeCapture: async () => {
+      throw new Fault('unimplemented', 'not yet');
+    },
     listNodes: async () => {
       const running = journal.running();
       return {

@@ -50,6 +50,10 @@ export interface Request {
   readonly pods?: readonly PodOnNode[];
   /** The second person, where one is asked for. */
   readonly approvedBy?: string;
+  /** The schedule that asked for it, and the moment of the clock that it is for. */
+  readonly schedule?: { readonly name: string; readonly tick: string };
+  /** False when no analysis follows. */
+  readonly analyze?: boolean;
 }
 
 /** A pod that ran on the node when the capture was asked for. */

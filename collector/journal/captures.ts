@@ -61,8 +61,8 @@ export class CaptureJournal {
       const state: CaptureState = { phase: 'requested' };
       this.#database
         .prepare(
-          `INSERT INTO captures (id, node_uid, node_name, requested_by, idempotency_key, requested_at, phase, ceiling_bytes, request, state)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO captures (id, node_uid, node_name, requested_by, idempotency_key, requested_at, phase, ceiling_bytes, request, state, schedule)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           request.id,
@@ -75,9 +75,11 @@ export class CaptureJournal {
           request.ceilingBytes,
           encode(request),
           encode(state),
+          request.schedule?.name ?? '',
         );
-      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node, pods, approvedBy } = request;
-      const detail = { reason, node: node.name, ...(pods && { pods }), ...(approvedBy && { approvedBy }) };
+      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node, pods, approvedBy, schedule } = request;
+      const more = { ...(pods && { pods }), ...(approvedBy && { approvedBy }), ...(schedule && { schedule }) };
+      const detail = { reason, node: node.name, ...more };
       this.audit.append({ at, captureId, actor, action: 'requested', detail });
       return { capture: { request, state, durableBytes: 0 }, created: true };
     });
@@ -166,12 +168,30 @@ export class CaptureJournal {
       this.#database
         .prepare('UPDATE captures SET phase = ?, state = ? WHERE id = ?')
         .run(result.state.phase, encode(result.state), captureId);
+      if (event.kind !== 'analysis_started' && event.kind !== 'analysis_ended') this.#noteEnd(captureId, result.state);
       const { kind: action, at, ...detail } = event;
       this.audit.append({ at, captureId, actor, action, detail: JSON.parse(encode(detail)) as unknown });
       return result;
     });
     if (step.kind === 'moved') this.#tell({ capture: this.get(captureId), event, addedBytes: 0 });
     return step;
+  }
+
+  /** Keeps what is asked for by sums and conditions in columns, and opens the record of where the image is. */
+  #noteEnd(captureId: string, state: CaptureState): void {
+    if (!('endedAt' in state)) return;
+    const { outcome, endedAt } = state;
+    const reason = 'reason' in outcome ? outcome.reason : '';
+    this.#database
+      .prepare('UPDATE captures SET outcome = ?, outcome_reason = ?, ended_at = ? WHERE id = ?')
+      .run(outcome.kind, reason, endedAt, captureId);
+    if (state.evidence === undefined) return;
+    this.#database
+      .prepare(
+        `INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
+         SELECT id, node_name, schedule, ?1, ?2, ?3, ?3 FROM captures WHERE id = ?4`,
+      )
+      .run(endedAt, outcome.kind === 'complete' ? 1 : 0, state.evidence.bytes, captureId);
   }
 
   /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */

@@ -56,6 +56,98 @@ const steps = [
     PRIMARY KEY (node_name, reason, approved_by)
   ) STRICT;
 `,
+  `
+  ALTER TABLE captures ADD COLUMN schedule TEXT NOT NULL DEFAULT '';
+  ALTER TABLE captures ADD COLUMN outcome TEXT NOT NULL DEFAULT '';
+  ALTER TABLE captures ADD COLUMN outcome_reason TEXT NOT NULL DEFAULT '';
+  ALTER TABLE captures ADD COLUMN ended_at TEXT NOT NULL DEFAULT '';
+  UPDATE captures SET
+    outcome = coalesce(json_extract(state, '$.outcome.kind'), ''),
+    outcome_reason = coalesce(json_extract(state, '$.outcome.reason'), ''),
+    ended_at = json_extract(state, '$.endedAt')
+    WHERE json_extract(state, '$.endedAt') IS NOT NULL;
+  CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at);
+  CREATE TABLE storage (
+    capture_id TEXT PRIMARY KEY,
+    node_name TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    sealed_at TEXT NOT NULL,
+    complete INTEGER NOT NULL,
+    image_bytes INTEGER NOT NULL,
+    place TEXT NOT NULL DEFAULT 'spool',
+    trouble TEXT NOT NULL DEFAULT '',
+    file TEXT NOT NULL DEFAULT '',
+    location TEXT NOT NULL DEFAULT '',
+    stored_bytes INTEGER NOT NULL,
+    crc32c TEXT NOT NULL DEFAULT '',
+    generation TEXT NOT NULL DEFAULT '',
+    verified_at TEXT NOT NULL DEFAULT '',
+    flaw TEXT NOT NULL DEFAULT '',
+    deleted_at TEXT NOT NULL DEFAULT '',
+    deleted_by TEXT NOT NULL DEFAULT '',
+    delete_reason TEXT NOT NULL DEFAULT ''
+  ) STRICT;
+  CREATE INDEX storage_by_place ON storage (place, sealed_at);
+  INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
+    SELECT id, node_name, '', ended_at, outcome = 'complete', json_extract(state, '$.evidence.bytes'), json_extract(state, '$.evidence.bytes')
+    FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL;
+  CREATE TABLE holds (
+    capture_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    by TEXT NOT NULL,
+    reason TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX holds_by_capture ON holds (capture_id);
+  CREATE TABLE schedules (
+    name TEXT PRIMARY KEY,
+    spec TEXT NOT NULL,
+    configured INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    paused_by TEXT NOT NULL DEFAULT '',
+    planned_through TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE runs (
+    schedule TEXT NOT NULL,
+    tick TEXT NOT NULL,
+    node_uid TEXT NOT NULL,
+    node_name TEXT NOT NULL,
+    triggered INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT NOT NULL,
+    deadline_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '',
+    capture_id TEXT NOT NULL DEFAULT '',
+    ticks INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (schedule, tick, node_uid)
+  ) STRICT;
+  CREATE INDEX runs_by_state ON runs (state, due_at);
+  CREATE INDEX runs_by_capture ON runs (capture_id);
+  CREATE TABLE analyses_again (
+    capture_id TEXT PRIMARY KEY,
+    requested_at TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    ending TEXT NOT NULL DEFAULT ''
+  ) STRICT;
+  CREATE TABLE findings (
+    capture_id TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    detail TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX findings_by_capture ON findings (capture_id);
+  CREATE TABLE notifications (
+    id TEXT PRIMARY KEY,
+    webhook TEXT NOT NULL,
+    at TEXT NOT NULL,
+    body TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at TEXT NOT NULL,
+    state TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX notifications_by_state ON notifications (state, next_attempt_at);
+`,
 ];
 
 const schemaVersion = steps.length;

@@ -24,6 +24,7 @@ const nothing: Operator = {
   cancelCapture: unexpected,
   downloadEvidence: none,
   getAnalysis: unexpected,
+  analyzeCapture: unexpected,
   listNodes: unexpected,
   resolvePods: unexpected,
   approveCapture: unexpected,

@@ -2,8 +2,8 @@
 // @generated from file kcorder/v1/operator.proto (package kcorder.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { PluginResult, Process } from "./analysis_pb.ts";
@@ -14,13 +14,13 @@ import type { Node, PodContainer } from "./node_pb.ts";
 import { file_kcorder_v1_node } from "./node_pb.ts";
 import type { SymbolsQuality } from "./symbols_pb.ts";
 import { file_kcorder_v1_symbols } from "./symbols_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/operator.proto.
  */
 export const file_kcorder_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSI8CgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKDAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMiYgoPQW5hbHlzaXNTeW1ib2xzEg4KBnNvdXJjZRgBIAEoCRIrCgdxdWFsaXR5GAIgASgOMhoua2NvcmRlci52MS5TeW1ib2xzUXVhbGl0eRISCgppc2Zfc2hhMjU2GAMgASgJIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5rY29yZGVyLnYxLk5vZGUikAEKElJlc29sdmVQb2RzUmVxdWVzdBInCgNwb2QYASABKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZUgAEisKCHNlbGVjdG9yGAIgASgLMhcua2NvcmRlci52MS5Qb2RTZWxlY3RvckgAEhoKEGFsbF9pbl9uYW1lc3BhY2UYAyABKAlIAEIICgZ0YXJnZXQiMAoLUG9kU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEg4KBmxhYmVscxgCIAEoCSJpChNSZXNvbHZlUG9kc1Jlc3BvbnNlEicKBW5vZGVzGAEgAygLMhgua2NvcmRlci52MS5SZXNvbHZlZE5vZGUSKQoFYXNfb2YYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkkKDFJlc29sdmVkTm9kZRIRCglub2RlX25hbWUYASABKAkSJgoEcG9kcxgCIAMoCzIYLmtjb3JkZXIudjEuUG9kUmVmZXJlbmNlImgKFUFwcHJvdmVDYXB0dXJlUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSDgoGcmVhc29uGAIgASgJEiwKCXZhbGlkX2ZvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJIChZBcHByb3ZlQ2FwdHVyZVJlc3BvbnNlEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhMKEUdldFZlcnNpb25SZXF1ZXN0IiUKEkdldFZlcnNpb25SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJMqMHCg9PcGVyYXRvclNlcnZpY2USVAoNQ3JlYXRlQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXNwb25zZRJLCgpHZXRDYXB0dXJlEh0ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlc3BvbnNlElEKDExpc3RDYXB0dXJlcxIfLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVxdWVzdBogLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVzcG9uc2USUwoMV2F0Y2hDYXB0dXJlEh8ua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXF1ZXN0GiAua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXNwb25zZTABElQKDUNhbmNlbENhcHR1cmUSIC5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVzcG9uc2USXwoQRG93bmxvYWRFdmlkZW5jZRIjLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QaJC5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXNwb25zZTABEk4KC0dldEFuYWx5c2lzEh4ua2NvcmRlci52MS5HZXRBbmFseXNpc1JlcXVlc3QaHy5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVzcG9uc2USSAoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZRJOCgtSZXNvbHZlUG9kcxIeLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXF1ZXN0Gh8ua2NvcmRlci52MS5SZXNvbHZlUG9kc1Jlc3BvbnNlElcKDkFwcHJvdmVDYXB0dXJlEiEua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFwcHJvdmVDYXB0dXJlUmVzcG9uc2USSwoKR2V0VmVyc2lvbhIdLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlcXVlc3QaHi5rY29yZGVyLnYxLkdldFZlcnNpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
+  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSI8CgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKqAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMSJQoIZmluZGluZ3MYByADKAsyEy5rY29yZGVyLnYxLkZpbmRpbmciKwoVQW5hbHl6ZUNhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPgoWQW5hbHl6ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIk8KB0ZpbmRpbmcSJgoIc2V2ZXJpdHkYASABKA4yFC5rY29yZGVyLnYxLlNldmVyaXR5EgwKBHJ1bGUYAiABKAkSDgoGZGV0YWlsGAMgASgJImIKD0FuYWx5c2lzU3ltYm9scxIOCgZzb3VyY2UYASABKAkSKwoHcXVhbGl0eRgCIAEoDjIaLmtjb3JkZXIudjEuU3ltYm9sc1F1YWxpdHkSEgoKaXNmX3NoYTI1NhgDIAEoCSISChBMaXN0Tm9kZXNSZXF1ZXN0IjQKEUxpc3ROb2Rlc1Jlc3BvbnNlEh8KBW5vZGVzGAEgAygLMhAua2NvcmRlci52MS5Ob2RlIpABChJSZXNvbHZlUG9kc1JlcXVlc3QSJwoDcG9kGAEgASgLMhgua2NvcmRlci52MS5Qb2RSZWZlcmVuY2VIABIrCghzZWxlY3RvchgCIAEoCzIXLmtjb3JkZXIudjEuUG9kU2VsZWN0b3JIABIaChBhbGxfaW5fbmFtZXNwYWNlGAMgASgJSABCCAoGdGFyZ2V0IjAKC1BvZFNlbGVjdG9yEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZsYWJlbHMYAiABKAkiaQoTUmVzb2x2ZVBvZHNSZXNwb25zZRInCgVub2RlcxgBIAMoCzIYLmtjb3JkZXIudjEuUmVzb2x2ZWROb2RlEikKBWFzX29mGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJJCgxSZXNvbHZlZE5vZGUSEQoJbm9kZV9uYW1lGAEgASgJEiYKBHBvZHMYAiADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJoChVBcHByb3ZlQ2FwdHVyZVJlcXVlc3QSEQoJbm9kZV9uYW1lGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIsCgl2YWxpZF9mb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoWQXBwcm92ZUNhcHR1cmVSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFHZXRWZXJzaW9uUmVxdWVzdCIlChJHZXRWZXJzaW9uUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCSpkCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISFQoRU0VWRVJJVFlfQ1JJVElDQUwQAzL8BwoPT3BlcmF0b3JTZXJ2aWNlElQKDUNyZWF0ZUNhcHR1cmUSIC5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVzcG9uc2USSwoKR2V0Q2FwdHVyZRIdLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlcXVlc3QaHi5rY29yZGVyLnYxLkdldENhcHR1cmVSZXNwb25zZRJRCgxMaXN0Q2FwdHVyZXMSHy5rY29yZGVyLnYxLkxpc3RDYXB0dXJlc1JlcXVlc3QaIC5rY29yZGVyLnYxLkxpc3RDYXB0dXJlc1Jlc3BvbnNlElMKDFdhdGNoQ2FwdHVyZRIfLmtjb3JkZXIudjEuV2F0Y2hDYXB0dXJlUmVxdWVzdBogLmtjb3JkZXIudjEuV2F0Y2hDYXB0dXJlUmVzcG9uc2UwARJUCg1DYW5jZWxDYXB0dXJlEiAua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEl8KEERvd25sb2FkRXZpZGVuY2USIy5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXF1ZXN0GiQua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVzcG9uc2UwARJOCgtHZXRBbmFseXNpcxIeLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXF1ZXN0Gh8ua2NvcmRlci52MS5HZXRBbmFseXNpc1Jlc3BvbnNlElcKDkFuYWx5emVDYXB0dXJlEiEua2NvcmRlci52MS5BbmFseXplQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFuYWx5emVDYXB0dXJlUmVzcG9uc2USSAoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZRJOCgtSZXNvbHZlUG9kcxIeLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXF1ZXN0Gh8ua2NvcmRlci52MS5SZXNvbHZlUG9kc1Jlc3BvbnNlElcKDkFwcHJvdmVDYXB0dXJlEiEua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFwcHJvdmVDYXB0dXJlUmVzcG9uc2USSwoKR2V0VmVyc2lvbhIdLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlcXVlc3QaHi5rY29yZGVyLnYxLkdldFZlcnNpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureRequest
@@ -421,6 +421,13 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
    * @generated from field: kcorder.v1.AnalysisSymbols symbols = 6;
    */
   symbols?: AnalysisSymbols | undefined;
+
+  /**
+   * The gravest first.
+   *
+   * @generated from field: repeated kcorder.v1.Finding findings = 7;
+   */
+  findings: Finding[];
 };
 
 /**
@@ -429,6 +436,71 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
  */
 export const GetAnalysisResponseSchema: GenMessage<GetAnalysisResponse> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 15);
+
+/**
+ * @generated from message kcorder.v1.AnalyzeCaptureRequest
+ */
+export type AnalyzeCaptureRequest = Message<"kcorder.v1.AnalyzeCaptureRequest"> & {
+  /**
+   * @generated from field: string capture_id = 1;
+   */
+  captureId: string;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalyzeCaptureRequest.
+ * Use `create(AnalyzeCaptureRequestSchema)` to create a new message.
+ */
+export const AnalyzeCaptureRequestSchema: GenMessage<AnalyzeCaptureRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 16);
+
+/**
+ * @generated from message kcorder.v1.AnalyzeCaptureResponse
+ */
+export type AnalyzeCaptureResponse = Message<"kcorder.v1.AnalyzeCaptureResponse"> & {
+  /**
+   * @generated from field: kcorder.v1.Capture capture = 1;
+   */
+  capture?: Capture | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalyzeCaptureResponse.
+ * Use `create(AnalyzeCaptureResponseSchema)` to create a new message.
+ */
+export const AnalyzeCaptureResponseSchema: GenMessage<AnalyzeCaptureResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 17);
+
+/**
+ * Something in the results that a responder should look at.
+ *
+ * @generated from message kcorder.v1.Finding
+ */
+export type Finding = Message<"kcorder.v1.Finding"> & {
+  /**
+   * @generated from field: kcorder.v1.Severity severity = 1;
+   */
+  severity: Severity;
+
+  /**
+   * Machine-readable: kernel_mismatch, ….
+   *
+   * @generated from field: string rule = 2;
+   */
+  rule: string;
+
+  /**
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message kcorder.v1.Finding.
+ * Use `create(FindingSchema)` to create a new message.
+ */
+export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 18);
 
 /**
  * What an analysis read the image with.
@@ -459,7 +531,7 @@ export type AnalysisSymbols = Message<"kcorder.v1.AnalysisSymbols"> & {
  * Use `create(AnalysisSymbolsSchema)` to create a new message.
  */
 export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 16);
+  messageDesc(file_kcorder_v1_operator, 19);
 
 /**
  * @generated from message kcorder.v1.ListNodesRequest
@@ -472,7 +544,7 @@ export type ListNodesRequest = Message<"kcorder.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 17);
+  messageDesc(file_kcorder_v1_operator, 20);
 
 /**
  * @generated from message kcorder.v1.ListNodesResponse
@@ -489,7 +561,7 @@ export type ListNodesResponse = Message<"kcorder.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 18);
+  messageDesc(file_kcorder_v1_operator, 21);
 
 /**
  * Exactly one of the ways is given.
@@ -528,7 +600,7 @@ export type ResolvePodsRequest = Message<"kcorder.v1.ResolvePodsRequest"> & {
  * Use `create(ResolvePodsRequestSchema)` to create a new message.
  */
 export const ResolvePodsRequestSchema: GenMessage<ResolvePodsRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 19);
+  messageDesc(file_kcorder_v1_operator, 22);
 
 /**
  * Pods by their labels.
@@ -556,7 +628,7 @@ export type PodSelector = Message<"kcorder.v1.PodSelector"> & {
  * Use `create(PodSelectorSchema)` to create a new message.
  */
 export const PodSelectorSchema: GenMessage<PodSelector> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 20);
+  messageDesc(file_kcorder_v1_operator, 23);
 
 /**
  * @generated from message kcorder.v1.ResolvePodsResponse
@@ -582,7 +654,7 @@ export type ResolvePodsResponse = Message<"kcorder.v1.ResolvePodsResponse"> & {
  * Use `create(ResolvePodsResponseSchema)` to create a new message.
  */
 export const ResolvePodsResponseSchema: GenMessage<ResolvePodsResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 21);
+  messageDesc(file_kcorder_v1_operator, 24);
 
 /**
  * @generated from message kcorder.v1.ResolvedNode
@@ -604,7 +676,7 @@ export type ResolvedNode = Message<"kcorder.v1.ResolvedNode"> & {
  * Use `create(ResolvedNodeSchema)` to create a new message.
  */
 export const ResolvedNodeSchema: GenMessage<ResolvedNode> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 22);
+  messageDesc(file_kcorder_v1_operator, 25);
 
 /**
  * @generated from message kcorder.v1.ApproveCaptureRequest
@@ -635,7 +707,7 @@ export type ApproveCaptureRequest = Message<"kcorder.v1.ApproveCaptureRequest"> 
  * Use `create(ApproveCaptureRequestSchema)` to create a new message.
  */
 export const ApproveCaptureRequestSchema: GenMessage<ApproveCaptureRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 23);
+  messageDesc(file_kcorder_v1_operator, 26);
 
 /**
  * @generated from message kcorder.v1.ApproveCaptureResponse
@@ -652,7 +724,7 @@ export type ApproveCaptureResponse = Message<"kcorder.v1.ApproveCaptureResponse"
  * Use `create(ApproveCaptureResponseSchema)` to create a new message.
  */
 export const ApproveCaptureResponseSchema: GenMessage<ApproveCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 24);
+  messageDesc(file_kcorder_v1_operator, 27);
 
 /**
  * @generated from message kcorder.v1.GetVersionRequest
@@ -665,7 +737,7 @@ export type GetVersionRequest = Message<"kcorder.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 25);
+  messageDesc(file_kcorder_v1_operator, 28);
 
 /**
  * @generated from message kcorder.v1.GetVersionResponse
@@ -682,7 +754,47 @@ export type GetVersionResponse = Message<"kcorder.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 26);
+  messageDesc(file_kcorder_v1_operator, 29);
+
+/**
+ * How grave a finding is.
+ *
+ * @generated from enum kcorder.v1.Severity
+ */
+export const Severity = {
+  /**
+   * @generated from enum value: SEVERITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: SEVERITY_INFO = 1;
+   */
+  INFO: 1,
+
+  /**
+   * @generated from enum value: SEVERITY_WARNING = 2;
+   */
+  WARNING: 2,
+
+  /**
+   * @generated from enum value: SEVERITY_CRITICAL = 3;
+   */
+  CRITICAL: 3,
+} as const;
+
+/**
+ * How grave a finding is.
+ *
+ * @generated from enum kcorder.v1.Severity
+ */
+export type Severity = (typeof Severity)[keyof typeof Severity] | UnknownEnum;
+
+/**
+ * Describes the enum kcorder.v1.Severity.
+ */
+export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
+  enumDesc(file_kcorder_v1_operator, 0);
 
 /**
  * What responders ask for.
@@ -755,6 +867,16 @@ export const OperatorService: GenService<{
     methodKind: "unary";
     input: typeof GetAnalysisRequestSchema;
     output: typeof GetAnalysisResponseSchema;
+  },
+  /**
+   * Analyses the image of an ended capture again, for instance when its kernel's symbols have been added. The results take the place of the earlier ones.
+   *
+   * @generated from rpc kcorder.v1.OperatorService.AnalyzeCapture
+   */
+  analyzeCapture: {
+    methodKind: "unary";
+    input: typeof AnalyzeCaptureRequestSchema;
+    output: typeof AnalyzeCaptureResponseSchema;
   },
   /**
    * @generated from rpc kcorder.v1.OperatorService.ListNodes
