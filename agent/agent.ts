@@ -22,6 +22,7 @@ import { unmask } from './preflight/unmask.ts';
 import { Probes } from './probes.ts';
 import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
+import { Tally } from './tally.ts';
 import { agentVersion } from './version.ts';
 
 /** Sizes and times of the agent; nobody has a reason to set them but a test. */
@@ -74,6 +75,7 @@ export async function runAgent(
   };
   const ingest = connect(IngestService, line.channel);
   const patience = { backoff, stallMs };
+  const tally = new Tally();
   const desk = new CaptureDesk({
     system,
     maskStays,
@@ -83,9 +85,22 @@ export async function runAgent(
     patience,
     ingest,
     reachable,
+    tally,
     log,
   });
   for (const refusal of desk.preflight()) log.warn({ ...refusal }, 'this node cannot be captured');
+
+  const endMetrics =
+    config.metricsListen === ''
+      ? undefined
+      : // prom-client is not even loaded where nobody asks for metrics.
+        await (await import('./metrics.ts')).serveAgentMetrics(config.metricsListen, {
+          version: agentVersion,
+          tally,
+          windowBytes: window.chunkBytes * window.chunks,
+          certificate: () => ('current' in identity.tls ? identity.tls.current : identity.tls)?.certificate,
+          refusals: () => desk.preflight(),
+        });
 
   const registration = { agentVersion, instanceId: randomUUID(), kernel, acquirer: () => avml.acquirer };
   const agent = connect(AgentService, line.channel);
@@ -97,7 +112,10 @@ export async function runAgent(
       sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
       backoff,
       reachable,
-      attached: (isAttached) => probes.attached(isAttached),
+      attached: (isAttached) => {
+        tally.attached = isAttached;
+        probes.attached(isAttached);
+      },
       log,
     },
     detach.signal,
@@ -110,6 +128,7 @@ export async function runAgent(
     detach.abort();
     await Promise.all([attached, identity.ended]);
     line.close();
+    endMetrics?.();
     probes.close();
   }
 }

@@ -31,6 +31,7 @@ test('what is not set has its default, and the hash comes from beside the progra
     runDir: '/run/kcorder',
     hostRoot: '/host',
     logLevel: 'info',
+    metricsListen: '',
   });
 });
 
@@ -48,6 +49,7 @@ test.each<[string, Record<string, string>, string]>([
   ['no hash anywhere', { KCORDER_AVML: '/nowhere/avml' }, 'KCORDER_AVML_SHA256: not set, and ENOENT'],
   ['a place to enrol that is none', { KCORDER_ENROL: 'collector' }, 'KCORDER_ENROL: "collector" is not host:port'],
   ['a certificate and enrolment', { KCORDER_ENROL: 'collector:7444' }, 'KCORDER_TLS_DIR: not read with KCORDER_ENROL'],
+  ['metrics on no port', { KCORDER_METRICS_LISTEN: 'all' }, 'KCORDER_METRICS_LISTEN: "all" is not host:port'],
   ['no certificates', { KCORDER_TLS_DIR: '/nowhere' }, 'KCORDER_TLS_DIR: /nowhere/tls.crt: ENOENT'],
 ])('%s is refused', (_, change, message) => {
   expect(() => readConfig({ ...valid, ...change })).toThrow(message);

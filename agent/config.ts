@@ -21,6 +21,8 @@ export interface Config {
   /** Where the node's /etc and /var/log/containers are mounted read-only. */
   readonly hostRoot: string;
   readonly logLevel: string;
+  /** host:port of /metrics; empty: the agent listens on nothing. */
+  readonly metricsListen: string;
 }
 
 const keys = [
@@ -35,6 +37,7 @@ const keys = [
   'KCORDER_RUN_DIR',
   'KCORDER_HOST_ROOT',
   'KCORDER_LOG_LEVEL',
+  'KCORDER_METRICS_LISTEN',
 ] as const;
 type Key = (typeof keys)[number];
 /** What Kubernetes puts into every container about a Service whose name begins with kcorder. */
@@ -65,6 +68,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     errors.push('KCORDER_TLS_DIR: not read with KCORDER_ENROL; set one of the two');
   const logLevel = set('KCORDER_LOG_LEVEL') ?? 'info';
   if (!logLevels.includes(logLevel)) errors.push(`KCORDER_LOG_LEVEL: ${logLevel} is none of ${logLevels.join(', ')}`);
+  const metricsListen = set('KCORDER_METRICS_LISTEN') ?? '';
+  if (metricsListen !== '' && !isHostAndPort(metricsListen))
+    errors.push(`KCORDER_METRICS_LISTEN: "${metricsListen}" is not host:port, as in 0.0.0.0:9464`);
   const avmlPath = place('KCORDER_AVML', '/usr/local/bin/avml');
   const config: Config = {
     collector,
@@ -82,6 +88,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     runDir: place('KCORDER_RUN_DIR', '/run/kcorder'),
     hostRoot: place('KCORDER_HOST_ROOT', '/host'),
     logLevel,
+    metricsListen,
   };
   if (errors.length > 0) throw new Fault('config_invalid', `the configuration cannot be used:\n${errors.join('\n')}`);
   return config;

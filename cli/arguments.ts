@@ -44,11 +44,40 @@ export function labels(text: string): string {
   return text;
 }
 
+/** Labels of nodes. */
+export function nodeLabels(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It would mean every node. Give labels such as pool=web.');
+  return text;
+}
+
+/** A name, added to those before. */
+export function names(text: string, before: readonly string[] = []): string[] {
+  return [...before, filled(text)];
+}
+
 /** A span of time, in ms. */
 export function timeSpan(text: string): number {
   const spanMs = parseDuration(text);
   if (spanMs === undefined) throw new InvalidArgumentError('Give a time such as 90s, 30m or 1h30m, up to 24 days.');
   return spanMs;
+}
+
+const longestAgeMs = 36_500 * 86_400_000;
+
+/** An age, in ms: nothing waits for it, so that it may be longer than a timer can hold. */
+export function age(text: string): number {
+  const spanMs = parseDuration(text, longestAgeMs);
+  if (spanMs === undefined) throw new InvalidArgumentError('Give a time such as 12h or 30d.');
+  return spanMs;
+}
+
+/** A whole number from 1 to the highest. */
+export function countUpTo(highest: number): (text: string) => number {
+  return (text) => {
+    const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    if (count < 1 || count > highest) throw new InvalidArgumentError(`Give a whole number from 1 to ${highest}.`);
+    return count;
+  };
 }
 
 /** An address such as 0x1a000000 or 1a000000. */

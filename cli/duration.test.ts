@@ -24,3 +24,11 @@ test.each([
 ])('%s is refused: "%s"', (_what, text) => {
   expect(parseDuration(text)).toBeUndefined();
 });
+
+test.each([
+  ['thirty days', '30d', 2_592_000_000],
+  ['years', '1y', undefined],
+  ['one day more', '31d', undefined],
+])('where nothing waits it may be longer: %s', (_what, text, spanMs) => {
+  expect(parseDuration(text, 2_592_000_000)).toBe(spanMs);
+});

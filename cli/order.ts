@@ -28,11 +28,15 @@ export async function order(
     return capture;
   } catch (error) {
     const fault = Fault.from(error);
-    if (spokenByCollector(fault) || /ECONNREFUSED|ENOTFOUND|certificate/i.test(fault.message)) throw fault;
-    // The answer may have been lost, not the order.
+    if (!mayHaveArrived(fault)) throw fault;
     session.note(
       `Whether a capture of ${nodeName} began is not known. Repeat with --idempotency-key ${givenKey ?? idempotencyKey}: it is not made twice.`,
     );
     throw fault;
   }
+}
+
+/** Whether it may be the answer that was lost, not the call. */
+export function mayHaveArrived(fault: Fault): boolean {
+  return !spokenByCollector(fault) && !/ECONNREFUSED|ENOTFOUND|certificate/i.test(fault.message);
 }

@@ -7,6 +7,8 @@ import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
 import { addCapture } from './program-capture.ts';
 import { addCluster } from './program-cluster.ts';
+import { addEvidence } from './program-evidence.ts';
+import { addSchedules } from './program-schedule.ts';
 import { addSymbols } from './program-symbols.ts';
 import type { GlobalOptions } from './session.ts';
 import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
@@ -136,6 +138,8 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       }),
     );
 
+  addEvidence(program, runs);
+  addSchedules(program, runs);
   addSymbols(program, runs);
   addCluster(program, runs);
 
@@ -152,7 +156,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
 
   program.addHelpText(
     'after',
-    `\nExit codes: ${exitCode.ok} ok, ${exitCode.failure} failure, ${exitCode.usage} usage, ${exitCode.partial} partial evidence, ${exitCode.timeout} timeout, ${exitCode.interrupted} interrupted.`,
+    `\nExit codes: ${exitCode.ok} ok, ${exitCode.failure} failure, ${exitCode.usage} usage, ${exitCode.partial} partial or damaged evidence, ${exitCode.timeout} timeout, ${exitCode.interrupted} interrupted.`,
   );
   return program;
 }

@@ -2,7 +2,9 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { Calls } from '@kcorder/proto/bridge/connect.ts';
 import type { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
 import { jsonText, yamlText } from './output/document.ts';
@@ -35,6 +37,8 @@ export interface Result {
 export interface Session {
   readonly calls: Calls<typeof OperatorService>;
   readonly symbols: Calls<typeof SymbolsService>;
+  readonly evidence: Calls<typeof EvidenceService>;
+  readonly schedules: Calls<typeof ScheduleService>;
   readonly enrolment: Calls<typeof EnrolmentService>;
   /** How a sentence names the collector, after "the collector at". */
   readonly place: string;
@@ -65,6 +69,8 @@ export async function openSession(
     ...face,
     calls: reach.calls(OperatorService),
     symbols: reach.calls(SymbolsService),
+    evidence: reach.calls(EvidenceService),
+    schedules: reach.calls(ScheduleService),
     enrolment: reach.calls(EnrolmentService),
     place: reach.place,
     terminal,

@@ -8,9 +8,11 @@ import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
 import { enrolmentHandlers } from './api/enrolment.ts';
+import { evidenceHandlers } from './api/evidence.ts';
 import { operatorHandlers } from './api/operator.ts';
 import { Gate } from './api/policy.ts';
 import { widenReceiveWindows } from './api/receive-window.ts';
+import { scheduleHandlers } from './api/schedules.ts';
 import { listen } from './api/server.ts';
 import { symbolsHandlers } from './api/symbols.ts';
 import type { Config } from './config.ts';
@@ -22,12 +24,15 @@ import { Turns } from './fleet/turns.ts';
 import { startWatchdog } from './fleet/watchdog.ts';
 import { Acquisitions } from './ingest/acquisitions.ts';
 import { TypesTransfers } from './ingest/kernel-types.ts';
+import { AnalysesAgain } from './journal/analyses.ts';
 import { Approvals } from './journal/approvals.ts';
 import { CaptureJournal } from './journal/captures.ts';
-import { openDatabase } from './journal/database.ts';
+import { onWriteFailure, openDatabase } from './journal/database.ts';
+import { Figures } from './journal/figures.ts';
 import { JoinTokens } from './journal/join-tokens.ts';
 import { NodeJournal } from './journal/nodes.ts';
-import { countChanges, Metrics } from './metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { openRecorder } from './recorder.ts';
 import { offerSymbols } from './symbols/offer.ts';
 import { openSymbols } from './symbols/open.ts';
 import type { KernelIdentity } from './symbols/symbols.ts';
@@ -54,10 +59,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
-  const journal = new CaptureJournal(database);
+  const journal = new CaptureJournal(database, config);
   const fleet = new Fleet(new NodeJournal(database));
   const evidence = new EvidenceDirectory(config.dataDir);
-  const metrics = new Metrics(journal, fleet, version);
+  const again = new AnalysesAgain(database);
+  const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits: config, version });
+  onWriteFailure(database, () => metrics.journalWriteFailed());
   const joinTokens = new JoinTokens(database);
   const access = await openAccess(
     config,
@@ -86,6 +93,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   const turns = new Turns(journal, fleet, config);
   const approvals = new Approvals(database);
   const captures = new Captures(journal, acquisitions, evidence, fleet, turns, approvals, config);
+  const recorder = await openRecorder({
+    ...{ config, database, journal, directory: evidence, fleet, turns, captures, metrics, log },
+    ...(cluster && { cluster }),
+  });
+  const { custody, findings } = recorder;
+  const { storage, images } = custody;
   const typesTransfers = new TypesTransfers();
   const symbols = await openSymbols(
     join(config.dataDir, 'symbols'),
@@ -93,7 +106,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     (digest, directory, signal) => askForTypes(fleet, typesTransfers, digest, directory, signal),
     (end, seconds) => metrics.symbolsSearched(end, seconds),
   );
-  metrics.watchSymbols(symbols, fleet);
+  metrics.watchSymbols(symbols);
   const ending = new AbortController();
   const warmUp = (kernel: KernelIdentity) => {
     const started = performance.now();
@@ -109,17 +122,16 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   };
   const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const queue = new AnalysisQueue(journal, evidence, symbols, createAnalysis(runner, limits), {
-    analyzed: (capture, report) => {
-      metrics.analysisEnded(report);
-      log.info(
-        { capture: capture.request.id, state: report.state, reason: report.reason, seconds: report.seconds },
-        'analysis ended',
-      );
+  const analysis = createAnalysis(runner, limits);
+  const queue = new AnalysisQueue({
+    ...{ journal, again, evidence, images, symbols, analysis },
+    events: {
+      analyzed: recorder.analyzed,
+      again: recorder.analyzedAgain,
+      failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
     },
-    failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
   });
-  const stopCounting = countChanges(journal, metrics);
+  const stopWakingAgain = again.watch(() => queue.wake());
   const stopWaking = journal.watch(({ capture, event }) => {
     if (event === undefined) return;
     queue.wake();
@@ -133,7 +145,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     (id) => turns.waits(id),
     complain('a capture could not be ended'),
   );
-  const metricsServer = await metrics.listen(config.metricsListen);
+  await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
   const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving.identity, {
     version,
@@ -143,6 +155,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       attached: (agent, running) => {
         log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
         warmUp(agent.node.kernel);
+        recorder.schedules.agentAttached();
         captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
       },
       heard: (node, running) => {
@@ -167,12 +180,18 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
         journal.recordAct(actor, action, detail);
       },
     }),
+    evidence: evidenceHandlers({ journal, evidence, ...custody }),
+    schedule: scheduleHandlers(recorder.schedules.schedules),
     operator: operatorHandlers({
       version,
       journal,
       captures,
       acquisitions,
       evidence,
+      storage,
+      images,
+      again,
+      findings,
       fleet,
       symbols,
       approvals,
@@ -201,12 +220,14 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       stopWatchdog();
       access.close();
       ending.abort(new Fault('unavailable', 'the collector is ending'));
+      recorder.schedules.close();
       await acquisitions.close();
       fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));
       await Promise.all([server.close(), queue.close()]);
+      await recorder.close();
       stopWaking();
-      stopCounting();
-      metricsServer.close();
+      stopWakingAgain();
+      metrics.close();
       offer?.closeAllConnections();
       offer?.close();
       database.close();

@@ -12,6 +12,8 @@ export interface Leaf extends TlsIdentity {
 export interface LeafOptions {
   /** Whole days from now; 1 unless told otherwise. */
   readonly days?: number;
+  /** Whole days ago that it began; it begins now unless told otherwise. */
+  readonly begunDaysAgo?: number;
 }
 
 /** A certificate authority of one test: every leaf is made by it and lies under its directory. */
@@ -51,9 +53,22 @@ export function makeAuthority(dir: string): Authority {
     openssl(['req', '-new', '-key', key, '-subj', `/CN=${subject}`, '-out', request]);
     const usages = `keyUsage=critical,digitalSignature\nextendedKeyUsage=${usage}\n`;
     writeFileSync(extensions, `basicConstraints=critical,CA:FALSE\n${usages}subjectAltName=${names}\n`);
-    const days = String(options.days ?? 1);
-    const signer = ['-CA', caPath, '-CAkey', caKey, '-CAcreateserial', '-extfile', extensions, '-days', days];
-    openssl(['x509', '-req', '-in', request, ...signer, '-out', certificate]);
+    const { days = 1, begunDaysAgo } = options;
+    if (begunDaysAgo === undefined) {
+      const signer = ['-CA', caPath, '-CAkey', caKey, '-CAcreateserial', '-extfile', extensions, '-days', String(days)];
+      openssl(['x509', '-req', '-in', request, ...signer, '-out', certificate]);
+    } else {
+      // Only this one of OpenSSL's signers takes a beginning in the past.
+      const config = join(leafDir, 'signer');
+      writeFileSync(join(leafDir, 'index'), '');
+      writeFileSync(
+        config,
+        `[ca]\ndefault_ca=signer\n[signer]\ndatabase=${join(leafDir, 'index')}\nserial=${join(leafDir, 'serial')}\nrand_serial=yes\nnew_certs_dir=${leafDir}\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n`,
+      );
+      const between = ['-startdate', stamp(-begunDaysAgo), '-enddate', stamp(days)];
+      const signer = ['-cert', caPath, '-keyfile', caKey, '-extfile', extensions, '-config', config];
+      openssl(['ca', '-batch', '-notext', ...signer, ...between, '-in', request, '-out', certificate]);
+    }
     writeFileSync(join(leafDir, 'ca.crt'), ca);
     return { dir: leafDir, ca, certificate: readFileSync(certificate), key: readFileSync(key) };
   };
@@ -68,6 +83,10 @@ export function makeAuthority(dir: string): Authority {
       issue(`operator-${name}`, name, `URI:spiffe://kcorder/operator/${name}`, 'clientAuth', options),
   };
 }
+
+/** A moment so many days from now, as OpenSSL takes it. */
+const stamp = (days: number): string =>
+  new Date(Date.now() + days * 24 * 3_600_000).toISOString().replaceAll(/[-:T]|\.\d+/g, '');
 
 function makeKey(path: string): void {
   openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', path]);

@@ -7,6 +7,7 @@ import { listContainers } from '../containers.ts';
 import { readText } from '../kernel/read.ts';
 import type { Refusal } from '../preflight/refusal.ts';
 import type { SystemPaths } from '../system.ts';
+import type { Tally } from '../tally.ts';
 import { Acquisition } from './acquisition.ts';
 import { type UploadEnd, type UploadPatience, uploadAll } from './resume.ts';
 import type { WindowSize } from './window.ts';
@@ -24,6 +25,7 @@ export interface CaptureMeans {
   readonly ingest: Calls<typeof IngestService>;
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
   readonly reachable: (signal: AbortSignal) => Promise<void>;
+  readonly tally: Tally;
   readonly log: Logger;
 }
 
@@ -52,6 +54,7 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
   const start = await Acquisition.start(avml, system.kcore, means.runDir, means.window);
   if (start.kind === 'refused') return start;
   const { acquisition } = start;
+  means.tally.began(acquisition.window);
   let canceled = false;
   const interrupted = new AbortController();
   const facts = {
@@ -60,6 +63,7 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
     bootId: (readText(system.bootId) ?? '').trim(),
     containers: listContainers(system.containerLogs),
     canceled: () => canceled,
+    tally: means.tally,
   };
   log.info({ acquisitionId: acquisition.id, argv: acquisition.argv }, 'acquisition started');
   const uploaded = uploadAll(
@@ -76,7 +80,8 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
       (end) => report(end, acquisition, log),
       (error: unknown) => log.error({ causes: causeChain(error) }, 'upload failed'),
     )
-    .then(() => acquisition.abandon());
+    .then(() => acquisition.abandon())
+    .then(() => means.tally.ended(acquisition.end));
   const capture: Capture = {
     captureId,
     done,

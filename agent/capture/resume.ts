@@ -62,6 +62,7 @@ export async function uploadAll(
   try {
     for (let attempt = 1; ; attempt += 1) {
       const heldFrom = acquisition.window.heldFrom;
+      if (attempt > 1) facts.tally.resumptions += 1;
       try {
         const seal = await uploadOnce(ingest, facts, acquisition, attempt, signal);
         return { kind: 'sealed', seal };

@@ -47,6 +47,8 @@ export class Rig {
   /** Where an agent without a certificate asks for one; started by `enrols`. */
   readonly enrolment: LoopbackEnrolment;
   readonly place: EnrolmentPlace;
+  /** Where the next agent serves its metrics; empty: nowhere. */
+  metricsListen = '';
   readonly #leaf: Leaf;
   #identity: Config['identity'];
   #address: string | undefined;
@@ -76,6 +78,7 @@ export class Rig {
       runDir: this.runDir,
       hostRoot: '/',
       logLevel: 'trace',
+      metricsListen: this.metricsListen,
     };
     const log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) });
     const system = makeSystemTree(join(this.dir, 'system'), changes);

@@ -1,6 +1,7 @@
 import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { Session } from '../session.ts';
+import { remarkOnFindings } from './findings.ts';
 
 /** Says on stderr what is wrong with an analysis. False when one of the plugins that matter here gave no result. */
 export function remarkOnPlugins(
@@ -8,7 +9,8 @@ export function remarkOnPlugins(
   analysis: GetAnalysisResponse,
   matter: 'all' | readonly string[],
 ): boolean {
-  if (analysis.kernelMismatch) {
+  remarkOnFindings(session, analysis.findings);
+  if (analysis.kernelMismatch && !analysis.findings.some(({ rule }) => rule === 'kernel_mismatch')) {
     session.warn(
       'kernel_mismatch: the kernel found in the image is not the one that the node told of. Do not trust what the node says about itself.',
     );

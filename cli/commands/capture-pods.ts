@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type Capture, CaptureSchema } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { PodReferenceSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { agree, type Question } from '../agree.ts';
 import { exitCode, worstOf } from '../exit-code.ts';
 import { failureOf } from '../failure.ts';
 import { awaitCapture } from '../follow/await-capture.ts';
@@ -35,7 +36,7 @@ const mostPodsNoted = 64;
 export async function capturePods(session: Session, meant: PodsMeant, options: CapturePodsOptions): Promise<number> {
   const nodes = await resolvePods(session, meant);
   for (const { nodeName, pods } of nodes) session.note(`${nodeName}: ${pods.map(podName).join(', ')}`);
-  if (!options.yes) await agree(session, nodes.length);
+  if (!options.yes && nodes.length > mostWithoutQuestion) await agree(session, questionFor(nodes.length));
   const givenKey = options.idempotencyKey ?? randomUUID();
   const ordered: Part[] = [];
   for (const node of nodes) ordered.push(await orderPart(session, node, { ...options, idempotencyKey: givenKey }));
@@ -47,17 +48,12 @@ export async function capturePods(session: Session, meant: PodsMeant, options: C
 }
 
 /** Many nodes at once are rarely what somebody means. */
-async function agree({ terminal }: Session, count: number): Promise<void> {
-  if (count <= mostWithoutQuestion) return;
-  if (!terminal.input.isTty || !terminal.err.isTty) {
-    throw new Fault(
-      'invalid_argument',
-      `the pods run on ${count} nodes, and each of them would be captured: nothing was ordered. Repeat with --yes, or name fewer pods.`,
-    );
-  }
-  const answer = await terminal.input.ask(`Capture all ${count} nodes? [y/N] `);
-  if (/^y(es)?$/i.test(answer.trim())) return;
-  throw new Fault('canceled', 'nothing was ordered');
+function questionFor(count: number): Question {
+  return {
+    text: `Capture all ${count} nodes?`,
+    refusal: `the pods run on ${count} nodes, and each of them would be captured: nothing was ordered. Repeat with --yes, or name fewer pods.`,
+    declined: 'nothing was ordered',
+  };
 }
 
 /** The same key and node give the same capture, however the pods have moved meanwhile. */

@@ -7,7 +7,7 @@ import { transfer } from '../download/transfer.ts';
 import { exitCode } from '../exit-code.ts';
 import { createMeter } from '../follow/meter.ts';
 import { documentOf } from '../output/document.ts';
-import { bytesText, rateText, spanText } from '../output/figures.ts';
+import { bytesText, spanText, transferText } from '../output/figures.ts';
 import { tableOf } from '../output/grid.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import { because, outcomeWord } from '../render/capture-words.ts';
@@ -45,11 +45,7 @@ async function fetchInto(session: Session, captureId: string, part: PartFile): P
     const nowMs = Date.now();
     const done = Number(part.sizeBytes) / Number(size);
     meter.add(nowMs, Number(part.sizeBytes), done);
-    const [rate, leftMs] = [meter.rate(nowMs), meter.leftMs(nowMs)];
-    const parts = [`${bytesText(part.sizeBytes)} of ${bytesText(size)}`, `${Math.floor(done * 100)}%`];
-    if (rate !== undefined) parts.push(rateText(rate));
-    if (leftMs !== undefined) parts.push(`ETA ${spanText(leftMs)}`);
-    return `downloading ${captureId}: ${parts.join('  ')}`;
+    return `downloading ${captureId}: ${transferText(part.sizeBytes, size, meter.rate(nowMs), meter.leftMs(nowMs))}`;
   };
   using line = startLiveLine(terminal.err, paint, text);
   try {

@@ -10,6 +10,7 @@ import { documentOf } from '../output/document.ts';
 import { analysisWord, because, isComplete, isPartial, lacksSymbols, whereSymbols } from '../render/capture-words.ts';
 import { pluginTable } from '../render/plugin-rows.ts';
 import { processesText } from '../render/processes.ts';
+import { isDeleted, tombstoneText } from '../render/storage.ts';
 import type { Session } from '../session.ts';
 
 /** The options of `kcorder ps`. */
@@ -79,10 +80,15 @@ function unanalysed(capture: Capture): Fault {
       `the analysis of capture ${id} has not ended. \`kcorder watch ${id}\` waits for it.`,
     );
   }
-  const evidence = isComplete(capture) ? 'the evidence is complete' : 'what was acquired is kept';
   const why = because(analysis) || 'no reason given';
   return new Fault(
     'evidence_missing',
-    `no process list of capture ${id}: its analysis is ${analysisWord(analysis)}: ${why}; ${evidence}, \`kcorder download ${id}\` gets it.${lacksSymbols(capture) ? ` ${whereSymbols(capture)}.` : ''}`,
+    `no process list of capture ${id}: its analysis is ${analysisWord(analysis)}: ${why}; ${evidenceLeft(capture)}.${lacksSymbols(capture) ? ` ${whereSymbols(capture)}.` : ''}`,
   );
+}
+
+function evidenceLeft(capture: Capture): string {
+  if (isDeleted(capture.storage)) return `its evidence is deleted: ${tombstoneText(capture.storage)}`;
+  const evidence = isComplete(capture) ? 'the evidence is complete' : 'what was acquired is kept';
+  return `${evidence}, \`kcorder download ${capture.id}\` gets it`;
 }

@@ -22,6 +22,7 @@ import {
   whereSymbols,
 } from '../render/capture-words.ts';
 import { processesText } from '../render/processes.ts';
+import { isDeleted, locationOf, tombstoneText } from '../render/storage.ts';
 import { usedText } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
 
@@ -81,9 +82,14 @@ function remarkOnMissing(session: Session, capture: Capture): boolean {
 }
 
 function remarkOnEvidence(session: Session, capture: Capture): void {
-  const { id, outcome, evidencePath } = capture;
+  const { id, outcome, storage } = capture;
+  if (isDeleted(storage)) {
+    session.warn(`the evidence of capture ${id} is deleted: ${tombstoneText(storage)}`);
+    return;
+  }
   const size = bytesText(capture.durableBytes);
-  const place = evidencePath === '' ? '' : ` at ${evidencePath} on the collector`;
+  const location = locationOf(storage, capture.evidencePath);
+  const place = location === '' ? '' : ` at ${location}${location.startsWith('/') ? ' on the collector' : ''}`;
   const get = `\`kcorder download ${id}\` gets it`;
   if (outcome?.kind === OutcomeKind.COMPLETE) {
     session.note(`evidence complete: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
@@ -94,6 +100,6 @@ function remarkOnEvidence(session: Session, capture: Capture): void {
     session.warn(
       `capture ${id} of ${capture.nodeName} ended ${outcomeWord(outcome)}: ${because(outcome) || 'no reason given'}`,
     );
-    if (evidencePath !== '') session.note(`what was acquired is kept: ${size}${place}; ${get}`);
+    if (location !== '') session.note(`what was acquired is kept: ${size}${place}; ${get}`);
   }
 }

@@ -1,6 +1,6 @@
 import { type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { bytesText, rateText, spanText } from '../output/figures.ts';
-import { phaseWord, waitingText } from '../render/capture-words.ts';
+import { hasEnded, phaseWord, waitingText } from '../render/capture-words.ts';
 import { createMeter } from './meter.ts';
 
 /** What there is to say about a capture on its way. */
@@ -26,8 +26,8 @@ export function createProgress(): Progress {
     },
     text: (nowMs) => {
       if (latest === undefined) return '';
-      const head = `${latest.nodeName}: ${latest.waiting ? waitingText : phaseWord(latest.phase)}`;
-      if (latest.phase === Phase.DONE) return '';
+      if (hasEnded(latest)) return '';
+      const head = `${latest.nodeName}: ${doingOf(latest)}`;
       if (latest.phase !== Phase.ACQUIRING) {
         const bytes = latest.durableBytes > 0n ? `  ${bytesText(latest.durableBytes)}` : '';
         return `${head}${bytes}  ${spanText(nowMs - phaseSinceMs)}`;
@@ -45,6 +45,11 @@ export function createProgress(): Progress {
         .join('  ');
     },
   };
+}
+
+/** A capture that is analysed again stays done. */
+function doingOf({ waiting, phase }: Capture): string {
+  return waiting ? waitingText : phaseWord(phase === Phase.DONE ? Phase.ANALYZING : phase);
 }
 
 /** The image leaves out zeros, so what AVML has gone past tells more than what it wrote. */

@@ -19,6 +19,20 @@ export function rateText(bytesPerSecond: number): string {
   return `${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
 }
 
+/** How far a work on bytes has come: `150.0 MiB of 330.1 MiB  45%  48.3 MB/s  ETA 4s`; what cannot be told yet is left out. */
+export function transferText(
+  doneBytes: bigint,
+  totalBytes: bigint,
+  bytesPerSecond: number | undefined,
+  leftMs: number | undefined,
+): string {
+  const percent = Math.min(100, Math.floor((Number(doneBytes) / Number(totalBytes)) * 100));
+  const parts = [`${bytesText(doneBytes)} of ${bytesText(totalBytes)}`, `${percent}%`];
+  if (bytesPerSecond !== undefined) parts.push(rateText(bytesPerSecond));
+  if (leftMs !== undefined) parts.push(`ETA ${spanText(leftMs)}`);
+  return parts.join('  ');
+}
+
 /** A span of time, by its two largest units at most: 0s, 59s, 1m30s, 2h5m, 3d4h. */
 export function spanText(spanMs: number): string {
   const seconds = Math.max(0, Math.round(spanMs / 1000));

@@ -38,9 +38,14 @@ export function because(ending: { readonly reason: string; readonly detail: stri
   return [ending?.reason ?? '', ending?.detail ?? ''].filter((part) => part !== '').join(': ');
 }
 
-/** Whether a capture and its analysis have ended. */
-export function hasEnded(capture: Capture): boolean {
-  return capture.phase === Phase.DONE;
+/** Whether a capture and its analysis have ended; one that is analysed again has not. */
+export function hasEnded({ phase, analysis }: Capture): boolean {
+  return phase === Phase.DONE && !isUnderWay(analysis);
+}
+
+/** Whether an analysis waits or runs. */
+function isUnderWay(analysis: AnalysisStatus | undefined): boolean {
+  return analysis?.state === AnalysisState.PENDING || analysis?.state === AnalysisState.RUNNING;
 }
 
 /** Whether the image of a capture is only a part. */

@@ -2,6 +2,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { AnalysisState, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { expect, test } from 'vitest';
 import { captureOf, takenMs } from '../fixtures/lab-capture.ts';
+import { deletedOf, legalHold, storageOf } from '../fixtures/lab-schedule.ts';
 import type { Look } from '../output/grid.ts';
 import { paintFor } from '../output/paint.ts';
 import { capturesTable, captureText } from './captures.ts';
@@ -24,12 +25,12 @@ const running = captureOf({
 } as object);
 
 test('captures, one a line', () => {
-  expect(capturesTable([captureOf(), partial, running], look, nowMs)).toBe(
+  expect(capturesTable([captureOf({ storage: storageOf() }), partial, running], look, nowMs)).toBe(
     `
-ID          NODE   PHASE      OUTCOME   ANALYSIS       SIZE  AGE  REASON
-0193a5c2d7  lab-1  done       complete  done      330.1 MiB   1h  INC-4711 beacon
-0193a5ffff  lab-1  done       PARTIAL   skipped   330.1 MiB   1h  again\\nand again
-01          lab-1  acquiring  -         -                 -   1h  INC-4711 beacon
+ID          NODE   PHASE      OUTCOME   ANALYSIS  EVIDENCE       SIZE  AGE  REASON
+0193a5c2d7  lab-1  done       complete  done      store     330.1 MiB   1h  INC-4711 beacon
+0193a5ffff  lab-1  done       PARTIAL   skipped   -         330.1 MiB   1h  again\\nand again
+01          lab-1  acquiring  -         -         -                 -   1h  INC-4711 beacon
 `.trimStart(),
   );
 });
@@ -37,8 +38,8 @@ ID          NODE   PHASE      OUTCOME   ANALYSIS       SIZE  AGE  REASON
 test('one capture with its details', () => {
   expect(captureText(partial, look, nowMs)).toBe(
     `
-ID          NODE   PHASE  OUTCOME  ANALYSIS       SIZE  AGE  REASON
-0193a5ffff  lab-1  done   PARTIAL  skipped   330.1 MiB   1h  again\\nand again
+ID          NODE   PHASE  OUTCOME  ANALYSIS  EVIDENCE       SIZE  AGE  REASON
+0193a5ffff  lab-1  done   PARTIAL  skipped   -         330.1 MiB   1h  again\\nand again
 
 requested    2026-11-22 19:03:10 UTC by alice
 outcome      PARTIAL, acquirer_died: AVML was killed
@@ -59,6 +60,51 @@ test('an approved capture that waits says so', () => {
 test('wide adds who, when, where and the digest', () => {
   const [header] = capturesTable([captureOf()], { ...look, wide: true }, nowMs).split('\n');
   expect(header?.split(/ {2,}/)).toEqual(
-    'ID,NODE,PHASE,OUTCOME,ANALYSIS,SIZE,AGE,REQUESTED (UTC),REQUESTED BY,SHA-256,EVIDENCE,REASON'.split(','),
+    'ID,NODE,PHASE,OUTCOME,ANALYSIS,EVIDENCE,SIZE,AGE,REQUESTED (UTC),REQUESTED BY,SCHEDULE,HOLDS,SHA-256,LOCATION,REASON'.split(
+      ',',
+    ),
   );
+});
+
+test('wide names the schedule, counts the holds and tells where the bytes are', () => {
+  const storage = storageOf({ location: 'gs://evidence/captures/0193a5c2d7/image.lime.zst', holds: [legalHold] });
+  const capture = captureOf({ storage, schedule: 'nightly', requestedBy: 'schedule/nightly' });
+  const [, line] = capturesTable([capture], { ...look, wide: true }, nowMs).split('\n');
+  expect(line?.split(/ {2,}/).slice(5)).toEqual([
+    'store, held',
+    '330.1 MiB',
+    '1h',
+    '2026-11-22 19:03:10',
+    'schedule/nightly',
+    'nightly',
+    '1',
+    captureOf().sha256,
+    'gs://evidence/captures/0193a5c2d7/image.lime.zst',
+    'INC-4711 beacon',
+  ]);
+});
+
+test('one capture tells its schedule, where its evidence is, what keeps it, and when it was verified', () => {
+  const text = captureText(captureOf({ storage: storageOf({ holds: [legalHold] }), schedule: 'nightly' }), look, nowMs);
+  expect(text.slice(text.indexOf('\n\n'))).toBe(
+    `
+
+requested    2026-11-22 19:03:10 UTC by alice
+schedule     nightly
+outcome      complete
+analysis     done
+evidence     /var/lib/kcorder/evidence/0193a5c2d7/image.lime.zst
+sha-256      9f2c8e1d5b7a4c3f0e6d9b8a7c5f4e3d2c1b0a9f8e7d6c5b4a3f2e1d0c9b8a7f
+stored       94.0 MiB, CRC-32C 1a2b3c4d
+verified     2026-11-22 19:04:11 UTC
+hold         2026-11-22 20:03:11 UTC by alice: legal hold, case 17
+`,
+  );
+});
+
+test('a capture whose evidence is deleted has no place, but its tombstone', () => {
+  const text = captureText(captureOf({ storage: deletedOf() }), look, nowMs);
+  expect(text).toMatch(/^0193a5c2d7 .* deleted +330\.1 MiB /m);
+  expect(text).not.toMatch(/^evidence /m);
+  expect(text).toContain('\ndeleted      2026-11-22 21:03:11 UTC by bob: INC-4711 is closed\n');
 });

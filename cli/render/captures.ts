@@ -5,6 +5,7 @@ import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
 import { analysisWord, because, outcomeWord, phaseWord, waitingText } from './capture-words.ts';
 import { type Fact, factsText } from './facts.ts';
+import { locationOf, placeCell, storageFacts } from './storage.ts';
 import { symbolsBrief, usedText } from './symbols-words.ts';
 
 const columns: readonly Column[] = [
@@ -13,14 +14,17 @@ const columns: readonly Column[] = [
   { title: 'PHASE' },
   { title: 'OUTCOME' },
   { title: 'ANALYSIS' },
+  { title: 'EVIDENCE' },
   { title: 'SIZE', align: 'right' },
   { title: 'AGE', align: 'right' },
 ];
 const wideColumns: readonly Column[] = [
   { title: 'REQUESTED (UTC)' },
   { title: 'REQUESTED BY' },
+  { title: 'SCHEDULE' },
+  { title: 'HOLDS', align: 'right' },
   { title: 'SHA-256' },
-  { title: 'EVIDENCE' },
+  { title: 'LOCATION' },
 ];
 
 /** Captures, one a line. */
@@ -37,6 +41,7 @@ export function capturesTable(captures: readonly Capture[], look: Look, nowMs: n
 export function captureText(capture: Capture, look: Look, nowMs: number, used?: AnalysisSymbols): string {
   const facts: Fact[] = [
     ['requested', `${utcText(momentOf(capture.requestedAt))} UTC by ${capture.requestedBy || 'somebody unnamed'}`],
+    ['schedule', capture.schedule],
     ['approved', capture.approvedBy === '' ? '' : `by ${capture.approvedBy}`],
     ['waiting', capture.waiting ? waitingText.replace(/^waiting /, '') : ''],
     ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
@@ -48,8 +53,9 @@ export function captureText(capture: Capture, look: Look, nowMs: number, used?: 
         `${utcText(momentOf(break_.at))} UTC at ${bytesText(break_.offset)}, resumed: ${break_.cause}`,
       ],
     ),
-    ['evidence', capture.evidencePath],
+    ['evidence', locationOf(capture.storage, capture.evidencePath)],
     ['sha-256', capture.sha256],
+    ...storageFacts(capture.storage),
   ];
   return `${capturesTable([capture], look, nowMs)}\n${factsText(facts, look)}`;
 }
@@ -66,8 +72,10 @@ function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
     ? [
         utcText(momentOf(capture.requestedAt)),
         capture.requestedBy || '-',
+        capture.schedule || '-',
+        String(capture.storage?.holds.length ?? 0),
         capture.sha256 || '-',
-        capture.evidencePath || '-',
+        locationOf(capture.storage, capture.evidencePath) || '-',
       ]
     : [];
   return [
@@ -76,6 +84,7 @@ function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
     capture.waiting ? 'waiting' : phaseWord(capture.phase),
     outcomeCell(capture),
     analysisWord(capture.analysis),
+    placeCell(capture.storage),
     capture.durableBytes === 0n ? '-' : bytesText(capture.durableBytes),
     ageText(momentOf(capture.requestedAt), nowMs),
     ...more,

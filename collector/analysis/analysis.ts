@@ -1,11 +1,12 @@
 import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type { RangeSource } from '../evidence/range-source.ts';
 
 /** What a run reads. A later kind reads the pages of a running node. */
-export interface ImageSource {
-  readonly kind: 'lime';
+export type ImageSource =
   /** Absolute path of a LiME image. */
-  readonly path: string;
-}
+  | { readonly kind: 'lime'; readonly path: string }
+  /** The bytes of a LiME image, wherever they are; it stays open until the analysis has ended. */
+  | { readonly kind: 'ranges'; readonly source: RangeSource };
 
 /** The symbols that an image is read with. */
 export interface JobSymbols {
@@ -37,6 +38,7 @@ export interface AnalysisJob {
 export const defaultPlugins: readonly string[] = [
   'processes',
   'sockets',
+  'hiddenModules',
   'linux.pslist.PsList',
   'linux.pstree.PsTree',
   'linux.psaux.PsAux',
@@ -73,7 +75,7 @@ export interface AnalysisReport {
   /** `done`: every plugin has ended and at least one of them not by failing. */
   readonly state: 'done' | 'failed';
   /**
-   * Empty when done: symbols_mismatch, symbols_rejected, image_rejected, kernel_unknown, runner_unavailable, runner_failed, timeout,
+   * Empty when done: symbols_mismatch, symbols_rejected, image_rejected, image_unreadable, kernel_unknown, runner_unavailable, runner_failed, timeout,
    * out_of_memory, output_limit, protocol, signal NAME, plugins_failed.
    */
   readonly reason: string;

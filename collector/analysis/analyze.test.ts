@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RangeSource } from '../evidence/range-source.ts';
+import { noise } from '../testing/lime-image.ts';
 import type { AnalysisJob, AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import { probeConfinement } from './isolation.ts';
@@ -231,4 +233,61 @@ test('results that cannot be written are a fault that names the place', async ()
 
 test.each([[[]], [['a', 'a']], [['../../etc/passwd']], [['']]])('the plugins %j are refused', async (plugins) => {
   await expect(run(plugins)).rejects.toMatchObject({ code: 'invalid_argument' });
+});
+
+describe('an image that is read by ranges', () => {
+  const data = noise(1, 2 << 20);
+
+  function runOver(plugins: string[], read: RangeSource['read']): Promise<AnalysisReport> {
+    const source: RangeSource = { sizeBytes: data.length, read, [Symbol.asyncDispose]: async () => undefined };
+    const job: AnalysisJob = { ...makeJob(plugins), image: { kind: 'ranges', source } };
+    return createAnalysis(program, limits).analyze(job, new AbortController().signal);
+  }
+
+  test('gives the runner its bytes, also one that had to be started again', async () => {
+    const read: RangeSource['read'] = async (offset, length) => data.subarray(offset, offset + length);
+    const report = await runOver(['reads_begin', 'segv', 'reads_end'], read);
+    expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'failed', 'rows']);
+    for (const [name, offset] of [['reads_begin', 0], ['reads_end', 1 << 20]] as const) {
+      const row = await readFile(join(outputDir, `${name}.jsonl`), 'utf8');
+      expect(row).toBe(`${JSON.stringify([data.toString('hex', offset, offset + 64)])}\n`);
+    }
+  });
+
+  test('and cannot be read ends the whole run with the reason, and no plugin as empty', async () => {
+    const read: RangeSource['read'] = async (offset, length) => {
+      if (offset > 0) throw new Fault('evidence_damaged', 'bytes 7 to 9 of the packed image x.zst are damaged');
+      return data.subarray(offset, offset + length);
+    };
+    const report = await runOver(['reads_begin', 'reads_end', 'after'], read);
+    expect(report).toMatchObject({
+      state: 'failed',
+      reason: 'image_unreadable',
+      detail: 'bytes 7 to 9 of the packed image x.zst are damaged',
+    });
+    expect(report.plugins.map(({ state, reason }) => [state, reason])).toEqual([
+      ['rows', ''],
+      ['failed', 'image_unreadable'],
+      ['failed', 'not_run: image_unreadable'],
+    ]);
+    expect(report.diagnostics).toHaveLength(1);
+  });
+
+  test('is given up with the analysis, also while a read hangs', async () => {
+    const controller = new AbortController();
+    const source: RangeSource = {
+      sizeBytes: data.length,
+      read: async (_offset, _length, signal) => {
+        controller.abort(new Error('the end'));
+        return await new Promise((_resolve, reject) => {
+          if (signal?.aborted === true) reject(signal.reason);
+          signal?.addEventListener('abort', () => reject(signal.reason));
+        });
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const job: AnalysisJob = { ...makeJob(['reads_begin']), image: { kind: 'ranges', source } };
+    await expect(createAnalysis(program, limits).analyze(job, controller.signal)).rejects.toThrow('the end');
+    expect(await readdir(outputDir)).toEqual([]);
+  });
 });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import { killTree } from './process-tree.ts';
 
 const stderrLimitBytes = 2048;
@@ -11,6 +11,8 @@ export interface Child {
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
+  /** The other end of its file descriptor 3; unset when it has none. */
+  readonly channel: Duplex | undefined;
   /** Settles when the program has exited and its output is closed; never rejects. */
   readonly ended: Promise<ChildEnd>;
   /** Kills the program and all that it has started. */
@@ -27,10 +29,12 @@ export interface ChildEnd {
 /** Starts a program at low priority with exactly this environment. Throws the system's error when it cannot be started. */
 export async function startChild(
   argv: readonly string[],
-  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly channel?: boolean },
 ): Promise<Child> {
   const [program = '', ...rest] = argv;
-  const child = spawn(program, rest, { ...options, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const { cwd, env } = options;
+  const third = options.channel === true ? (['pipe'] as const) : [];
+  const child = spawn(program, rest, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe', ...third] });
   const { pid } = child;
   if (pid === undefined) {
     await new Promise((_, reject) => child.once('error', reject));
@@ -39,6 +43,8 @@ export async function startChild(
   child.on('error', () => {});
   // A program that ends without reading its input breaks the pipe; its exit tells why.
   child.stdin.on('error', () => {});
+  const channel = child.stdio[3] instanceof Duplex ? child.stdio[3] : undefined;
+  channel?.on('error', () => {});
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-stderrLimitBytes);
@@ -49,7 +55,7 @@ export async function startChild(
     child.once('close', (code, signal) => resolve({ code, signal, stderr }));
   });
   lowerPriority(pid);
-  return { pid, stdin: child.stdin, stdout: child.stdout, ended, kill: () => killTree(pid) };
+  return { pid, stdin: child.stdin, stdout: child.stdout, channel, ended, kill: () => killTree(pid) };
 }
 
 function lowerPriority(pid: number): void {

@@ -2,7 +2,10 @@ import type { AnalysisLimits } from './limits.ts';
 
 /** What the runner gets on its stdin. */
 export interface RunnerJob {
-  readonly image: { readonly kind: 'lime'; readonly path: string };
+  /** `ranges`: it asks for them on file descriptor 3, see range-server.ts. */
+  readonly image:
+    | { readonly kind: 'lime'; readonly path: string }
+    | { readonly kind: 'ranges'; readonly sizeBytes: number };
   readonly isfPath: string;
   readonly isfSha256: string;
   readonly kernel: { readonly banner: string | null; readonly vmcoreinfo: string };

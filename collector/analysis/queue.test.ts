@@ -1,12 +1,18 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Outcome } from '../capture/capture.ts';
+import type { AnalysisEnding, Outcome, Request } from '../capture/capture.ts';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import { packImage } from '../evidence/frames/pack.ts';
+import { Images } from '../evidence/images.ts';
+import { LocalStore } from '../evidence/local-store.ts';
+import { AnalysesAgain } from '../journal/analyses.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
+import { StorageJournal } from '../journal/storage.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import { makeScratch, until } from '../testing/files.ts';
-import { events, partial, request } from '../testing/states.ts';
+import { events, evidence as sealedEvidence, partial, request } from '../testing/states.ts';
 import type { Analysis, AnalysisJob, AnalysisReport } from './analysis.ts';
 import { AnalysisQueue } from './queue.ts';
 
@@ -39,28 +45,36 @@ function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze'] } = {}
   const journal = new CaptureJournal(database);
   const jobs: AnalysisJob[] = [];
   const failures: unknown[] = [];
+  const endedAgain: [string, AnalysisEnding][] = [];
+  const evidence = new EvidenceDirectory(scratch.dir);
+  const storage = new StorageJournal(database);
+  const images = new Images(evidence, storage, new LocalStore(join(scratch.dir, 'evidence')));
   const symbols: Symbols = { find: async () => parts.symbols ?? ready };
   const analyze: Analysis['analyze'] = async (job, signal) => {
     jobs.push(job);
     return (await parts.analyze?.(job, signal)) ?? report;
   };
-  const open = () =>
-    new AnalysisQueue(
-      journal,
-      new EvidenceDirectory(scratch.dir),
-      symbols,
-      { analyze },
-      {
+  const open = () => {
+    const again = new AnalysesAgain(database);
+    const queue = new AnalysisQueue({
+      ...{ journal, again, evidence, images, symbols, analysis: { analyze } },
+      events: {
         analyzed: () => undefined,
+        again: (captureId, ending) => endedAgain.push([captureId, ending]),
         failed: (_captureId, error) => failures.push(error),
       },
-    );
-  const queue = open();
+    });
+    return { again, queue };
+  };
+  const { again, queue } = open();
   return {
-    ...{ journal, queue, open, jobs, failures, dir: scratch.dir },
-    sealed: (id: string, outcome: Outcome = events.sealed.outcome) => {
+    ...{ journal, storage, images, again, queue, open, jobs, failures, endedAgain, dir: scratch.dir },
+    imagePath: (id: string) => evidence.imagePath(id, sealedEvidence),
+    sealed: (id: string, outcome: Outcome = events.sealed.outcome, changes: Partial<Request> = {}) => {
       const node = { name: id, uid: `uid-${id}` };
-      journal.create({ ...request, id, node }, id, 1e9);
+      mkdirSync(evidence.pathOf(id), { recursive: true });
+      writeFileSync(evidence.imagePath(id, sealedEvidence), Buffer.alloc(sealedEvidence.bytes, id));
+      journal.create({ ...request, id, node, ...changes }, id, 1e9);
       for (const event of [events.opened, events.finished, { ...events.sealed, outcome }])
         journal.apply(id, event, 'test');
     },
@@ -165,7 +179,113 @@ test('an analysis that the end of the collector stopped begins anew with the nex
   await r.queue.close();
   expect(r.journal.get('c-1').state.phase).toBe('analyzing');
   const next = r.open();
-  next.wake();
+  next.queue.wake();
   expect((await r.done('c-1')).analysis).toEqual({ kind: 'done' });
-  await next.close();
+  await next.queue.close();
 });
+
+test('a capture whose analysis nobody asked for is done without one', async () => {
+  await using r = rig();
+  r.sealed('c-1', events.sealed.outcome, { analyze: false });
+  r.queue.wake();
+  expect((await r.done('c-1')).analysis).toMatchObject({
+    kind: 'skipped',
+    reason: 'not_asked',
+    detail: expect.stringContaining('kcorder analyze c-1'),
+  });
+  expect(r.jobs).toEqual([]);
+});
+
+test('an image that is no plain file any more is read by ranges, and in use meanwhile', async () => {
+  const read: string[] = [];
+  await using r = rig({
+    analyze: async ({ captureId, image }) => {
+      expect(await r.images.tryRemove(captureId, async () => expect.fail('removed'))).toBe(false);
+      if (image.kind !== 'ranges') expect.fail('it is read as a file');
+      read.push((await image.source.read(0, image.source.sizeBytes)).toString());
+      return report;
+    },
+  });
+  r.sealed('c-1');
+  await pack(r, 'c-1');
+  r.queue.wake();
+  expect((await r.done('c-1')).analysis).toEqual({ kind: 'done' });
+  expect(read).toEqual([Buffer.alloc(100, 'c-1').toString()]);
+  expect(r.images.inUse('c-1')).toBe(false);
+});
+
+test('a plain image is in use while it is analysed', async () => {
+  await using r = rig({
+    analyze: async ({ captureId }) => {
+      expect(r.images.inUse(captureId)).toBe(true);
+      return report;
+    },
+  });
+  r.sealed('c-1');
+  r.queue.wake();
+  await r.done('c-1');
+  await until(() => !r.images.inUse('c-1'));
+});
+
+test('an image that is gone is the analysis’ own failure, by its name and with its place', async () => {
+  await using r = rig();
+  r.sealed('c-1');
+  rmSync(r.imagePath('c-1'));
+  r.queue.wake();
+  expect((await r.done('c-1')).analysis).toMatchObject({
+    kind: 'failed',
+    reason: 'evidence_missing',
+    detail: expect.stringContaining(r.imagePath('c-1')),
+  });
+  expect(r.failures).toEqual([]);
+});
+
+test('an ended capture is analysed again after those that were sealed; its own state stays as it was', async () => {
+  await using r = rig();
+  r.sealed('c-1');
+  r.queue.wake();
+  await r.done('c-1');
+  const before = r.journal.get('c-1');
+  r.sealed('c-2');
+  r.again.ask('c-1', 'operator/alice');
+  expect(r.again.get('c-1')).toEqual({ kind: 'waiting' });
+  r.queue.wake();
+  await until(() => r.endedAgain.length > 0);
+  expect(r.endedAgain).toEqual([['c-1', { kind: 'done' }]]);
+  expect(r.jobs.map(({ captureId }) => captureId)).toEqual(['c-1', 'c-2', 'c-1']);
+  expect(r.again.get('c-1')).toEqual({ kind: 'ended', ending: { kind: 'done' } });
+  expect(r.journal.get('c-1')).toEqual(before);
+});
+
+test('an analysis again that the end of the collector stopped begins anew with the next one', async () => {
+  let hang = false;
+  await using r = rig({
+    analyze: async (_job, signal) => {
+      if (!hang) return report;
+      return await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  r.sealed('c-1');
+  r.queue.wake();
+  await r.done('c-1');
+  hang = true;
+  r.again.ask('c-1', 'operator/alice');
+  r.queue.wake();
+  await until(() => r.again.get('c-1')?.kind === 'running');
+  await r.queue.close();
+  hang = false;
+  const next = r.open();
+  expect(next.again.get('c-1')).toEqual({ kind: 'waiting' });
+  next.queue.wake();
+  await until(() => next.again.get('c-1')?.kind === 'ended');
+  await next.queue.close();
+});
+
+/** Brings an image to its place at rest, as the keeper does. */
+async function pack(r: ReturnType<typeof rig>, id: string): Promise<void> {
+  const path = r.imagePath(id);
+  const { bytes, crc32c } = await packImage(path, `${path}.zst`, new AbortController().signal);
+  const object = { captureId: id, file: 'image.lime.zst', location: `${path}.zst`, bytes, crc32c, generation: '' };
+  r.storage.noteStored(id, object, '');
+  rmSync(path);
+}

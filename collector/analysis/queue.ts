@@ -1,40 +1,53 @@
-import type { AnalysisEnding } from '../capture/capture.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { AnalysisEnding, CaptureState } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import type { Images } from '../evidence/images.ts';
+import type { AnalysesAgain } from '../journal/analyses.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
-import type { Analysis, AnalysisReport } from './analysis.ts';
+import type { Analysis, AnalysisReport, ImageSource } from './analysis.ts';
 
 /** What is told to whoever listens: metrics and the log. */
 export interface QueueEvents {
-  analyzed(capture: JournaledCapture, report: AnalysisReport): void;
+  /** Before the end of the analysis is on record, which waits for it. */
+  analyzed(capture: JournaledCapture, report: AnalysisReport): void | Promise<void>;
+  /** An analysis has ended that was asked for again. */
+  again(captureId: string, ending: AnalysisEnding): void;
   failed(captureId: string, error: unknown): void;
 }
 
-/** Analyses sealed captures one after the other, in the order in which they were sealed. Starts where a killed collector stopped. */
+/** What the queue works with. */
+export interface QueueMeans {
+  readonly journal: CaptureJournal;
+  readonly again: AnalysesAgain;
+  readonly evidence: EvidenceDirectory;
+  readonly images: Pick<Images, 'lease' | 'plainPath' | 'open'>;
+  readonly symbols: Symbols;
+  readonly analysis: Analysis;
+  readonly events: QueueEvents;
+}
+
+/** One analysis: of which capture, and where its beginning and its end are put down. */
+interface Turn {
+  readonly captureId: string;
+  begin(): void;
+  end(ending: AnalysisEnding): void;
+}
+
+/**
+ * Analyses sealed captures one after the other, in the order in which they were asked for, and then those that are to be analysed again. Starts
+ * where a killed collector stopped.
+ */
 export class AnalysisQueue {
-  readonly #journal: CaptureJournal;
-  readonly #evidence: EvidenceDirectory;
-  readonly #symbols: Symbols;
-  readonly #analysis: Analysis;
-  readonly #events: QueueEvents;
+  readonly #means: QueueMeans;
   readonly #controller = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(
-    journal: CaptureJournal,
-    evidence: EvidenceDirectory,
-    symbols: Symbols,
-    analysis: Analysis,
-    events: QueueEvents,
-  ) {
-    this.#journal = journal;
-    this.#evidence = evidence;
-    this.#symbols = symbols;
-    this.#analysis = analysis;
-    this.#events = events;
+  constructor(means: QueueMeans) {
+    this.#means = means;
   }
 
-  /** Looks for sealed captures; call it whenever one may be there. */
+  /** Looks for something to analyse; call it whenever it may be there. */
   wake(): void {
     if (this.#running !== undefined || this.#controller.signal.aborted) return;
     // Later, not now: the caller may be in the middle of a change of the journal, and draining makes further ones.
@@ -52,52 +65,125 @@ export class AnalysisQueue {
   }
 
   async #drain(): Promise<void> {
-    while (!this.#controller.signal.aborted) {
-      const capture = this.#journal.open().find(({ state }) => state.phase === 'sealed' || state.phase === 'analyzing');
-      if (capture === undefined) return;
-      const { id } = capture.request;
+    const { signal } = this.#controller;
+    for (let turn = this.#next(); turn !== undefined; turn = this.#next()) {
+      if (signal.aborted) return;
       try {
-        const ending = await this.#analyze(capture, this.#controller.signal);
-        this.#journal.apply(id, { kind: 'analysis_ended', at: now(), ending }, 'collector');
+        turn.end(await this.#analyze(turn, signal));
       } catch (error) {
-        if (this.#controller.signal.aborted) return;
-        this.#events.failed(id, error);
-        const ending = {
-          kind: 'failed',
-          reason: 'internal',
-          detail: 'the analysis broke down; the cause is in the log of the collector',
-        } as const;
-        this.#journal.apply(id, { kind: 'analysis_ended', at: now(), ending }, 'collector');
+        if (signal.aborted) return;
+        this.#means.events.failed(turn.captureId, error);
+        const detail = 'the analysis broke down; the cause is in the log of the collector';
+        turn.end({ kind: 'failed', reason: 'internal', detail });
       }
     }
   }
 
-  async #analyze(capture: JournaledCapture, signal: AbortSignal): Promise<AnalysisEnding> {
+  #next(): Turn | undefined {
+    const { journal, again, events } = this.#means;
+    const sealed = journal.open().find(({ state }) => state.phase === 'sealed' || state.phase === 'analyzing');
+    if (sealed !== undefined) {
+      const { id: captureId } = sealed.request;
+      return {
+        captureId,
+        begin: () => void journal.apply(captureId, { kind: 'analysis_started', at: now() }, 'collector'),
+        end: (ending) => void journal.apply(captureId, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
+      };
+    }
+    const captureId = again.next();
+    if (captureId === undefined) return undefined;
+    return {
+      captureId,
+      begin: () => again.begin(captureId),
+      end: (ending) => {
+        again.end(captureId, ending);
+        events.again(captureId, ending);
+      },
+    };
+  }
+
+  async #analyze(turn: Turn, signal: AbortSignal): Promise<AnalysisEnding> {
+    const capture = this.#means.journal.get(turn.captureId);
     const { request, state } = capture;
-    if (state.phase !== 'sealed' && state.phase !== 'analyzing')
-      throw new Error(`capture ${request.id} is ${state.phase}`);
+    if (!('evidence' in state) || state.evidence === undefined) throw new Error(`capture ${request.id} has no image`);
+    if (state.phase !== 'done' && request.analyze === false) {
+      const detail = `nobody asked for an analysis: 'kcorder analyze ${request.id}' does`;
+      return { kind: 'skipped', reason: 'not_asked', detail };
+    }
     if (state.outcome.kind !== 'complete') {
       const detail = 'the image is not complete, and an analysis of it could hide what is missing';
       return { kind: 'skipped', reason: `image_${state.outcome.kind}`, detail };
     }
-    this.#journal.apply(request.id, { kind: 'analysis_started', at: now() }, 'collector');
-    const symbols = await this.#symbols.find(request.kernel, signal);
+    turn.begin();
+    const symbols = await this.#means.symbols.find(request.kernel, signal);
     if (symbols.kind !== 'ready') return withoutSymbols(symbols);
-    const report = await this.#analysis.analyze(
+    try {
+      return await this.#run(capture, symbols, signal);
+    } catch (error) {
+      // What is wrong with the image is known to the journal's readers by its own code.
+      if (error instanceof Fault && imageFaults.has(error.code))
+        return { kind: 'failed', reason: error.code, detail: error.message };
+      throw error;
+    }
+  }
+
+  async #run(
+    capture: JournaledCapture,
+    symbols: SymbolsEnd & { kind: 'ready' },
+    signal: AbortSignal,
+  ): Promise<AnalysisEnding> {
+    const { request, state } = capture;
+    await using image = await this.#openImage(request.id);
+    const report = await this.#means.analysis.analyze(
       {
         captureId: request.id,
-        image: { kind: 'lime', path: this.#evidence.imagePath(request.id, state.evidence) },
+        image: image.image,
         symbols,
         kernel: request.kernel,
-        containers: state.start.containers.map((container) => ({ $typeName: 'kcorder.v1.PodContainer', ...container })),
-        outputDir: `${this.#evidence.pathOf(request.id)}/analysis`,
+        containers: containersOf(state).map((container) => ({ $typeName: 'kcorder.v1.PodContainer', ...container })),
+        outputDir: `${this.#means.evidence.pathOf(request.id)}/analysis`,
       },
       signal,
     );
-    this.#events.analyzed(capture, report);
+    await this.#means.events.analyzed(capture, report);
     return report.state === 'done'
       ? { kind: 'done' }
       : { kind: 'failed', reason: report.reason, detail: report.detail };
+  }
+
+  /** The plain file while it is there, which is the quickest; else whatever the store has. */
+  async #openImage(captureId: string): Promise<AsyncDisposable & { readonly image: ImageSource }> {
+    const { images } = this.#means;
+    await using opened = new AsyncDisposableStack();
+    opened.use(await images.lease(captureId));
+    const path = await images.plainPath(captureId);
+    const image: ImageSource =
+      path === undefined
+        ? { kind: 'ranges', source: opened.use(await images.open(captureId)) }
+        : { kind: 'lime', path };
+    const owned = opened.move();
+    return { image, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
+  }
+}
+
+const imageFaults: ReadonlySet<string> = new Set([
+  'evidence_missing',
+  'evidence_damaged',
+  'evidence_deleted',
+  'store_refused',
+]);
+
+function containersOf(state: CaptureState) {
+  switch (state.phase) {
+    case 'requested':
+      return [];
+    case 'done':
+      return state.acquired?.start.containers ?? [];
+    case 'acquiring':
+    case 'sealing':
+    case 'sealed':
+    case 'analyzing':
+      return state.start.containers;
   }
 }
 

@@ -9,6 +9,7 @@ import { readLines } from './lines.ts';
 import { joinProcesses, type PluginRows } from './processes.ts';
 import { readReport } from './report-file.ts';
 import { rowPath } from './row-file.ts';
+import { RowReader } from './row-reader.ts';
 
 export { readReport } from './report-file.ts';
 
@@ -71,6 +72,21 @@ export async function readProcesses(outputDir: string, report: AnalysisReport): 
   const processes = openRows(outputDir, report, 'processes');
   if (processes === undefined) return [];
   return joinProcesses(processes, openRows(outputDir, report, 'sockets'), report.containers);
+}
+
+/** The texts in one column of a plugin that ended with rows; none for any other ending. Throws as `readProcesses` does. */
+export async function readColumn(
+  outputDir: string,
+  report: AnalysisReport,
+  plugin: string,
+  column: string,
+): Promise<string[]> {
+  const found = openRows(outputDir, report, plugin);
+  if (found === undefined) return [];
+  const cells = new RowReader(found.columns);
+  const texts: string[] = [];
+  for await (const row of found.rows) texts.push(cells.text(row, column) ?? '');
+  return texts;
 }
 
 function openRows(outputDir: string, report: AnalysisReport, name: string): PluginRows | undefined {

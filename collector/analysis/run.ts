@@ -1,6 +1,6 @@
 import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AnalysisJob, ImageKernel } from './analysis.ts';
+import type { AnalysisJob, ImageKernel, ImageSource } from './analysis.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { runnerEnvironment } from './environment.ts';
 import type { Confinement } from './isolation.ts';
@@ -9,6 +9,7 @@ import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
 import type { PluginRecord } from './plugin-record.ts';
 import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
+import { serveRanges } from './range-server.ts';
 import { Watch } from './watch.ts';
 
 /** The program that analyses: `<python> <entry>`, both absolute paths. */
@@ -47,10 +48,10 @@ export async function runPlugins(
 ): Promise<RunEnd> {
   const privateDir = await mkdtemp(join(job.outputDir, runDirPrefix));
   try {
-    const started = await start(settings, privateDir);
+    const started = await start(settings, privateDir, job.image.kind === 'ranges');
     if ('end' in started) return started.end;
     const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings.limits);
-    return await follow(started.child, runnerJob, record, budget, settings, signal);
+    return await follow(started.child, job.image, runnerJob, record, budget, settings, signal);
   } finally {
     await rm(privateDir, { recursive: true, force: true });
   }
@@ -59,12 +60,13 @@ export async function runPlugins(
 async function start(
   { program, confinement }: RunSettings,
   privateDir: string,
+  channel: boolean,
 ): Promise<{ child: Child } | { end: RunEnd }> {
   try {
     await access(program.python, constants.X_OK);
     await access(program.entry, constants.R_OK);
     const argv = [...confinement.argv, program.python, program.entry];
-    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir) }) };
+    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir), channel }) };
   } catch (error) {
     const detail = `${program.python} cannot run ${program.entry}: ${error instanceof Error ? error.message : error}`;
     const broken = { reason: 'runner_unavailable', detail, stderr: '', whole: true };
@@ -74,6 +76,7 @@ async function start(
 
 async function follow(
   child: Child,
+  image: ImageSource,
   runnerJob: RunnerJob,
   record: PluginRecord,
   budget: OutputBudget,
@@ -83,6 +86,8 @@ async function follow(
   const watch = new Watch(child, settings.limits, settings.wallMs, signal);
   const end: RunEnd = { kernelMismatch: false, versions: {} };
   let last: Extract<RunnerLine, { type: 'fatal' | 'done' }> | undefined;
+  const ended = new AbortController();
+  const served = serve(child, image, watch, ended.signal);
   try {
     child.stdin.end(JSON.stringify(runnerJob));
     try {
@@ -109,12 +114,29 @@ async function follow(
     const broken = watch.stopped ?? (last?.type === 'fatal' ? last : explain(exit, end));
     return {
       ...end,
-      broken: { ...broken, stderr: exit.stderr, whole: last?.type === 'fatal' || end.kernel === undefined },
+      broken: { ...broken, stderr: exit.stderr, whole: isWhole(broken.reason, last, end) },
     };
   } finally {
     child.kill();
     watch.end();
+    ended.abort();
+    await served;
   }
+}
+
+/** Gives the runner what it reads of the image, and ends the run when that cannot be read. Never rejects. */
+async function serve(child: Child, image: ImageSource, watch: Watch, signal: AbortSignal): Promise<void> {
+  if (image.kind !== 'ranges' || child.channel === undefined) return;
+  const failed = (error: unknown): void => {
+    const detail = error instanceof Error ? error.message : String(error);
+    if (!signal.aborted) watch.stop(error instanceof ProtocolError ? 'protocol' : 'image_unreadable', detail);
+  };
+  await serveRanges(child.channel, image.source, failed, signal);
+}
+
+/** Whether nothing can come of another run either. */
+function isWhole(reason: string, last: RunnerLine | undefined, end: RunEnd): boolean {
+  return last?.type === 'fatal' || end.kernel === undefined || reason === 'image_unreadable';
 }
 
 async function takePluginLine(
@@ -159,7 +181,7 @@ function makeRunnerJob(
 ): RunnerJob {
   const { banner, vmcoreinfo } = job.kernel;
   return {
-    image: job.image,
+    image: job.image.kind === 'lime' ? job.image : { kind: 'ranges', sizeBytes: job.image.source.sizeBytes },
     isfPath: job.symbols.isfPath,
     isfSha256: job.symbols.isfSha256,
     kernel: { banner: banner === '' ? null : banner, vmcoreinfo },

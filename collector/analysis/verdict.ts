@@ -16,8 +16,11 @@ export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[
     diagnostics: runs.flatMap(({ broken }) => (broken === undefined ? [] : [diagnosis(broken)])),
     ...(kernel === undefined ? {} : { kernel }),
   };
-  if (plugins.some((plugin) => plugin.state !== 'failed')) return { state: 'done', reason: '', detail: '', ...rest };
   const broken = runs.at(-1)?.broken;
+  // What could not be read is not told by the plugins that ended before it was asked for.
+  const unread = broken?.reason === 'image_unreadable';
+  const useful = plugins.some((plugin) => plugin.state !== 'failed');
+  if (useful && !unread) return { state: 'done', reason: '', detail: '', ...rest };
   if (broken?.whole === true) return { state: 'failed', reason: broken.reason, detail: broken.detail, ...rest };
   const detail = `all ${plugins.length} plugins failed; the first: ${plugins[0]?.reason}`;
   return { state: 'failed', reason: 'plugins_failed', detail, ...rest };

@@ -5,7 +5,7 @@ import { residentBytes } from './process-tree.ts';
 const memoryPollMs = 250;
 
 /** Why we killed a run. */
-export type StopReason = 'timeout' | 'out_of_memory' | 'output_limit' | 'protocol';
+export type StopReason = 'timeout' | 'out_of_memory' | 'output_limit' | 'protocol' | 'image_unreadable';
 
 /** Holds one run to its limits on time and memory, and kills it when it passes one or the signal is aborted. */
 export class Watch {

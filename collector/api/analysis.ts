@@ -1,14 +1,16 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import type { GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { type GetAnalysisResponseSchema, Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { readProcesses, readReport, readRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
+import type { FindingJournal } from '../journal/findings.ts';
 import { presentQuality } from './present-symbols.ts';
 
 type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
 
+const severities = { info: Severity.INFO, warning: Severity.WARNING, critical: Severity.CRITICAL } as const;
 const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
 
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
@@ -16,6 +18,7 @@ export async function presentAnalysis(
   capture: JournaledCapture,
   evidence: EvidenceDirectory,
   rowPlugins: readonly string[],
+  findings: Pick<FindingJournal, 'of'>,
 ): Promise<Response> {
   const { request, state } = capture;
   if (state.phase !== 'done') return {};
@@ -45,6 +48,9 @@ export async function presentAnalysis(
     processes: await readProcesses(outputDir, report),
     containers: report.containers.map((container) => ({ ...container })),
     kernelMismatch: report.kernelMismatch,
+    findings: findings
+      .of(request.id)
+      .map(({ severity, ...finding }) => ({ ...finding, severity: severities[severity] })),
     ...(report.symbols === undefined
       ? {}
       : { symbols: { ...report.symbols, quality: presentQuality[report.symbols.quality] } }),

@@ -3,13 +3,18 @@ import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import type { Images } from '../evidence/images.ts';
+import type { StorageRecord } from '../evidence/storage-record.ts';
 import type { Captures } from '../fleet/captures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
+import type { AnalysesAgain } from '../journal/analyses.ts';
 import type { Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { FindingJournal } from '../journal/findings.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { presentAnalysis } from './analysis.ts';
+import { analyzeAgain } from './analyze.ts';
 import { downloadEvidence } from './download.ts';
 import { actorOf } from './identity.ts';
 import { callerOf } from './policy.ts';
@@ -28,6 +33,10 @@ export interface OperatorRooms {
   readonly captures: Captures;
   readonly acquisitions: Acquisitions;
   readonly evidence: EvidenceDirectory;
+  readonly storage: { get(captureId: string): StorageRecord | undefined };
+  readonly images: Images;
+  readonly again: AnalysesAgain;
+  readonly findings: Pick<FindingJournal, 'of'>;
   readonly fleet: Fleet;
   readonly approvals: Approvals;
   /** Whether a requested capture waits until others end. */
@@ -51,8 +60,10 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       capture,
       acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
       evidence,
+      rooms.storage.get(capture.request.id),
       symbols.status(capture.request.kernel),
       rooms.waits(capture.request.id),
+      rooms.again.get(capture.request.id),
     );
   return {
     createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted }, context) => {
@@ -80,12 +91,12 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
         nextPageToken: found.length > limit ? (page.at(-1)?.request.id ?? '') : '',
       };
     },
-    watchCapture: ({ captureId }, context) => watchCapture(journal, captureId, present, context.signal),
+    watchCapture: ({ captureId }, context) => watchCapture(rooms, captureId, present, context.signal),
     cancelCapture: async ({ captureId }, context) => ({
       capture: present(await captures.cancel(captureId, actor(context))),
     }),
     downloadEvidence: ({ captureId, offset }, context) =>
-      downloadEvidence(journal, evidence, {
+      downloadEvidence(rooms, {
         captureId,
         offset: Number(offset),
         actor: actor(context),
@@ -94,12 +105,12 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
       journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins });
-      const results = await presentAnalysis(capture, evidence, rowPlugins);
+      const results = await presentAnalysis(capture, evidence, rowPlugins, rooms.findings);
       return { ...results, capture: present(capture) };
     },
-    analyzeCapture: async () => {
-      throw new Fault('unimplemented', 'not yet');
-    },
+    analyzeCapture: async ({ captureId }, context) => ({
+      capture: present(analyzeAgain(rooms, captureId, actor(context))),
+    }),
     listNodes: async () => {
       const running = journal.running();
       return {

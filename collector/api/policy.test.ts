@@ -10,8 +10,10 @@ import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeAuthority } from '../../test/certificates.ts';
@@ -31,9 +33,15 @@ afterAll(async () => {
   rmSync(foreignDir, { recursive: true, force: true });
 });
 
-const methods = [OperatorService, SymbolsService, AgentService, IngestService, EnrolmentService].flatMap(
-  (service) => service.methods,
-);
+const methods = [
+  OperatorService,
+  EvidenceService,
+  ScheduleService,
+  SymbolsService,
+  AgentService,
+  IngestService,
+  EnrolmentService,
+].flatMap((service) => service.methods);
 const identities: Record<string, TlsIdentity> = {
   node: parties.node('n1'),
   operator: parties.operator,

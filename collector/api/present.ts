@@ -9,11 +9,14 @@ import {
   Phase,
 } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { CaptureState, Outcome } from '../capture/capture.ts';
+import type { AnalysisEnding, CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import type { StorageRecord } from '../evidence/storage-record.ts';
+import type { AnalysisAgain } from '../journal/analyses.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { KnownNode } from '../journal/nodes.ts';
 import type { SymbolsStatus } from '../symbols/symbols.ts';
+import { presentStorage } from './present-storage.ts';
 import { presentStatus } from './present-symbols.ts';
 
 const phases: Record<CaptureState['phase'], Phase> = {
@@ -32,12 +35,18 @@ export function presentCapture(
   capture: JournaledCapture,
   scannedBytes: number,
   directory: EvidenceDirectory,
+  stored: StorageRecord | undefined,
   symbols: SymbolsStatus,
   waiting: boolean,
+  again: AnalysisAgain | undefined,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
   const evidence = 'evidence' in state ? state.evidence : undefined;
+  const storage =
+    evidence === undefined || stored === undefined
+      ? undefined
+      : presentStorage(stored, directory.imagePath(request.id, evidence));
   return {
     id: request.id,
     nodeName: request.node.name,
@@ -50,11 +59,13 @@ export function presentCapture(
     ceilingBytes: BigInt(request.ceilingBytes),
     scannedBytes: BigInt(scannedBytes),
     sha256: evidence?.sha256 ?? '',
-    evidencePath: evidence === undefined ? '' : directory.imagePath(request.id, evidence),
-    analysis: analysisOf(state),
+    evidencePath: storage?.location ?? '',
+    analysis: analysisOf(state, again),
     symbols: presentStatus(symbols),
     approvedBy: request.approvedBy ?? '',
     waiting,
+    schedule: request.schedule?.name ?? '',
+    ...(storage === undefined ? {} : { storage }),
     ...('outcome' in state ? { outcome: presentOutcome(state.outcome) } : {}),
     ...('endedAt' in state ? { endedAt: time(state.endedAt) } : {}),
     ...(acquired === undefined ? {} : { firstByteAt: time(acquired.start.openedAt) }),
@@ -79,10 +90,26 @@ export function presentOutcome(outcome: Outcome): MessageInitShape<typeof Outcom
   }
 }
 
-function analysisOf(state: CaptureState): MessageInitShape<typeof AnalysisStatusSchema> {
+/** Of the latest analysis: that of the capture itself, or the one that was asked for after it. */
+function analysisOf(
+  state: CaptureState,
+  again: AnalysisAgain | undefined,
+): MessageInitShape<typeof AnalysisStatusSchema> {
   if (state.phase === 'analyzing') return { state: AnalysisState.RUNNING };
   if (state.phase !== 'done') return { state: AnalysisState.PENDING };
-  const { analysis } = state;
+  switch (again?.kind) {
+    case undefined:
+      return endingOf(state.analysis);
+    case 'waiting':
+      return { state: AnalysisState.PENDING };
+    case 'running':
+      return { state: AnalysisState.RUNNING };
+    case 'ended':
+      return endingOf(again.ending);
+  }
+}
+
+function endingOf(analysis: AnalysisEnding): MessageInitShape<typeof AnalysisStatusSchema> {
   switch (analysis.kind) {
     case 'done':
       return { state: AnalysisState.DONE };

@@ -5,8 +5,10 @@ import { type CallContext, type Edge, serve } from '@kcorder/proto/bridge/serve.
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
 import { type AttachmentEvents, serveAttachment } from '../fleet/attachment.ts';
@@ -15,10 +17,12 @@ import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { TypesTransfers } from '../ingest/kernel-types.ts';
 import { receiveUpload } from '../ingest/uploads.ts';
 import type { EnrolmentHandlers } from './enrolment.ts';
+import type { EvidenceHandlers } from './evidence.ts';
 import { addHealth } from './health.ts';
 import type { OperatorHandlers } from './operator.ts';
 import { callingNode, type Gate } from './policy.ts';
 import { addReflection } from './reflection.ts';
+import type { ScheduleHandlers } from './schedules.ts';
 import type { SymbolsHandlers } from './symbols.ts';
 
 /** What the server's calls reach. */
@@ -29,6 +33,8 @@ export interface Rooms {
   readonly typesTransfers: TypesTransfers;
   readonly attachmentEvents: AttachmentEvents;
   readonly operator: OperatorHandlers;
+  readonly evidence: EvidenceHandlers;
+  readonly schedule: ScheduleHandlers;
   readonly symbols: SymbolsHandlers;
   readonly enrolment: EnrolmentHandlers;
   readonly gate: Gate;
@@ -69,6 +75,8 @@ export async function listen(addresses: Addresses, identity: LiveIdentity, rooms
     ended: rooms.ended,
   };
   serve(server, OperatorService, rooms.operator, edge);
+  serve(server, EvidenceService, rooms.evidence, edge);
+  serve(server, ScheduleService, rooms.schedule, edge);
   serve(server, SymbolsService, rooms.symbols, edge);
   serve(server, EnrolmentService, rooms.enrolment, edge);
   serve(

@@ -64,6 +64,11 @@ export class Inventory {
     return this.#nodes.get(name)?.metadata?.uid;
   }
 
+  /** What the node is short of, as MemoryPressure, as far as it is known. */
+  pressureOn(name: string): string[] {
+    return (this.#nodes.get(name)?.status?.conditions ?? []).map(({ type }) => type);
+  }
+
   /** Every container of the node's pods, by the API server's word. Pods that have ended are there until they are deleted. */
   containersOn(nodeName: string): NamedContainer[] {
     return this.#pods

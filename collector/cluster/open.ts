@@ -6,8 +6,10 @@ import { type AgentPods, checkAgentToken } from './agent-tokens.ts';
 import { type AuthorityNames, SecretStore } from './authority-secret.ts';
 import { openCluster } from './client.ts';
 import { noticeOf, tellCluster } from './events.ts';
+import { ExpectedAgents } from './expected-agents.ts';
 import { Inventory, type InventoryEvents } from './inventory.ts';
 import { ClusterReviewer } from './people.ts';
+import { nodesThatFit, type Fitting } from './selection.ts';
 import { type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
 
 /** All that the collector has of a cluster. */
@@ -17,7 +19,15 @@ export interface ClusterRooms {
   readonly reviewer: Reviewer;
   /** When the list of nodes and pods was last in step with the API server. */
   readonly inStepAt: () => Date | undefined;
+  /** How many agents the DaemonSet wants; undefined while that is not known. */
+  readonly agentsExpected: () => number | undefined;
   containersOn(nodeName: string): NamedContainer[];
+  /** What a node is short of, as MemoryPressure, as far as it is known. */
+  pressureOn(nodeName: string): string[];
+  /** The uid of the node that has this name now, as far as it is known. */
+  nodeUid(nodeName: string): string | undefined;
+  /** The nodes that fit now, by the API server's word. Throws cluster_unavailable. */
+  nodesThatFit(wanted: Fitting): Promise<NodeIdentity[]>;
   /** Undefined when the node is not known to be another one by now. */
   strangeness(node: NodeIdentity): string | undefined;
   placeOf(pod: PodName): Promise<PlacedPod>;
@@ -32,12 +42,18 @@ export function openRooms(names: AuthorityNames, agents: AgentPods, events: Inve
   const cluster = openCluster();
   const inventory = new Inventory(cluster, events);
   inventory.start();
+  const expected = new ExpectedAgents(cluster, agents, (error) => events.trouble(error));
+  expected.start();
   return {
     store: new SecretStore(cluster, names),
     checkAgent: (token) => checkAgentToken(cluster, agents, token),
     reviewer: new ClusterReviewer(cluster),
     inStepAt: () => inventory.inStepAt,
+    agentsExpected: () => expected.count,
     containersOn: (nodeName) => inventory.containersOn(nodeName),
+    pressureOn: (nodeName) => inventory.pressureOn(nodeName),
+    nodeUid: (nodeName) => inventory.nodeUid(nodeName),
+    nodesThatFit: (wanted) => nodesThatFit(cluster, wanted),
     strangeness: ({ name, uid }) => {
       const now = inventory.nodeUid(name);
       return now === undefined || now === uid
@@ -50,6 +66,9 @@ export function openRooms(names: AuthorityNames, agents: AgentPods, events: Inve
       const notice = noticeOf(capture);
       if (notice !== undefined) await tellCluster(cluster, capture, notice);
     },
-    close: () => inventory.stop(),
+    close: () => {
+      expected.stop();
+      inventory.stop();
+    },
   };
 }

@@ -2,11 +2,18 @@ import type { V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
 
 // The cluster's objects are large and many: a list of 60,000 pods would take more memory than all the rest of the collector.
 
+/** Conditions of a node that is short of something; kept while they hold. */
+const pressures = new Set(['MemoryPressure', 'DiskPressure', 'PIDPressure']);
+
 /** Leaves of a node, in place, what the inventory reads. */
 export function slimNode(node: V1Node): void {
   node.metadata = metadataOf(node);
   delete node.spec;
-  delete node.status;
+  const pressing = (node.status?.conditions ?? []).filter(
+    ({ type, status }) => pressures.has(type) && status === 'True',
+  );
+  if (pressing.length === 0) delete node.status;
+  else node.status = { conditions: pressing.map(({ type }) => ({ type, status: 'True' })) };
 }
 
 /** Leaves of a pod, in place, what the inventory reads. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Evidence, Outcome } from '../capture/capture.ts';
@@ -6,8 +6,11 @@ import { ImageWriter } from './image-writer.ts';
 
 const unsealed = 'image.part';
 
+/** Ending of a file in which an image is being packed. */
+const draftEnding = '.draft';
+
 /** File name of a sealed image: an image that is not complete says so wherever it is copied to. */
-export const imageName = (outcome: Outcome): string =>
+export const imageName = (outcome: Pick<Outcome, 'kind'>): string =>
   outcome.kind === 'complete' ? 'image.lime' : 'image.PARTIAL.lime';
 
 /**
@@ -16,6 +19,7 @@ export const imageName = (outcome: Outcome): string =>
  */
 export class EvidenceDirectory {
   readonly #root: string;
+  readonly #aside = new Set<() => number>();
 
   constructor(dataDir: string) {
     this.#root = join(dataDir, 'evidence');
@@ -35,7 +39,14 @@ export class EvidenceDirectory {
   async freeBytes(reserveBytes: number): Promise<number> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
     const { bavail, bsize } = await statfs(this.#root);
-    return Math.max(0, bavail * bsize - reserveBytes);
+    const aside = [...this.#aside].reduce((sum, bytes) => sum + bytes(), 0);
+    return Math.max(0, bavail * bsize - reserveBytes - aside);
+  }
+
+  /** Leaves room out of what is free, for what is being written beside captures, until it is disposed of. */
+  setAside(bytes: () => number): Disposable {
+    this.#aside.add(bytes);
+    return { [Symbol.dispose]: () => void this.#aside.delete(bytes) };
   }
 
   /** Opens the image of a running capture at its durable offset. */
@@ -81,10 +92,50 @@ export class EvidenceDirectory {
     await rmdir(directory);
   }
 
-  /** The manifest's bytes. Throws evidence_missing. */
+  /** Where an image is packed before the store has it; nobody else reads it. */
+  draftPath(captureId: string, file: string): string {
+    return join(this.pathOf(captureId), `${file}${draftEnding}`);
+  }
+
+  /** Removes what packing left, a killed collector's too. */
+  async removeDrafts(captureId: string): Promise<void> {
+    const directory = this.pathOf(captureId);
+    for (const name of await namesIn(directory))
+      if (name.endsWith(draftEnding)) await rm(join(directory, name), { force: true });
+  }
+
+  /** Removes the plain image, which the store has by now. Throws storage_failed. */
+  async removeImage(captureId: string, evidence: Evidence): Promise<void> {
+    const path = this.imagePath(captureId, evidence);
+    try {
+      await rm(path, { force: true });
+      await syncDirectory(this.pathOf(captureId));
+    } catch (error) {
+      throw new Fault('storage_failed', `${path} could not be removed: see to the collector's disk`, { cause: error });
+    }
+  }
+
+  manifestPath(captureId: string): string {
+    return join(this.pathOf(captureId), 'manifest.json');
+  }
+
+  /** Removes everything of a capture; no error when there is nothing. Throws storage_failed. */
+  async remove(captureId: string): Promise<void> {
+    const path = this.pathOf(captureId);
+    try {
+      await rm(path, { recursive: true, force: true });
+      await syncDirectory(this.#root);
+    } catch (error) {
+      throw new Fault('storage_failed', `${path} could not be removed: see to the collector's disk`, { cause: error });
+    }
+  }
+
+  /** The manifest's bytes. Throws evidence_missing, storage_failed. */
   async manifest(captureId: string): Promise<Buffer> {
-    const path = join(this.pathOf(captureId), 'manifest.json');
+    const path = this.manifestPath(captureId);
     return await readFile(path).catch((error: unknown) => {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
+        throw new Fault('storage_failed', `${path} could not be read: see to the collector's disk`, { cause: error });
       throw new Fault(
         'evidence_missing',
         `the manifest of capture ${captureId} is gone (${path}): restore it from a copy`,
@@ -99,6 +150,13 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return await readdir(directory).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw new Fault('storage_failed', `${directory} could not be read: see to the collector's disk`, { cause: error });
+  });
 }
 
 async function syncDirectory(path: string): Promise<void> {

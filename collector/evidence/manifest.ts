@@ -40,6 +40,7 @@ export function manifestOf(sealing: Sealing): string {
       requestedAt: request.requestedAt,
       approvedBy: request.approvedBy,
       pods: request.pods,
+      schedule: request.schedule,
     },
     node: { ...request.node, kernel: request.kernel, bootIdAtStart: start.bootId },
     tools: {

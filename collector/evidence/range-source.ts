@@ -7,3 +7,10 @@ export interface RangeSource extends AsyncDisposable {
    */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer>;
 }
+
+/** Throws RangeError for what is no range of bytes. */
+export function checkRange(offset: number, length: number): void {
+  const fits = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!fits || !Number.isSafeInteger(offset + length))
+    throw new RangeError(`${length} bytes at ${offset} are no range`);
+}

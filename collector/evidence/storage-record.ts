@@ -1,3 +1,5 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { Evidence, Outcome } from '../capture/capture.ts';
 import type { StoredObject } from './store.ts';
 
 /** Where the bytes of a sealed capture are. Times are ISO 8601, UTC. */
@@ -6,7 +8,14 @@ export type StoragePlace =
   | { readonly kind: 'spool'; readonly trouble: string }
   /** At rest. An object whose file ends with .zst is packed in frames, any other is the plain image. */
   | { readonly kind: 'store'; readonly object: StoredObject }
-  | { readonly kind: 'deleted'; readonly at: string; readonly by: string; readonly reason: string };
+  /** Deleted for good; `left` says what is still to be removed and why, empty when nothing is. */
+  | {
+      readonly kind: 'deleted';
+      readonly at: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly left: string;
+    };
 
 /** Keeps evidence from being deleted. */
 export interface Hold {
@@ -31,4 +40,35 @@ export interface StorageRecord {
   readonly verifiedAt?: string;
   /** What the last verification found wrong; empty when it was well or there was none. */
   readonly flaw: string;
+  /** Of the manifest as it was stored; empty before, lower-case hex. */
+  readonly manifestSha256: string;
+}
+
+/** A sealed image: what is known of its bytes, and where they are. */
+export interface SealedImage {
+  readonly record: StorageRecord;
+  readonly evidence: Evidence;
+  readonly outcome: Outcome;
+}
+
+/** What retention goes by. */
+export interface RetentionRecord {
+  readonly captureId: string;
+  readonly nodeName: string;
+  /** Empty when a person asked for it. */
+  readonly schedule: string;
+  /** ISO 8601, UTC. */
+  readonly sealedAt: string;
+  readonly complete: boolean;
+  /** False on hold, and while the capture is not done or is being analysed again. */
+  readonly deletable: boolean;
+}
+
+/** What is thrown where deleted evidence is asked for. */
+export function evidenceDeleted(captureId: string, tombstone: StoragePlace & { kind: 'deleted' }): Fault {
+  const { at, by, reason } = tombstone;
+  return new Fault(
+    'evidence_deleted',
+    `the evidence of capture ${captureId} was deleted by ${by} at ${at} (${reason}): only its record is left`,
+  );
 }

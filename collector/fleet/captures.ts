@@ -9,7 +9,7 @@ import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { Attached, Fleet } from './fleet.ts';
 import type { Turns } from './turns.ts';
 
-/** What a person asks for. */
+/** What a person or a schedule asks for. */
 export interface Wish {
   readonly nodeName: string;
   readonly reason: string;
@@ -17,6 +17,10 @@ export interface Wish {
   readonly requestedBy: string;
   /** Finds the pods that it is about; none when it is about the node. Asked only for a capture that is not there yet. */
   pods(): Promise<readonly PodOnNode[]>;
+  /** The schedule that asks. One that is part of the configuration needs no second person. */
+  readonly schedule?: { readonly name: string; readonly tick: string; readonly configured: boolean };
+  /** False when no analysis follows. */
+  readonly analyze?: boolean;
 }
 
 /** The room that a capture is given. */
@@ -63,7 +67,8 @@ export class Captures {
     if (before !== undefined) return sameWish(before, wish);
     const agent = this.#fleet.capturable(wish.nodeName);
     const { name, uid, kernel, agentVersion } = agent.node;
-    const approval = this.#limits.approval ? this.#approvalOf(wish) : undefined;
+    const { schedule, analyze } = wish;
+    const approval = this.#limits.approval && schedule?.configured !== true ? this.#approvalOf(wish) : undefined;
     const pods = await wish.pods();
     const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
     const request = {
@@ -77,6 +82,8 @@ export class Captures {
       agentVersion,
       ...(pods.length === 0 ? {} : { pods }),
       ...(approval === undefined ? {} : { approvedBy: approval.approvedBy }),
+      ...(schedule === undefined ? {} : { schedule: { name: schedule.name, tick: schedule.tick } }),
+      ...(analyze === false ? { analyze } : {}),
     };
     const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes, () => {
       if (approval !== undefined && !this.#approvals.use(approval)) throw approvalRequired(wish);

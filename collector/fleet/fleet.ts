@@ -75,6 +75,11 @@ export class Fleet {
     return [...this.#attached.values()].filter(({ node }) => fits(node));
   }
 
+  /** The node of a name: that of the attached agent, or else the one seen last. */
+  named(nodeName: string): KnownNode | undefined {
+    return this.attached(({ name }) => name === nodeName)[0]?.node ?? this.#nodes.named(nodeName);
+  }
+
   /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */
   capturable(nodeName: string): Attached {
     const attached = [...this.#attached.values()].find(({ node }) => node.name === nodeName);
@@ -91,8 +96,7 @@ export class Fleet {
         `the agent of node ${nodeName} is not attached (last seen ${known.lastSeenAt}): see to its pod, then try again`,
       );
     }
-    // That a capture runs there is the journal's to say: the agent's word is as old as its last heartbeat.
-    const refusals = attached.node.refusals.filter(({ reason }) => reason !== PreflightReason.CAPTURE_RUNNING);
+    const refusals = refusalsOf(attached.node);
     if (refusals.length > 0) {
       throw new Fault(
         'preflight_refused',
@@ -108,3 +112,7 @@ export class Fleet {
     return nodes.map((node) => ({ node, online: this.#attached.has(node.uid) }));
   }
 }
+
+/** What stands in the way of a capture. That one runs there is the journal's to say: the agent's word is as old as its last heartbeat. */
+export const refusalsOf = ({ refusals }: KnownNode): readonly PreflightRefusal[] =>
+  refusals.filter(({ reason }) => reason !== PreflightReason.CAPTURE_RUNNING);

@@ -1,4 +1,4 @@
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
 import type { Fleet } from './fleet.ts';
 
 /** How many captures may run at once in the whole cluster, and how long an order holds. */
@@ -22,18 +22,27 @@ export class Turns {
 
   /** Orders whatever may run now. Call it when something was requested and when something has ended. */
   give(): void {
-    const open = this.#journal.open();
-    for (const id of this.#ordered) if (!open.some(({ request }) => request.id === id)) this.#ordered.delete(id);
-    let free = this.#limits.maxCaptures - open.filter((capture) => this.#runs(capture)).length;
-    for (const { request, state } of open) {
+    const underway = this.#journal.underway();
+    const ids = new Set(underway.map(({ id }) => id));
+    for (const id of this.#ordered) if (!ids.has(id)) this.#ordered.delete(id);
+    let free = this.#limits.maxCaptures - underway.filter((capture) => this.#runs(capture)).length;
+    for (const { id, nodeUid, phase } of underway) {
       if (free <= 0) return;
-      if (state.phase !== 'requested' || this.#ordered.has(request.id)) continue;
-      const agent = this.#fleet.online(request.node.uid);
+      if (phase !== 'requested' || this.#ordered.has(id)) continue;
+      const agent = this.#fleet.online(nodeUid);
       if (agent === undefined) continue;
-      agent.send({ kind: 'capture', captureId: request.id, validForMs: this.#limits.orderMs });
-      this.#ordered.add(request.id);
+      agent.send({ kind: 'capture', captureId: id, validForMs: this.#limits.orderMs });
+      this.#ordered.add(id);
       free -= 1;
     }
+  }
+
+  /** Captures that could be ordered at once; 0 or less while others wait for their turn. One whose agent is away takes none. */
+  free(): number {
+    const wanted = this.#journal
+      .underway()
+      .filter((capture) => this.#runs(capture) || this.#fleet.online(capture.nodeUid) !== undefined);
+    return this.#limits.maxCaptures - wanted.length;
   }
 
   /** An order may not have reached its agent: it is given again when it is its turn. */
@@ -49,7 +58,7 @@ export class Turns {
     return this.#fleet.online(capture.request.node.uid) !== undefined;
   }
 
-  #runs({ request, state }: JournaledCapture): boolean {
-    return state.phase === 'acquiring' || (state.phase === 'requested' && this.#ordered.has(request.id));
+  #runs({ id, phase }: { id: string; phase: 'requested' | 'acquiring' }): boolean {
+    return phase === 'acquiring' || this.#ordered.has(id);
   }
 }

@@ -27,7 +27,7 @@ export function startWatchdog(
   const firstSeenMs = new Map<string, number>();
 
   const look = async (): Promise<void> => {
-    const open = journal.open();
+    const open = journal.unsealed();
     for (const captureId of firstSeenMs.keys()) {
       if (!open.some(({ request }) => request.id === captureId)) firstSeenMs.delete(captureId);
     }

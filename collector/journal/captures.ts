@@ -6,6 +6,7 @@ import { next, type Step } from '../capture/next.ts';
 import { AuditLog } from './audit.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
+import { checkQuotas, type Quotas } from './quotas.ts';
 
 /** A capture as the journal has it. */
 export interface JournaledCapture extends Capture {
@@ -28,17 +29,19 @@ export type Reading = 'downloaded' | 'analysis_read';
 export class CaptureJournal {
   readonly audit: AuditLog;
   readonly #database: DatabaseSync;
+  readonly #quotas: Quotas;
   readonly #watchers = new Set<(change: Change) => void>();
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, quotas: Quotas = { quotaBytes: 0, nodeQuotaBytes: 0 }) {
     this.#database = database;
+    this.#quotas = quotas;
     this.audit = new AuditLog(database);
   }
 
   /**
    * Writes a new capture, unless the requester used the key before: then that capture comes back, `created` false. Throws
-   * node_busy when the node has a running capture, disk_too_small when `freeBytes` does not hold it beside all that is reserved.
-   * `beside` is part of the same transaction.
+   * node_busy when the node has a running capture, disk_too_small when `freeBytes` does not hold it beside all that is reserved,
+   * quota_exceeded. `beside` is part of the same transaction.
    */
   create(
     request: Request,
@@ -57,6 +60,7 @@ export class CaptureJournal {
         );
       }
       this.#reserve(request, freeBytes);
+      checkQuotas(this.#database, this.#quotas, request);
       beside();
       const state: CaptureState = { phase: 'requested' };
       this.#database
@@ -138,9 +142,33 @@ export class CaptureJournal {
   /** Every capture that has not ended, oldest first. */
   open(): JournaledCapture[] {
     return this.#database
-      .prepare(`SELECT * FROM captures WHERE phase <> 'done' ORDER BY requested_at`)
+      .prepare(
+        `SELECT * FROM captures WHERE phase IN ('requested', 'acquiring', 'sealing', 'sealed', 'analyzing') ORDER BY requested_at`,
+      )
       .all()
       .map(toCapture);
+  }
+
+  /** Every capture that still has to be acquired or sealed, oldest first. */
+  unsealed(): JournaledCapture[] {
+    return this.#database
+      .prepare(`SELECT * FROM captures WHERE phase IN ('requested', 'acquiring', 'sealing') ORDER BY requested_at`)
+      .all()
+      .map(toCapture);
+  }
+
+  /** What takes or waits for a turn, oldest first, without reading whole captures. */
+  underway(): { id: string; nodeUid: string; phase: 'requested' | 'acquiring' }[] {
+    return this.#database
+      .prepare(
+        `SELECT id, node_uid, phase FROM captures WHERE phase IN ('requested', 'acquiring') ORDER BY requested_at`,
+      )
+      .all()
+      .map(({ id, node_uid: uid, phase }) => ({
+        id: String(id),
+        nodeUid: String(uid),
+        phase: phase === 'requested' ? 'requested' : 'acquiring',
+      }));
   }
 
   /** The capture that is requested or being acquired on a node. */
@@ -197,8 +225,11 @@ export class CaptureJournal {
   /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */
   advance(captureId: string, durableBytes: number): void {
     const addedBytes = durableBytes - this.get(captureId).durableBytes;
+    const at = new Date().toISOString();
     transact(this.#database, () =>
-      this.#database.prepare('UPDATE captures SET durable_bytes = ? WHERE id = ?').run(durableBytes, captureId),
+      this.#database
+        .prepare('UPDATE captures SET durable_bytes = ?, progress_at = ? WHERE id = ?')
+        .run(durableBytes, at, captureId),
     );
     this.#tell({ capture: this.get(captureId), addedBytes });
   }

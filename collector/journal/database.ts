@@ -66,7 +66,8 @@ const steps = [
     outcome_reason = coalesce(json_extract(state, '$.outcome.reason'), ''),
     ended_at = json_extract(state, '$.endedAt')
     WHERE json_extract(state, '$.endedAt') IS NOT NULL;
-  CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at);
+  ALTER TABLE captures ADD COLUMN progress_at TEXT NOT NULL DEFAULT '';
+  CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at, outcome_reason);
   CREATE TABLE storage (
     capture_id TEXT PRIMARY KEY,
     node_name TEXT NOT NULL,
@@ -81,13 +82,19 @@ const steps = [
     stored_bytes INTEGER NOT NULL,
     crc32c TEXT NOT NULL DEFAULT '',
     generation TEXT NOT NULL DEFAULT '',
+    manifest_sha256 TEXT NOT NULL DEFAULT '',
+    leftovers INTEGER NOT NULL DEFAULT 0,
     verified_at TEXT NOT NULL DEFAULT '',
+    checked_at TEXT NOT NULL DEFAULT '',
     flaw TEXT NOT NULL DEFAULT '',
     deleted_at TEXT NOT NULL DEFAULT '',
     deleted_by TEXT NOT NULL DEFAULT '',
     delete_reason TEXT NOT NULL DEFAULT ''
   ) STRICT;
   CREATE INDEX storage_by_place ON storage (place, sealed_at);
+  CREATE INDEX storage_by_maker ON storage (schedule, node_name, sealed_at);
+  CREATE INDEX storage_by_node ON storage (node_name, place, stored_bytes);
+  CREATE INDEX storage_to_tidy ON storage (capture_id) WHERE leftovers = 1 OR place = 'deleting';
   INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
     SELECT id, node_name, '', ended_at, outcome = 'complete', json_extract(state, '$.evidence.bytes'), json_extract(state, '$.evidence.bytes')
     FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL;
@@ -113,6 +120,7 @@ const steps = [
     node_uid TEXT NOT NULL,
     node_name TEXT NOT NULL,
     triggered INTEGER NOT NULL DEFAULT 0,
+    trigger_key TEXT NOT NULL DEFAULT '',
     due_at TEXT NOT NULL,
     deadline_at TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -122,8 +130,14 @@ const steps = [
     ticks INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (schedule, tick, node_uid)
   ) STRICT;
-  CREATE INDEX runs_by_state ON runs (state, due_at);
-  CREATE INDEX runs_by_capture ON runs (capture_id);
+  CREATE INDEX runs_due ON runs (due_at) WHERE state = 'waiting';
+  CREATE INDEX runs_deadlines ON runs (deadline_at) WHERE state = 'waiting';
+  CREATE INDEX runs_open ON runs (schedule, node_name, tick) WHERE state IN ('waiting', 'running');
+  CREATE INDEX runs_running ON runs (schedule) WHERE state = 'running';
+  CREATE INDEX runs_by_node ON runs (node_name, schedule, tick);
+  CREATE INDEX runs_by_tick ON runs (tick);
+  CREATE INDEX runs_by_capture ON runs (capture_id) WHERE capture_id <> '';
+  CREATE INDEX runs_by_trigger ON runs (schedule, trigger_key) WHERE trigger_key <> '';
   CREATE TABLE analyses_again (
     capture_id TEXT PRIMARY KEY,
     requested_at TEXT NOT NULL,
@@ -140,13 +154,24 @@ const steps = [
   CREATE TABLE notifications (
     id TEXT PRIMARY KEY,
     webhook TEXT NOT NULL,
+    event TEXT NOT NULL DEFAULT '',
+    key TEXT NOT NULL DEFAULT '',
+    topic TEXT NOT NULL DEFAULT '',
     at TEXT NOT NULL,
     body TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     next_attempt_at TEXT NOT NULL,
-    state TEXT NOT NULL
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT ''
   ) STRICT;
-  CREATE INDEX notifications_by_state ON notifications (state, next_attempt_at);
+  CREATE UNIQUE INDEX notifications_once ON notifications (webhook, key) WHERE key <> '';
+  CREATE INDEX notifications_by_state ON notifications (webhook, state, at);
+  CREATE INDEX notifications_due ON notifications (webhook, next_attempt_at) WHERE state = 'waiting';
+  CREATE INDEX notifications_by_topic ON notifications (webhook, topic, at) WHERE topic <> '';
+  CREATE INDEX notifications_by_age ON notifications (state, at);
+  CREATE TABLE notifications_read (
+    audit_seq INTEGER NOT NULL
+  ) STRICT;
 `,
 ];
 
@@ -193,6 +218,13 @@ function migrate(database: DatabaseSync, path: string): void {
   transact(database, () => database.exec(`${steps.slice(found).join('')}; PRAGMA user_version = ${schemaVersion}`));
 }
 
+const failureListeners = new WeakMap<DatabaseSync, () => void>();
+
+/** Calls back whenever the disk has not taken a transaction. One listener for each database. */
+export function onWriteFailure(database: DatabaseSync, failed: () => void): void {
+  failureListeners.set(database, failed);
+}
+
 /** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it. */
 export function transact<T>(database: DatabaseSync, body: () => T): T {
   database.exec('BEGIN IMMEDIATE');
@@ -204,6 +236,7 @@ export function transact<T>(database: DatabaseSync, body: () => T): T {
     // A full disk has rolled back by itself.
     if (database.isTransaction) database.exec('ROLLBACK');
     if (error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR') {
+      failureListeners.get(database)?.();
       const message = `the journal could not be written (${error.message}): see to the collector's disk`;
       throw new Fault('storage_failed', message, { cause: error });
     }

@@ -29,6 +29,7 @@ const config: Config = {
   runDir: options.runDir,
   hostRoot: '/host',
   logLevel: 'info',
+  metricsListen: '',
 };
 const ending = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => ending.abort());

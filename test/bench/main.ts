@@ -3,6 +3,7 @@ import { benchFleet } from './fleet.ts';
 import { benchMainJob } from './main-job.ts';
 import { benchAgentRss, benchCollectorRss } from './memory.ts';
 import { type Row, table } from './row.ts';
+import { benchSchedules } from './schedules.ts';
 import { benchStream } from './stream.ts';
 import { benchLab } from './stream-lab.ts';
 import { benchBtf, benchCached, benchDwarf } from './symbols.ts';
@@ -19,10 +20,11 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   'symbols:btf': () => benchBtf({ runs: 5 }),
   'symbols:cached': () => cached(),
   fleet: () => benchFleet({ sizes: [100, 500, 2_000], plan: { settleSeconds: 20, orders: 50, lists: 100 } }),
+  schedules: () => benchSchedules({ nodes: 1_000, cap: 20, jitterSeconds: 60, scrapes: 20 }),
   'main-job': () => benchMainJob({ runs: 3 }),
 };
 
-const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'main-job'];
+const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'schedules', 'main-job'];
 
 const cached = (): Promise<Row[]> => benchCached({ runs: 200 });
 

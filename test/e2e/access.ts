@@ -1,11 +1,18 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { describe, expect, test } from 'vitest';
 import { policy } from '../../collector/api/policy.ts';
+import { clears, fires } from '../monitoring/scene.ts';
+import { shortenedRules } from '../monitoring/shortened.ts';
 import { type ClusterStage, namespace, type PersonRole, people } from '../stage/cluster-stage.ts';
+import { Watchtower } from '../stage/prometheus.ts';
 import { agentOn } from './agent-pod.ts';
-import { callWith, createToken, expired, metric } from './calls.ts';
+import { callWith, createToken, expired, exposition, metric } from './calls.ts';
+import { startRelay } from './relay.ts';
 
 /** The tests of who gets in, on a cluster on which the chart is installed. */
 export function describeAccess(stage: () => ClusterStage): void {
@@ -125,6 +132,12 @@ export function describeAccess(stage: () => ClusterStage): void {
     const ofAgent = await createToken(stage(), 'kcorder-agent', ['--audience', 'kcorder', ...bound]);
     const { stdout } = await stage().kcorder(['capture', 'node1', '--reason', 'API server stops', '-o', 'json']);
     const { id } = JSON.parse(stdout) as { id: string };
+    await using relay = await startRelay(() => exposition(stage()));
+    await using tower = await Watchtower.start(
+      mkdtempSync(join(tmpdir(), 'kcorder-e2e-')),
+      [{ job: 'kcorder-collector', targets: [relay.address] }],
+      shortenedRules(),
+    );
     await sleep(3_000);
     await stage().cluster.run('pkill', ['-STOP', 'kube-apiserver']);
     try {
@@ -137,10 +150,12 @@ export function describeAccess(stage: () => ClusterStage): void {
       const calls = await callWith(stage(), 'every-method', { responder: token }, paths);
       const wrong = calls.filter(({ path, code }) => policy[path]?.by === 'right' && code !== 'cluster_unavailable');
       expect(wrong).toEqual([]);
+      await fires(tower, 'KcorderInventoryStale');
     } finally {
       // With the whole command line: nsenter, by which it was started, stopped together with it.
       await stage().cluster.run('pkill', ['-CONT', '-f', 'kube-apiserver']);
     }
+    await clears(tower, 'KcorderInventoryStale');
     await expect
       .poll(async () => (await stage().kcorder(['get', 'captures', id])).exitCode, { timeout: 60_000 })
       .toBe(0);

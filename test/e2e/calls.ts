@@ -56,12 +56,17 @@ export function expired(token: string, signingKeyPath: string): string {
   return `${signed}.${signature.toString('base64url')}`;
 }
 
-/** A series of the collector, summed over its labels. */
-export async function metric(stage: ClusterStage, name: string): Promise<number> {
+/** All series of the collector, as text. */
+export async function exposition(stage: ClusterStage): Promise<string> {
   const { address } = await placeOf(stage);
   const url = `http://${address.replace(/:\d+$/, '')}:9464/metrics`;
   const script = `fetch(${JSON.stringify(url)}).then((r) => r.text()).then((t) => process.stdout.write(t))`;
   const { stdout } = await stage.cluster.run(process.execPath, ['-e', script]);
-  const lines = stdout.split('\n').filter((line) => line.startsWith(name));
+  return stdout;
+}
+
+/** A series of the collector, summed over its labels. */
+export async function metric(stage: ClusterStage, name: string): Promise<number> {
+  const lines = (await exposition(stage)).split('\n').filter((line) => line.startsWith(name));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }

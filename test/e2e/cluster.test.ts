@@ -179,6 +179,25 @@ describe('a capture of the node that runs the test pod', () => {
   });
 });
 
+test('a schedule of the chart finds the nodes by labels and pods, and captures them when it is triggered', async () => {
+  const listed = await stage.kcorder(['schedule', 'get', 'shop', '-o', 'json'], 'viewer');
+  expect(listed.stdout).toContain('"configured": true');
+  const refused = await stage.kcorder(['schedule', 'trigger', 'shop'], 'viewer');
+  expect(refused.stderr).toContain('may not trigger schedules.kcorder.dev');
+  const { exitCode, stderr } = await stage.kcorder(['schedule', 'trigger', 'shop'], 'responder');
+  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+  await expect
+    .poll(async () => (await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout, {
+      timeout: 300_000,
+      interval: 2_000,
+    })
+    .toContain('RUN_STATE_SUCCEEDED');
+  const { runs } = JSON.parse((await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout) as {
+    runs: { nodeName: string; triggered: boolean }[];
+  };
+  expect(runs).toMatchObject([{ nodeName: 'node1', triggered: true }]);
+});
+
 describeAccess(() => stage);
 
 test('upgraded: evidence, authority and agents stay', async () => {

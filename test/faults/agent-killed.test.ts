@@ -38,7 +38,7 @@ test(`an agent killed with -9 at ${rounds} random bytes: partial each time, its 
   await rig.checkInvariants();
   expect(ids.size).toBe(rounds);
   expect(rig.fifos()).toEqual([]);
-  expect(await rig.metric('kcorder_captures_ended_total{outcome="complete"}')).toBe(0);
+  expect(await rig.metric('kcorder_captures_ended_total{trigger="manual",outcome="complete",reason=""}')).toBe(0);
   const last = await rig.order();
   expect(await rig.done(last)).toMatchObject({ outcome: { kind: OutcomeKind.COMPLETE }, sha256: image.sha256 });
 });
@@ -79,6 +79,8 @@ test('AVML that fails at its end leaves a partial image, with its exit code and 
     exitCode: 1,
     stderrTail: 'unable to read /proc/kcore\n',
   });
-  expect(await rig.metric('kcorder_captures_ended_total{outcome="partial"}')).toBe(1);
+  expect(
+    await rig.metric('kcorder_captures_ended_total{trigger="manual",outcome="partial",reason="acquirer_failed"}'),
+  ).toBe(1);
   await rig.checkInvariants();
 });

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { DescService } from '@bufbuild/protobuf';
 import { openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
@@ -10,7 +11,7 @@ import { type Capture, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { TreeChanges } from '../../agent/testing/system-tree.ts';
 import { freePort, until } from '../../collector/testing/files.ts';
-import { makeAuthority } from '../certificates.ts';
+import { type Leaf, type LeafOptions, makeAuthority } from '../certificates.ts';
 import { Child } from './child.ts';
 import { checkInvariants } from './invariants.ts';
 import { Wire } from './wire.ts';
@@ -28,6 +29,8 @@ export interface RigOptions {
   /** Settings of the collector's environment. */
   readonly settings?: Record<string, string>;
   readonly tree?: TreeChanges;
+  /** How the collector's certificate differs. */
+  readonly certificate?: LeafOptions;
 }
 
 /** The collector and an agent as processes, a network that can break between them, and a fake AVML. */
@@ -38,19 +41,21 @@ export class FaultRig {
   readonly pidPath = join(this.dir, 'avml.pid');
   readonly #options: RigOptions;
   readonly #authority = makeAuthority(join(this.dir, 'tls'));
-  readonly #server = this.#authority.server();
+  readonly #server: Leaf;
   readonly #node = this.#authority.agent('n1', 'uid-1');
   readonly #operator = this.#authority.operator('alice');
   readonly #children: Child[] = [];
   #wire: Wire | undefined;
   #port = 0;
   #metricsPort = 0;
+  #agentMetricsPort = 0;
   #captures = 0;
   #agents = 0;
 
   private constructor(options: RigOptions) {
     this.#options = options;
     this.dataDir = options.dataDir ?? join(this.dir, 'data');
+    this.#server = this.#authority.server(options.certificate);
   }
 
   /** What the agent left in its folder, but for the files of its probes. */
@@ -63,11 +68,22 @@ export class FaultRig {
     const rig = new FaultRig(options);
     rig.#port = await freePort();
     rig.#metricsPort = await freePort();
+    rig.#agentMetricsPort = await freePort();
     rig.#wire = await Wire.start(rig.#port);
     rig.#writeAvml();
     await rig.startCollector();
     await rig.startAgent();
     return rig;
+  }
+
+  /** host:port of the metrics of the collector and of the agent. */
+  get metrics(): { readonly collector: string; readonly agent: string } {
+    return { collector: `127.0.0.1:${this.#metricsPort}`, agent: `127.0.0.1:${this.#agentMetricsPort}` };
+  }
+
+  /** PEM of whoever vouches for the collector. */
+  get ca(): Buffer {
+    return this.#authority.ca;
   }
 
   get wire(): Wire {
@@ -94,6 +110,8 @@ export class FaultRig {
       KCORDER_TLS_DIR: this.#server.dir,
       KCORDER_DATA_DIR: this.dataDir,
       KCORDER_RESERVE_BYTES: '1',
+      // The invariants are about the image as it was acquired.
+      KCORDER_SPOOL_SECONDS: '3600',
       ...this.#options.settings,
       ...changes,
     });
@@ -115,6 +133,7 @@ export class FaultRig {
         KCORDER_AVML: join(this.dir, 'avml'),
         KCORDER_RUN_DIR: this.runDir,
         KCORDER_HOST_ROOT: this.dir,
+        KCORDER_METRICS_LISTEN: this.metrics.agent,
       },
     );
     this.#children.push(this.agent);
@@ -124,9 +143,17 @@ export class FaultRig {
 
   /** Calls the operator service over a connection of its own. */
   async ask<T>(question: (operator: Calls<typeof OperatorService>) => Promise<T>): Promise<T> {
+    return await this.askOf(OperatorService, question);
+  }
+
+  /** The same with another service. */
+  async askOf<Service extends DescService, T>(
+    service: Service,
+    question: (calls: Calls<Service>) => Promise<T>,
+  ): Promise<T> {
     const client = openChannel(`127.0.0.1:${this.#port}`, this.#operator, { serverName: 'localhost' });
     try {
-      return await question(connect(OperatorService, client));
+      return await question(connect(service, client));
     } finally {
       client.close();
     }

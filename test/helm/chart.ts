@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
@@ -41,13 +42,20 @@ export async function renderObjects(valuesFile: string, ...set: string[]): Promi
 }
 
 /** The documents of a YAML text, read by Helm itself: so no other reader's opinion comes in. */
-async function readYaml(text: string): Promise<Value[]> {
-  const path = join(import.meta.dirname, 'as-json');
-  const printed = await helm(3, 'template', 'as-json', path, '--set-json', `text=${JSON.stringify(text)}`);
-  return printed
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Value);
+export async function readYaml(text: string): Promise<Value[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kcorder-yaml-'));
+  try {
+    // The text is too long for an argument.
+    const values = join(folder, 'values.json');
+    writeFileSync(values, JSON.stringify({ text }));
+    const printed = await helm(3, 'template', 'as-json', join(import.meta.dirname, 'as-json'), '--values', values);
+    return printed
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Value);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The chart's default values. */

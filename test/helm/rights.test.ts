@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { policy } from '../../collector/api/policy.ts';
 import { at, type ClusterObject, named, renderObjects, type Value, valuesFiles } from './chart.ts';
 
 /** Every rule of every role, as "group/resource[names]: verbs". A right that is not here is a right too many. */
@@ -17,20 +18,29 @@ const allowed: Record<string, string[]> = {
     'apps/daemonsets[agent]: get',
   ],
   'Role connect': ['/pods,services: get,list', '/pods/portforward: get,create', '/configmaps[trust]: get'],
-  'ClusterRole viewer': ['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list', 'kcorder.dev/symbols: list'],
+  'ClusterRole viewer': [
+    ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
+    ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
+  ],
   'ClusterRole responder': [
-    ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/captures: create,cancel', 'kcorder.dev/analyses: get'],
+    ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
+    ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
+    ...['kcorder.dev/captures: create,cancel', 'kcorder.dev/analyses: get,create'],
+    ...['kcorder.dev/evidence: hold', 'kcorder.dev/schedules: trigger'],
   ],
   'ClusterRole analyst': [
-    ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/analyses: get', 'kcorder.dev/evidence: download', 'kcorder.dev/symbols: find,create,download'],
+    ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
+    ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
+    ...['kcorder.dev/analyses: get,create', 'kcorder.dev/evidence: download,verify'],
+    'kcorder.dev/symbols: find,create,download',
   ],
   'ClusterRole admin': [
     'kcorder.dev/captures: get,list,create,cancel,approve',
-    'kcorder.dev/evidence: download',
-    'kcorder.dev/analyses: get',
+    'kcorder.dev/evidence: download,verify,hold,release,delete',
+    'kcorder.dev/analyses: get,create',
     'kcorder.dev/nodes: list,create',
+    'kcorder.dev/schedules: get,list,create,pause,trigger,delete',
+    'kcorder.dev/stores: check',
     'kcorder.dev/symbols: list,find,pin,delete,download,create',
   ],
 };
@@ -49,6 +59,23 @@ test.each(valuesFiles)('%s: every right is on the list', async (file) => {
   const roles = (await renderObjects(file)).filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole');
   const found = Object.fromEntries(roles.map((role) => [`${role.kind} ${short(role.metadata.name)}`, rules(role)]));
   expect(found).toEqual(allowed);
+});
+
+test('an admin may call whatever needs a right, and no role has a right that nothing asks for', async () => {
+  const asked = new Set(
+    Object.values(policy).flatMap((rule) => (rule.by === 'right' ? [`${rule.resource} ${rule.verb}`] : [])),
+  );
+  const roles = (await renderObjects('default-values.yaml')).filter(({ metadata }) =>
+    /^kcorder-(viewer|responder|analyst|admin)$/.test(metadata.name),
+  );
+  expect(roles).toHaveLength(4);
+  for (const role of roles) {
+    const held = (role.rules as Value[]).flatMap((rule) =>
+      (at(rule, 'verbs') as string[]).map((verb) => `${at(rule, 'resources.0')} ${verb}`),
+    );
+    for (const right of held) expect(asked, role.metadata.name).toContain(right);
+    if (role.metadata.name === 'kcorder-admin') expect(held.sort()).toEqual([...asked].sort());
+  }
 });
 
 describe('bindings', () => {
@@ -78,72 +105,6 @@ describe('bindings', () => {
       [`ClusterRoleBinding ${own}-viewer`, 'kcorder-viewer', 'Group sre'],
       [`RoleBinding ${own}-connect`, `${own}-connect`, 'Group sre', 'Group on-call', alice, bot],
     ]);
-  });
-});
-
-describe('network policies', () => {
-  const ports = (rules: Value | undefined) =>
-    ((rules ?? []) as Value[]).map((rule) => ((at(rule, 'ports') ?? []) as Value[]).map((port) => at(port, 'port')));
-
-  test('every pod of the release is selected, for both ways', async () => {
-    const objects = await renderObjects('default-values.yaml');
-    const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy');
-    for (const policy of policies) expect(at(policy, 'spec.policyTypes')).toEqual(['Ingress', 'Egress']);
-    const pods = [
-      at(named(objects, 'DaemonSet', 'kcorder-agent'), 'spec.template.metadata.labels'),
-      at(named(objects, 'StatefulSet', 'kcorder-collector'), 'spec.template.metadata.labels'),
-      at(named(objects, 'Pod', 'kcorder-test'), 'metadata.labels'),
-    ];
-    const selects = (policy: ClusterObject) =>
-      pods.map((labels) =>
-        Object.entries(at(policy, 'spec.podSelector.matchLabels') as Record<string, Value>).every(
-          ([key, value]) => (labels as Record<string, Value>)[key] === value,
-        ),
-      );
-    expect(Object.fromEntries(policies.map((policy) => [policy.metadata.name, selects(policy)]))).toEqual({
-      'kcorder-default-deny': [true, true, true],
-      'kcorder-agent': [true, false, false],
-      'kcorder-collector': [false, true, false],
-      'kcorder-test': [false, false, true],
-    });
-  });
-
-  test('an agent reaches the collector and DNS, and nobody reaches it', async () => {
-    const policy = named(await renderObjects('default-values.yaml'), 'NetworkPolicy', 'kcorder-agent');
-    expect(at(policy, 'spec.ingress')).toEqual([]);
-    expect(ports(at(policy, 'spec.egress'))).toEqual([
-      [7443, 7444],
-      [53, 53],
-    ]);
-    expect(at(policy, 'spec.egress.0.to')).toEqual([
-      {
-        podSelector: {
-          matchLabels: {
-            'app.kubernetes.io/name': 'kcorder',
-            'app.kubernetes.io/instance': 'kcorder',
-            'app.kubernetes.io/component': 'collector',
-          },
-        },
-      },
-    ]);
-  });
-
-  test('the collector is reached by agents and by the test, and by others only where values say so', async () => {
-    const policy = async (file: string, name: string) => named(await renderObjects(file), 'NetworkPolicy', name);
-    const closed = await policy('default-values.yaml', 'kcorder-collector');
-    expect(ports(at(closed, 'spec.ingress'))).toEqual([
-      [7443, 7444],
-      [7444, 9464],
-    ]);
-    expect(ports(at(closed, 'spec.egress'))).toEqual([
-      [53, 53],
-      [443, 6443],
-    ]);
-    const open = await policy('everything-values.yaml', 'flight-recorder-collector');
-    expect(ports(at(open, 'spec.ingress'))).toEqual([[7443, 7444], [7444, 9464], [7444], [9464], [9465]]);
-    expect(ports(at(open, 'spec.egress'))).toEqual([[53, 53], [6443], [443]]);
-    for (const rule of [...(at(open, 'spec.ingress') as Value[]), ...(at(open, 'spec.egress') as Value[])])
-      expect(at(rule, 'from') ?? at(rule, 'to'), JSON.stringify(rule)).toBeDefined();
   });
 });
 

@@ -56,6 +56,19 @@ describe('the agent', () => {
     },
   );
 
+  test('with metrics it listens on that one port, and has no more rights than without', async () => {
+    const without = agentPod(await renderObjects('default-values.yaml'));
+    const pod = agentPod(await renderObjects('default-values.yaml', 'metrics.agents.enabled=true'));
+    const listen = { name: 'KCORDER_METRICS_LISTEN', value: '0.0.0.0:9466' };
+    expect(at(pod, 'containers.0.ports')).toEqual([{ name: 'metrics', containerPort: 9466 }]);
+    expect(at(pod, 'containers.0.env')).toEqual([...(at(without, 'containers.0.env') as Value[]), listen]);
+    const rest = (of: Value | undefined) => {
+      const { env: _env, ports: _ports, ...container } = at(of, 'containers.0') as Record<string, Value>;
+      return { ...(of as Record<string, Value>), containers: [container] };
+    };
+    expect(rest(pod)).toEqual(rest(without));
+  });
+
   test('runs on every node, whatever its taints, and starts before the trust bundle is there', async () => {
     const objects = await renderObjects('default-values.yaml');
     const pod = agentPod(objects);
@@ -97,6 +110,18 @@ describe('the collector', () => {
     expect(await limit()).toEqual({ memory: '4608Mi' });
     expect(await limit('collector.analysis.memoryMiB=1024')).toEqual({ memory: '1536Mi' });
     expect(await limit('collector.resources.limits.memory=9Gi')).toEqual({ memory: '9Gi' });
+  });
+
+  test('has webhooks from a Secret, read-only and nothing else of that Secret', async () => {
+    const pod = collectorPod(await renderObjects('everything-values.yaml'), 'flight-recorder-collector');
+    const volume = (at(pod, 'volumes') as Value[]).find((each) => at(each, 'name') === 'webhooks');
+    const items = [{ key: 'production.json', path: 'webhooks.json' }];
+    expect(volume).toEqual({ name: 'webhooks', secret: { secretName: 'webhooks', defaultMode: 0o440, items } });
+    expect(at(pod, 'containers.0.volumeMounts')).toContainEqual({
+      name: 'webhooks',
+      mountPath: '/etc/kcorder/webhooks',
+      readOnly: true,
+    });
   });
 
   test('never has its authority nor its trust bundle overwritten by an upgrade', async () => {

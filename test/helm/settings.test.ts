@@ -43,5 +43,39 @@ test('values arrive as what they mean', async () => {
     symbolsListen: '0.0.0.0:9465',
     tlsDir: '/etc/kcorder/tls',
     logLevel: 'debug',
+    clusterName: 'prod europe 1',
+    store: {
+      kind: 'gcs',
+      bucket: 'example-evidence',
+      prefix: 'clusters/prod-1',
+      kmsKey: 'projects/example/locations/europe-west3/keyRings/kcorder/cryptoKeys/evidence',
+      endpoint: 'https://storage-kcorder.p.googleapis.com',
+    },
+    spoolMs: 3_600_000,
+    quotaBytes: 2000 * 2 ** 30,
+    nodeQuotaBytes: 400 * 2 ** 30,
+    retentionMs: 365 * 86_400_000,
+    verifyMs: 7 * 86_400_000,
+    schedulesFile: '/etc/kcorder/schedules/schedules.json',
+    webhooksFile: '/etc/kcorder/webhooks/webhooks.json',
   });
+});
+
+test('what values leave out is what the collector does without the setting', async () => {
+  const set = environment(await renderObjects('default-values.yaml'), 'StatefulSet');
+  const recorder = ['CLUSTER_NAME', 'STORE', 'SPOOL_SECONDS', 'QUOTA_BYTES', 'NODE_QUOTA_BYTES', 'RETENTION_DAYS'];
+  const names = [...recorder, 'VERIFY_DAYS'].map((name) => `KCORDER_${name}`);
+  expect(Object.keys(set)).toEqual(expect.arrayContaining(names));
+  const unset = Object.fromEntries(Object.entries(set).filter(([name]) => !names.includes(name)));
+  expect(readCollector(set)).toEqual(readCollector(unset));
+  expect(readCollector(set)).toMatchObject({ webhooksFile: '', store: { kind: 'local' } });
+});
+
+test('agents listen where the monitor looks, and only when told so', async () => {
+  const listen = async (file: string) => {
+    const set = environment(await renderObjects(file), 'DaemonSet');
+    return readAgent({ KCORDER_AVML_SHA256: '0'.repeat(64), ...set }).metricsListen;
+  };
+  expect(await listen('default-values.yaml')).toBe('');
+  expect(await listen('pod-monitor-values.yaml')).toBe('0.0.0.0:9466');
 });

@@ -106,6 +106,7 @@ function cacheChecks(): Check[] {
     made('root disk of the lab nodes', 'lab/root-images', /^[0-9a-f]+$/),
     made('Kubernetes and CoreDNS', '.', /^(kubernetes|coredns)-[\d.]+$/),
     made('Helm and other programs of Go', 'go', /-\d+\.\d+\.\d+$/),
+    made('Prometheus and Alertmanager', 'prometheus', /^\d[^/]*\d$/),
     made('container images', 'images', /^(agent|collector)$/),
     made("runtime of the agent's container", 'agent-runtimes', /\.ext4$/),
   ];

@@ -4,6 +4,7 @@ import { ensureInitrd } from '../lab/initrd.ts';
 import { ensureRootImage } from '../lab/root-image.ts';
 import { ensureAgentRuntime } from './agent-runtime.ts';
 import { explain } from './failure.ts';
+import { ensureFakeGcs } from './fake-gcs.ts';
 import { ensureHclfmt } from './hclfmt.ts';
 import { ensureHelm, ensureHelmDocs } from './helm.ts';
 import { ensureHostPackages } from './host-packages.ts';
@@ -11,6 +12,7 @@ import { ensureIsf } from './isf.ts';
 import { ensureKernel } from './kernel.ts';
 import { ensureKubeconform } from './kubeconform.ts';
 import { say } from './progress.ts';
+import { ensurePrometheus } from './prometheus.ts';
 import { ensureVolatility } from './volatility.ts';
 
 /** The kernel series that tests compare symbols of; nodes boot the first. */
@@ -24,6 +26,7 @@ export async function ensureEverything(): Promise<number> {
   const ended = await Promise.allSettled([
     ensureAgentRuntime(),
     ensureVolatility(),
+    ensurePrometheus(),
     ensureClusterAndCharts(),
     ensureRootImage().then(async (root) => {
       for (const each of series) {
@@ -53,5 +56,6 @@ async function ensureClusterAndCharts(): Promise<void> {
   await ensureHelmDocs();
   await ensureKubeconform();
   await ensureHclfmt();
+  await ensureFakeGcs();
   await ensureImages();
 }

@@ -232,7 +232,9 @@ describe('a responder and a node', () => {
   test('the metrics tell what happened', async () => {
     const metrics = async (): Promise<string> =>
       await (await fetch(`http://127.0.0.1:${stage.collector.options.metricsPort}/metrics`)).text();
-    expect(await metrics()).toMatch(/kcorder_captures_ended_total\{outcome="partial"\} 1/);
+    expect(await metrics()).toMatch(
+      /kcorder_captures_ended_total\{trigger="manual",outcome="partial",reason="acquirer_died"\} 1/,
+    );
     // The agent tells with its next heartbeat that it is free again.
     await expect.poll(metrics, { timeout: 30_000 }).toMatch(/kcorder_nodes\{online="true",capturable="true"\} 1/);
   });

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { copyFile, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openChannel } from '@kcorder/proto/bridge/channel.ts';
@@ -11,7 +12,7 @@ import { SymbolsQuality, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symb
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AnalysisJob, type AnalysisReport, defaultPlugins } from '../../collector/analysis/analysis.ts';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import { readRows } from '../../collector/analysis/results.ts';
+import { readColumn, readRows } from '../../collector/analysis/results.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
 import { globals } from '../../collector/symbols/isf/btf/globals.ts';
 import { buildFromKernel } from '../../collector/symbols/isf/build-from-kernel.ts';
@@ -34,6 +35,7 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
   let stage: Stage;
   let job: Omit<AnalysisJob, 'symbols' | 'outputDir'>;
   let btfPath: string;
+  let imagePath: string;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
@@ -59,7 +61,8 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
       node: { kernel: { banner: string; vmcoreinfo: string } };
     };
     const { banner, vmcoreinfo } = manifest.node.kernel;
-    const image = { kind: 'lime', path: capture.evidencePath } as const;
+    imagePath = capture.evidencePath;
+    const image = { kind: 'lime', path: imagePath } as const;
     job = { captureId, image, kernel: { banner, vmcoreinfo }, containers: [] };
     btfPath = join(stage.collector.options.dataDir, 'symbols', 'isf', `${node.symbols?.isfSha256}.json`);
   });
@@ -96,6 +99,25 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
       );
     }
     expect(found).toEqual(differences);
+  });
+
+  test('tells a module that has taken itself off the list of the kernel, and no other', async () => {
+    const copy = join(dir, 'hidden.lime');
+    await copyFile(imagePath, copy);
+    const isf = { isfPath: btfPath, isfSha256: sha256(btfPath) };
+    const entry = join(repoDir, 'collector/analysis/volatility');
+    const python = await ensureVolatility();
+    const script = join(import.meta.dirname, 'hide-module.py');
+    const hidden = execFileSync(python, ['-B', script, entry, copy], {
+      input: JSON.stringify({ ...isf, ...job.kernel }),
+      encoding: 'utf8',
+    }).trim();
+    const outputDir = join(dir, 'hidden');
+    const symbols = { ...isf, source: 'btf', quality: 'btf' } as const;
+    const image = { kind: 'lime', path: copy } as const;
+    const analysis = createAnalysis({ python, entry: join(entry, 'run.py') });
+    const report = await analysis.analyze({ ...job, image, symbols, outputDir, plugins: ['hiddenModules'] }, never);
+    expect(await readColumn(outputDir, report, 'hiddenModules', 'name')).toEqual([hidden]);
   });
 
   test('has the symbols that another boot of the kernel gives, byte for byte', async () => {

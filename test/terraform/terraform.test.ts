@@ -160,16 +160,26 @@ describe('what must not get lost', () => {
     expect(argumentsOf(inner(bucket, 'lifecycle').body).get('prevent_destroy')).toBe('true');
     // a rule that deletes objects would need an action "Delete"
     expect(bucket.body).not.toContain('"Delete"');
+    // which Cloud Storage refuses beside a retention policy
+    expect(argumentsOf(inner(bucket, 'versioning').body).get('enabled')).toBe('false');
   });
 
-  test('the collector may create and read objects, nothing else', () => {
+  test('the collector may use objects and look at the bucket, nothing else, and delete only where that is wanted', () => {
     const grant = only('google_storage_bucket_iam_member');
     expect(argumentsOf(grant.body).get('for_each')).toBe(
-      'toset(["roles/storage.objectCreator", "roles/storage.objectViewer"])',
+      'toset(concat(local.collector_object_roles, ["roles/storage.bucketViewer"]))',
     );
+    expect(text).toContain(
+      'collector_object_roles = var.evidence_deletion ? ["roles/storage.objectUser"] : ["roles/storage.objectCreator", "roles/storage.objectViewer"]',
+    );
+    expect(argumentsOf(grant.body).get('bucket')).toBe('google_storage_bucket.evidence.name');
     expect(argumentsOf(grant.body).get('member')).toBe('local.collector');
     expect(text).toMatch(/subject\/ns\/\$\{local\.namespace\}\/sa\/\$\{local\.collector_service_account\}/);
     expect(text).toMatch(/collector_service_account = "kcorder-collector"/);
+  });
+
+  test('evidence goes to the bucket that is kept', () => {
+    expect(text).toMatch(/store = \{ kind = "gcs", gcs = \{ bucket = google_storage_bucket\.evidence\.name \} \}/);
   });
 
   test('nobody is given a right that covers everything', () => {

@@ -13,13 +13,16 @@ const group = 'kcorder.dev';
 const viewer: readonly Right[] = [
   { resource: 'captures', verbs: ['get', 'list'] },
   { resource: 'nodes', verbs: ['list'] },
+  { resource: 'schedules', verbs: ['get', 'list'] },
   { resource: 'symbols', verbs: ['list'] },
 ];
 const everything: readonly Right[] = [
   { resource: 'captures', verbs: ['create', 'get', 'list', 'cancel', 'approve'] },
-  { resource: 'evidence', verbs: ['download'] },
-  { resource: 'analyses', verbs: ['get'] },
+  { resource: 'evidence', verbs: ['download', 'verify', 'hold', 'release', 'delete'] },
+  { resource: 'analyses', verbs: ['get', 'create'] },
   { resource: 'nodes', verbs: ['list', 'create'] },
+  { resource: 'schedules', verbs: ['get', 'list', 'create', 'pause', 'trigger', 'delete'] },
+  { resource: 'stores', verbs: ['check'] },
   { resource: 'symbols', verbs: ['list', 'find', 'pin', 'delete', 'download', 'create'] },
 ];
 
@@ -28,14 +31,20 @@ const roles: readonly (readonly [name: string, rights: readonly Right[]])[] = [
   ['kcorder-admin', everything],
   [
     'kcorder-responder',
-    [...viewer, { resource: 'captures', verbs: ['create', 'cancel'] }, { resource: 'analyses', verbs: ['get'] }],
+    [
+      ...viewer,
+      { resource: 'captures', verbs: ['create', 'cancel'] },
+      { resource: 'analyses', verbs: ['get', 'create'] },
+      { resource: 'evidence', verbs: ['hold'] },
+      { resource: 'schedules', verbs: ['trigger'] },
+    ],
   ],
   [
     'kcorder-analyst',
     [
       ...viewer,
-      { resource: 'analyses', verbs: ['get'] },
-      { resource: 'evidence', verbs: ['download'] },
+      { resource: 'analyses', verbs: ['get', 'create'] },
+      { resource: 'evidence', verbs: ['download', 'verify'] },
       { resource: 'symbols', verbs: ['find', 'create', 'download'] },
     ],
   ],

@@ -1,6 +1,6 @@
 // Speaks the runner's protocol and misbehaves on demand: in a plugin as its name says, before the first as the node's banner says.
 import { spawn } from 'node:child_process';
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import type { RunnerJob } from '../protocol.ts';
@@ -82,6 +82,8 @@ const inPlugin: Record<string, (plugin: string) => void> = {
     rows(plugin, [[process.env], [Object.keys(networkInterfaces())], [process.cwd()]]);
     end(plugin, 'rows', 3);
   },
+  reads_begin: (plugin) => rowsOfImage(plugin, 0),
+  reads_end: (plugin) => rowsOfImage(plugin, 1 << 20),
   stderr: (plugin) => {
     process.stderr.write('a warning of the runner\n'.repeat(10_000));
     end(plugin, 'empty', 0);
@@ -113,6 +115,26 @@ done();
 
 function end(plugin: string, state: string, count: number): void {
   print({ type: 'plugin', plugin, state, rows: count, seconds: 0.25, warnings: ['one page was not there'] });
+}
+
+/** 64 bytes of an image of kind "ranges"; the reader of a broken channel calls them empty, as a plugin does that catches everything. */
+function rowsOfImage(plugin: string, offset: number): void {
+  const request = Buffer.alloc(12);
+  request.writeUInt32LE(offset, 0);
+  request.writeUInt32LE(64, 8);
+  const data = Buffer.alloc(64);
+  try {
+    writeSync(3, request);
+    for (let filled = 0; filled < data.length; ) {
+      const count = readSync(3, data, filled, data.length - filled, null);
+      if (count === 0) throw new Error('the channel is closed');
+      filled += count;
+    }
+    rows(plugin, [[data.toString('hex')]]);
+    end(plugin, 'rows', 1);
+  } catch {
+    end(plugin, 'empty', 0);
+  }
 }
 
 function done(): void {

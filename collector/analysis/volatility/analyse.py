@@ -10,9 +10,11 @@ from volatility3.framework import constants
 
 import speedups
 from fatal import Fatal
+from images import check_readable
 from job import Job
 from kernel import Kernel, open_kernel
 from lines import Lines, OutputLost
+from plugins.hidden_modules import open_hidden_modules
 from plugins.processes import open_processes
 from plugins.sockets import open_sockets
 from stock import open_stock
@@ -21,7 +23,7 @@ from warn import Warnings
 
 _log = logging.getLogger(__name__)
 
-_OURS = {"processes": open_processes, "sockets": open_sockets}
+_OURS = {"processes": open_processes, "sockets": open_sockets, "hiddenModules": open_hidden_modules}
 # No kernel is without processes, and whoever reads an image had files open: nothing found means nothing was readable.
 _NEVER_EMPTY = frozenset(
     {"processes", "linux.pslist.PsList", "linux.pstree.PsTree", "linux.psaux.PsAux", "linux.lsof.Lsof"}
@@ -71,6 +73,7 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     except (Exception, SystemExit) as error:
         _log.exception("plugin %s", name)
         reason = f"{type(error).__name__}: {error}"[:500]
+    check_readable(kernel.context)
     if reason is None and written == 0:
         reason = _why_not_empty(name, warnings)
     end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}

@@ -1,4 +1,4 @@
-"""The one way in which a whole run is given up before any plugin has started."""
+"""The one way in which a whole run is given up."""
 
 from typing import Literal
 
@@ -8,6 +8,7 @@ Reason = Literal[
     "symbols_rejected",
     "symbols_mismatch",
     "image_rejected",
+    "image_unreadable",
     "out_of_memory",
     "crashed",
 ]
@@ -22,3 +23,7 @@ class Fatal(Exception):
         super().__init__(detail)
         self.reason: Reason = reason
         self.detail = detail
+
+
+class ImageUnreadable(BaseException):
+    """The collector cannot read the image. No Exception: whatever catches those would go on as if nothing was there."""

@@ -12,11 +12,19 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 
 
 @dataclass(frozen=True)
+class Image:
+    """`path` is for kind `lime`, `size_bytes` for kind `ranges`."""
+
+    kind: str
+    path: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Job:
     """`banner` is the node's /proc/version without its line end, or None; `memory_bytes`, `file_bytes` are limits."""
 
-    image_kind: str
-    image_path: str
+    image: Image
     isf_path: str
     isf_sha256: str
     banner: str | None
@@ -35,17 +43,23 @@ def parse_job(text: str | bytes) -> Job:
         raise Fatal("job_rejected", f"The job on stdin is not JSON: {error}.") from error
     banner = _field(job, "kernel.banner", (str, type(None)))
     return Job(
-        image_kind=_field(job, "image.kind", str),
-        image_path=_absolute(job, "image.path"),
+        image=_image(job),
         isf_path=_absolute(job, "isfPath"),
         isf_sha256=_field(job, "isfSha256", str),
         banner=banner.strip() if banner and banner.strip() else None,
         vmcoreinfo=_field(job, "kernel.vmcoreinfo", str),
         plugins=_plugins(job),
-        memory_bytes=_limit(job, "limits.memoryBytes"),
-        file_bytes=_limit(job, "limits.fileBytes"),
+        memory_bytes=_positive(job, "limits.memoryBytes"),
+        file_bytes=_positive(job, "limits.fileBytes"),
         cache_dir=_absolute(job, "cacheDir"),
     )
+
+
+def _image(job: Any) -> Image:
+    kind = _field(job, "image.kind", str)
+    if kind == "ranges":
+        return Image(kind, size_bytes=_positive(job, "image.sizeBytes"))
+    return Image(kind, path=_absolute(job, "image.path"))
 
 
 def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
@@ -64,7 +78,7 @@ def _absolute(job: Any, path: str) -> str:
     return value
 
 
-def _limit(job: Any, path: str) -> int:
+def _positive(job: Any, path: str) -> int:
     value = _field(job, path, int)
     if value <= 0:
         raise Fatal("job_rejected", f"The job's field {path} is not a positive number of bytes.")

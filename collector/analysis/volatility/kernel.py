@@ -50,7 +50,7 @@ def open_kernel(job: Job) -> Kernel:
     constants.OFFLINE = True
     place = parse_vmcoreinfo(job.vmcoreinfo)
     context = contexts.Context()
-    memory = open_image(context, job.image_kind, job.image_path)
+    memory = open_image(context, job.image)
     layer = _open_page_tables(context, memory, place)
     table = load_symbols(context, job.isf_path, job.isf_sha256, layer.address_mask)
     made_for = check_symbols(table, job.banner, place, layer)

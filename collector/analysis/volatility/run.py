@@ -8,7 +8,7 @@ import os
 import sys
 
 from confine import forbid_network_and_programs, set_limits, take_stdout
-from fatal import EXIT_STATUS, Fatal
+from fatal import EXIT_STATUS, Fatal, ImageUnreadable
 from job import Job, parse_job
 from lines import Lines, OutputLost
 
@@ -27,6 +27,8 @@ def main() -> int:
         return 0
     except Fatal as error:
         fatal = error
+    except ImageUnreadable as error:
+        fatal = Fatal("image_unreadable", f"The image cannot be read: {error}.")
     except OutputLost as error:
         logging.error("the lines cannot be written: %s", error)
         return 1

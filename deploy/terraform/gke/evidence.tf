@@ -1,4 +1,4 @@
-# The bucket stands ready. kcorder itself does not write to it yet: today evidence lies on the collector's volume.
+# Where evidence lies at rest. On the collector's volume is only what is on its way, and what analyses made of it.
 resource "google_storage_bucket" "evidence" {
   name     = local.evidence_bucket
   location = local.evidence_location
@@ -16,8 +16,8 @@ resource "google_storage_bucket" "evidence" {
     is_locked        = var.evidence_retention_locked
   }
 
-  # Off on purpose: each object is written once and retention forbids to replace it, so there are no older versions to
-  # keep. Against a deletion after that time stands soft delete.
+  # Off on purpose: Cloud Storage does not take it together with a retention policy. Each object is written once and
+  # retention forbids to replace it, so there are no older versions; against a deletion after that stands soft delete.
   versioning {
     enabled = false
   }

@@ -69,10 +69,16 @@ resource "google_artifact_registry_repository_iam_member" "nodes" {
   member     = google_service_account.nodes.member
 }
 
-# --- collector: create and read objects of this one bucket; it can neither delete nor replace one, nor change the bucket ---
+# --- collector: objects of this one bucket, and to look at the bucket's settings; it cannot change the bucket ---
+
+locals {
+  # objectUser may delete too, once the bucket no longer retains the object. The other two cannot, whoever may have taken
+  # the collector over, and then evidence only ever grows.
+  collector_object_roles = var.evidence_deletion ? ["roles/storage.objectUser"] : ["roles/storage.objectCreator", "roles/storage.objectViewer"]
+}
 
 resource "google_storage_bucket_iam_member" "collector" {
-  for_each = toset(["roles/storage.objectCreator", "roles/storage.objectViewer"])
+  for_each = toset(concat(local.collector_object_roles, ["roles/storage.bucketViewer"]))
 
   bucket = google_storage_bucket.evidence.name
   role   = each.key

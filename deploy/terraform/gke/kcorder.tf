@@ -11,12 +11,19 @@ locals {
     }
   }
 
-  chart_values = {
-    for part, values in {
-      agent     = {}
-      collector = { persistence = { storageClass = kubernetes_storage_class_v1.evidence.metadata[0].name } }
-    } : part => merge(values, contains(keys(local.images), part) ? { image = local.images[part] } : {})
-  }
+  chart_values = merge(
+    {
+      for part, values in {
+        agent     = {}
+        collector = { persistence = { storageClass = kubernetes_storage_class_v1.evidence.metadata[0].name } }
+      } : part => merge(values, contains(keys(local.images), part) ? { image = local.images[part] } : {})
+    },
+    {
+      clusterName = var.name
+      # its key is the bucket's default, so it is not named again
+      store = { kind = "gcs", gcs = { bucket = google_storage_bucket.evidence.name } }
+    },
+  )
 }
 
 resource "kubernetes_namespace_v1" "kcorder" {
@@ -74,4 +81,7 @@ resource "helm_release" "kcorder" {
 
   # a failed first installation stays to be looked at; nothing is rolled back over the collector's data
   atomic = false
+
+  # otherwise its first upload may be refused
+  depends_on = [google_storage_bucket_iam_member.collector]
 }

@@ -5,6 +5,7 @@ output "next" {
     kubectl --namespace ${local.namespace} get pods --output wide
     kcorder get nodes
     kcorder symbols get
+    kcorder admin store-check
   TEXT
 }
 
@@ -24,7 +25,7 @@ output "test_pod" {
 }
 
 output "evidence_bucket" {
-  description = "The bucket for evidence. kcorder does not write to it yet."
+  description = "The bucket for evidence."
   value       = "gs://${google_storage_bucket.evidence.name}"
 }
 

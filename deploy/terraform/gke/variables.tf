@@ -267,7 +267,7 @@ variable "evidence_location" {
 }
 
 variable "evidence_retention_days" {
-  description = "For so many days nobody can delete or replace an object of the bucket."
+  description = "For so many days nobody can delete or replace an object of the bucket. What a schedule would delete earlier stays until then."
   type        = number
   default     = 90
 
@@ -292,6 +292,12 @@ variable "evidence_soft_delete_days" {
     condition     = var.evidence_soft_delete_days == 0 || (var.evidence_soft_delete_days >= 7 && var.evidence_soft_delete_days <= 90)
     error_message = "evidence_soft_delete_days is 0 or 7 to 90."
   }
+}
+
+variable "evidence_deletion" {
+  description = "true: the collector may delete objects that the bucket no longer retains, as schedules with a retention and people ask it to. false: it can only write and read, and deletions fail."
+  type        = bool
+  default     = true
 }
 
 variable "audit_storage_access" {

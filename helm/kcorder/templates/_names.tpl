@@ -105,3 +105,9 @@ seccompProfile:
       protocol: TCP
     {{- end }}
 {{- end }}
+
+{{/* The alerts name their jobs, whatever the release is called. */}}
+{{- define "kcorder.jobLabel" -}}
+- targetLabel: job
+  replacement: {{ . }}
+{{- end }}

@@ -14,11 +14,12 @@ function say(report: AgentsReport): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-async function enrol({ apiAddress, ca, nodes }: Extract<AgentsCommand, { do: 'enrol' }>): Promise<void> {
+async function enrol({ apiAddress, ca, nodes, uploads }: Extract<AgentsCommand, { do: 'enrol' }>): Promise<void> {
   const waiting = nodes.values();
   const enrolInTurn = async (): Promise<void> => {
     for (const { name, number, joinToken } of waiting) {
-      const agent = new SimulatedAgent(name, number, (captureId) => say({ captureId, atMs: monotonicMs() }));
+      const ordered = (captureId: string): void => say({ captureId, atMs: monotonicMs() });
+      const agent = new SimulatedAgent(name, number, ordered, uploads);
       await agent.enrol(apiAddress, joinToken, Buffer.from(ca));
       agents.push(agent);
     }

@@ -13,14 +13,14 @@ export class Agents {
   }
 
   /** Every node gets its certificate. Resolves with the seconds that it took. */
-  async enrol(nodes: readonly FleetNode[], apiAddress: string, ca: string): Promise<number> {
+  async enrol(nodes: readonly FleetNode[], apiAddress: string, ca: string, uploads = false): Promise<number> {
     const shares = this.#workers.map((_, index) => nodes.filter((__, place) => place % this.#workers.length === index));
     for (const [index, worker] of this.#workers.entries()) {
       const share = shares[index] ?? [];
       checkOpenFiles(worker.pid, share.length, 'a process of simulated agents');
       for (const { name } of share) this.#workerOf.set(name, worker);
     }
-    return await this.#all((index) => ({ do: 'enrol', apiAddress, ca, nodes: shares[index] ?? [] }));
+    return await this.#all((index) => ({ do: 'enrol', apiAddress, ca, nodes: shares[index] ?? [], uploads }));
   }
 
   /** Every agent attaches at once. Resolves with the seconds until the last was welcomed. */

@@ -15,6 +15,8 @@ export type AgentsCommand =
       /** PEM: who may vouch for the collector. */
       readonly ca: string;
       readonly nodes: readonly FleetNode[];
+      /** Whether a capture brings a page of memory, or nothing. */
+      readonly uploads: boolean;
     }
   /** All agents at once, as after a restart of the collector. */
   | { readonly do: 'attach'; readonly address: string }

@@ -4,6 +4,7 @@ import { openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts'
 import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import type { Authority } from '../../certificates.ts';
 import { freePort } from '../../lab/qemu.ts';
 import { CollectorProcess } from '../../stage/collector-process.ts';
@@ -24,6 +25,9 @@ export interface Side {
 /** A collector with an authority of its own. */
 export interface CollectorSide extends Side {
   readonly apiAddress: string;
+  /** Of the collector's own figures. */
+  readonly metricsUrl: string;
+  readonly schedules: Calls<typeof ScheduleService>;
   /** PEM of whoever may vouch for the collector and its agents. */
   readonly caPath: string;
   /** A join token for each of so many new nodes. */
@@ -38,6 +42,7 @@ export async function startCollectorSide(
   dir: string,
   authority: Authority,
   person: TlsIdentity,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<CollectorSide> {
   const apiAddress = `127.0.0.1:${await freePort()}`;
   const dataDir = join(dir, 'data');
@@ -49,7 +54,7 @@ export async function startCollectorSide(
     symbolDirs: [],
     python: '/usr/bin/python3',
     logPath: join(dir, 'collector.log'),
-    env: { KCORDER_AUTHORITY: 'directory', KCORDER_API_LISTEN: apiAddress, KCORDER_COS_URL: 'off' },
+    env: { KCORDER_AUTHORITY: 'directory', KCORDER_API_LISTEN: apiAddress, KCORDER_COS_URL: 'off', ...env },
   });
   await collector.start();
   const channel = openChannel(collector.address, person, { receiveLimitBytes });
@@ -59,6 +64,8 @@ export async function startCollectorSide(
     port: collector.options.port,
     pid: collector.pid,
     operator: connect(OperatorService, channel),
+    schedules: connect(ScheduleService, channel),
+    metricsUrl: `http://127.0.0.1:${collector.options.metricsPort}/metrics`,
     apiAddress,
     caPath: join(dataDir, 'authority', 'ca.crt'),
     nodes: async (count) => {

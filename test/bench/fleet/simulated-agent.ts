@@ -8,16 +8,18 @@ import { Backoff, reconnectBackoff } from '../../../agent/backoff.ts';
 import { enrolOnce } from '../../../agent/identity/enrol.ts';
 import { reach } from '../../../agent/reach.ts';
 import { kernelOf } from './kernel.ts';
+import { uploadTiny } from './tiny-upload.ts';
 
 type Stream = ReturnType<ReturnType<typeof connect<typeof AgentService>>['attach']>;
 
 const acquirer = { name: 'avml', version: '0.21.0', sha256: 'cd'.repeat(32) };
 
-/** An agent as far as the collector can see it: it enrols, has a connection of its own, attaches, sends heartbeats, takes orders. No memory stands behind it. */
+/** An agent as far as the collector can see it: it enrols, has a connection of its own, attaches, sends heartbeats, takes orders. No memory stands behind it, but a page if it is to upload. */
 export class SimulatedAgent {
   readonly name: string;
   readonly #number: number;
   readonly #ordered: (captureId: string) => void;
+  readonly #uploads: boolean;
   readonly #running = new Set<string>();
   #identity: TlsIdentity | undefined;
   #ending = new AbortController();
@@ -28,10 +30,11 @@ export class SimulatedAgent {
   failures = 0;
   lastFailure = '';
 
-  constructor(name: string, number: number, ordered: (captureId: string) => void) {
+  constructor(name: string, number: number, ordered: (captureId: string) => void, uploads = false) {
     this.name = name;
     this.#number = number;
     this.#ordered = ordered;
+    this.#uploads = uploads;
   }
 
   /** Whether it is attached at this moment. */
@@ -77,7 +80,8 @@ export class SimulatedAgent {
     while (!signal.aborted) {
       try {
         await reach(channel, signal);
-        await this.#attachOnce(connect(AgentService, channel).attach({ signal }), instanceId, () => {
+        const upload = (captureId: string) => uploadTiny(channel, captureId, signal);
+        await this.#attachOnce(connect(AgentService, channel).attach({ signal }), instanceId, upload, () => {
           this.#stands = true;
           backoff.reset();
           welcomed();
@@ -94,7 +98,12 @@ export class SimulatedAgent {
     this.#stands = false;
   }
 
-  async #attachOnce(stream: Stream, instanceId: string, welcomed: () => void): Promise<void> {
+  async #attachOnce(
+    stream: Stream,
+    instanceId: string,
+    upload: (captureId: string) => Promise<void>,
+    welcomed: () => void,
+  ): Promise<void> {
     const send = (message: Parameters<Stream['send']>[0]): void => void stream.send(message).catch(() => undefined);
     let heartbeat: NodeJS.Timeout | undefined;
     try {
@@ -121,7 +130,7 @@ export class SimulatedAgent {
           }, everyMs);
           welcomed();
         }
-        this.#take(response, send);
+        this.#take(response, send, upload);
       }
     } finally {
       clearInterval(heartbeat);
@@ -129,12 +138,21 @@ export class SimulatedAgent {
     }
   }
 
-  #take({ message }: AttachResponse, send: (message: Parameters<Stream['send']>[0]) => void): void {
+  #take(
+    { message }: AttachResponse,
+    send: (message: Parameters<Stream['send']>[0]) => void,
+    upload: (captureId: string) => Promise<void>,
+  ): void {
     if (message.case === 'capture') {
       const { captureId } = message.value;
       this.#ordered(captureId);
       this.#running.add(captureId);
       send({ message: { case: 'answer', value: { captureId, refusals: [] } } });
+      // One that fails shows as a capture that did not end well.
+      if (this.#uploads)
+        void upload(captureId)
+          .catch(() => undefined)
+          .finally(() => this.#running.delete(captureId));
     } else if (message.case === 'cancel') {
       this.#running.delete(message.value.captureId);
     }

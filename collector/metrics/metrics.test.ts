@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
-import { until } from './testing/files.ts';
-import { limeImage } from './testing/lime-image.ts';
-import { Parties, Rig } from './testing/rig.ts';
+import { until } from '../testing/files.ts';
+import { limeImage } from '../testing/lime-image.ts';
+import { Parties, Rig } from '../testing/rig.ts';
 
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
@@ -16,8 +16,16 @@ async function value(rig: Rig, series: string): Promise<number | undefined> {
 
 test('every series is there before anything has happened', async () => {
   await using rig = await Rig.start(parties);
-  for (const outcome of ['complete', 'partial', 'failed', 'canceled']) {
-    expect(await value(rig, `kcorder_captures_ended_total{outcome="${outcome}"}`)).toBe(0);
+  for (const trigger of ['manual', 'schedule']) {
+    for (const [outcome, reason] of [
+      ['complete', ''],
+      ['partial', 'acquirer_died'],
+      ['failed', 'preflight_refused'],
+      ['canceled', ''],
+    ]) {
+      const labels = `trigger="${trigger}",outcome="${outcome}",reason="${reason}"`;
+      expect(await value(rig, `kcorder_captures_ended_total{${labels}}`)).toBe(0);
+    }
   }
   for (const phase of ['requested', 'acquiring', 'sealing', 'sealed', 'analyzing']) {
     expect(await value(rig, `kcorder_captures_in_phase{phase="${phase}"}`)).toBe(0);
@@ -44,7 +52,7 @@ test('the series follow a capture: its phase, its bytes, its interruption, its e
   await rig.done(captureId);
   expect(await value(rig, 'kcorder_upload_interruptions_total')).toBe(1);
   expect(await value(rig, 'kcorder_evidence_bytes_total')).toBe(image.length);
-  expect(await value(rig, 'kcorder_captures_ended_total{outcome="complete"}')).toBe(1);
+  expect(await value(rig, 'kcorder_captures_ended_total{trigger="manual",outcome="complete",reason=""}')).toBe(1);
   expect(await value(rig, 'kcorder_capture_duration_seconds_count')).toBe(1);
   expect(await value(rig, 'kcorder_captures_in_phase{phase="acquiring"}')).toBe(0);
   agent.detach();

@@ -1,0 +1,60 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import type { ScheduleSpecSchema } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { exitCode } from '../exit-code.ts';
+import { answered, nextTickText, printSchedule } from '../schedules.ts';
+import type { Session } from '../session.ts';
+
+/** What `kcorder schedule create` is told besides the name; spans in ms. */
+export interface ScheduleWish {
+  readonly cron: string;
+  readonly timeZone?: string;
+  readonly node?: readonly string[];
+  readonly nodeLabels?: string;
+  readonly podNamespace?: readonly string[];
+  readonly podLabels?: string;
+  readonly analyze: boolean;
+  readonly jitter?: number;
+  readonly startingDeadline?: number;
+  readonly maxConcurrent?: number;
+  readonly ignorePressure?: true;
+  readonly keepLast?: number;
+  readonly ttl?: number;
+  readonly reason?: string;
+}
+
+/** `kcorder schedule create NAME --cron …`: has captures made by the clock. */
+export async function scheduleCreate(session: Session, name: string, wish: ScheduleWish): Promise<number> {
+  const answer = await session.schedules.createSchedule(
+    { spec: specOf(name, wish) },
+    { signal: session.terminal.interrupt },
+  );
+  const schedule = answered(answer.schedule, name);
+  session.note(`Schedule ${name} is made. ${nextTickText(schedule.nextTickAt)}`);
+  if (wish.keepLast === undefined && wish.ttl === undefined)
+    session.note('Nothing deletes its captures: --keep-last and --ttl say what may go.');
+  printSchedule(session, schedule);
+  return exitCode.ok;
+}
+
+function specOf(name: string, wish: ScheduleWish): MessageInitShape<typeof ScheduleSpecSchema> {
+  const { jitter, startingDeadline, ttl } = wish;
+  return {
+    name,
+    cron: wish.cron,
+    timeZone: wish.timeZone ?? '',
+    target: {
+      nodeNames: [...(wish.node ?? [])],
+      nodeLabels: wish.nodeLabels ?? '',
+      podNamespaces: [...(wish.podNamespace ?? [])],
+      podLabels: wish.podLabels ?? '',
+    },
+    analyze: wish.analyze,
+    ...(jitter === undefined ? {} : { jitter: durationFromMs(jitter) }),
+    ...(startingDeadline === undefined ? {} : { startingDeadline: durationFromMs(startingDeadline) }),
+    maxConcurrent: wish.maxConcurrent ?? 0,
+    ignorePressure: wish.ignorePressure === true,
+    retention: { keepLast: wish.keepLast ?? 0, ...(ttl === undefined ? {} : { ttl: durationFromMs(ttl) }) },
+    reason: wish.reason ?? '',
+  };
+}

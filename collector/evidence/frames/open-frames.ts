@@ -1,0 +1,76 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import { checkRange, type RangeSource } from '../range-source.ts';
+import { FrameCache } from './frame-cache.ts';
+import { footerBytes, frameBytes, readFooter, readTable, type SeekTable } from './seek-table.ts';
+
+/** Read at once from the end: the whole table of an image of 8 GiB. */
+const tailBytes = 64 << 10;
+
+/**
+ * Opens a packed image for reading ranges of its plain bytes. `name` is where it is, for errors. Owns `packed`, which is disposed with it, also
+ * when it cannot be opened. Throws evidence_damaged for what is no image in frames, and what `packed` throws.
+ */
+export async function openFrames(packed: RangeSource, name: string): Promise<RangeSource> {
+  try {
+    return new FramedImage(packed, name, await readSeekTable(packed, name));
+  } catch (error) {
+    await packed[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readSeekTable(packed: RangeSource, name: string): Promise<SeekTable> {
+  const damaged = (flaw: string): Fault => {
+    const message = `the packed image ${name} (${packed.sizeBytes} bytes) cannot be read: ${flaw}. Restore it from a copy`;
+    return new Fault('evidence_damaged', message);
+  };
+  const { sizeBytes } = packed;
+  const tail = await packed.read(Math.max(0, sizeBytes - tailBytes), Math.min(tailBytes, sizeBytes));
+  if (tail.length < footerBytes) throw damaged('it is too short for a seek table');
+  const footer = readFooter(tail.subarray(-footerBytes), sizeBytes);
+  if ('flaw' in footer) throw damaged(footer.flaw);
+  const { tableBytes } = footer;
+  const missingBytes = Math.max(0, tableBytes - tail.length);
+  const missing = missingBytes > 0 ? [await packed.read(sizeBytes - tableBytes, missingBytes)] : [];
+  const table = readTable(Buffer.concat([...missing, tail.subarray(-tableBytes)]), sizeBytes);
+  if ('flaw' in table) throw damaged(table.flaw);
+  return table;
+}
+
+/** Frames that are asked for at once: bounds what a long read holds beside its own bytes. */
+const stride = 8;
+
+class FramedImage implements RangeSource {
+  readonly sizeBytes: number;
+  readonly #packed: RangeSource;
+  readonly #cache: FrameCache;
+
+  constructor(packed: RangeSource, name: string, table: SeekTable) {
+    this.sizeBytes = table.plainBytes;
+    this.#packed = packed;
+    this.#cache = new FrameCache(packed, name, table);
+  }
+
+  async read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
+    checkRange(offset, length);
+    const end = offset + length;
+    if (end > this.sizeBytes) throw new RangeError(`byte ${end} is past the image's end at ${this.sizeBytes}`);
+    const data = Buffer.allocUnsafe(length);
+    for (let from = offset; from < end; ) {
+      const first = Math.floor(from / frameBytes);
+      const last = Math.min(first + stride - 1, Math.floor((end - 1) / frameBytes));
+      const frames = await this.#cache.get(first, last, signal);
+      frames.forEach((frame, index) => {
+        const start = (first + index) * frameBytes;
+        frame.copy(data, Math.max(0, start - offset), Math.max(0, from - start), Math.min(frame.length, end - start));
+      });
+      from = (last + 1) * frameBytes;
+    }
+    return data;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cache.close();
+    await this.#packed[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,87 @@
+import type { RetentionRecord } from './storage-record.ts';
+
+/** What may be deleted of what a schedule made: see Retention of the contract. 0: not set. */
+export interface RetentionRule {
+  readonly keepLast: number;
+  readonly ttlMs?: number;
+}
+
+export interface RetentionRules {
+  /**
+   * By name of schedule. What a schedule made that is not here, because it was deleted or could not be read, stays until a person deletes it or a
+   * schedule of its name is there again: nothing is ever deleted by a rule that nobody can see.
+   */
+  readonly schedules: ReadonlyMap<string, RetentionRule>;
+  /** For what people asked for; 0: it stays. */
+  readonly retentionMs: number;
+}
+
+/** What may go, and why. */
+export interface Expired {
+  readonly captureId: string;
+  readonly sealedAt: string;
+  readonly reason: string;
+  /** Only because of its age: so it hangs on the clock. */
+  readonly byAge: boolean;
+}
+
+/**
+ * Which evidence its rules give up, oldest first; pure. The newest `keepLast` complete images of each node and schedule stay whatever their age, so the
+ * newest complete one is never among the expired when `keepLast` is set. Beyond them goes what is older than `ttlMs`; without a `ttlMs` all that
+ * is older than the oldest that stays, once there are `keepLast`. What is not deletable stays, and counts among the newest.
+ */
+export function expired(records: readonly RetentionRecord[], rules: RetentionRules, nowMs: number): Expired[] {
+  const groups = Map.groupBy(records, ({ schedule, nodeName }) => JSON.stringify([schedule, nodeName]));
+  return [...groups.values()].flatMap((group) => expiredOf(group, rules, nowMs)).sort(byAge);
+}
+
+function expiredOf(group: readonly RetentionRecord[], rules: RetentionRules, nowMs: number): Expired[] {
+  const [first] = group;
+  if (first === undefined) return [];
+  const { schedule, nodeName } = first;
+  const rule = schedule === '' ? { keepLast: 0, ttlMs: rules.retentionMs } : rules.schedules.get(schedule);
+  if (rule === undefined) return [];
+  const { keepLast, ttlMs = 0 } = rule;
+  const newest =
+    keepLast === 0
+      ? []
+      : group
+          .filter(({ complete }) => complete)
+          .sort(byAge)
+          .slice(-keepLast);
+  const kept = new Set(newest);
+  const oldestKept = newest[0];
+  return group.flatMap((record): Expired[] => {
+    if (!record.deletable || kept.has(record)) return [];
+    const { captureId, sealedAt } = record;
+    if (ttlMs > 0) {
+      if (nowMs - Date.parse(sealedAt) <= ttlMs) return [];
+      return [{ captureId, sealedAt, reason: `it is older than ${spanOf(ttlMs)}`, byAge: true }];
+    }
+    const beyond = oldestKept !== undefined && newest.length === keepLast && byAge(record, oldestKept) < 0;
+    const reason = `it is beyond the newest ${keepLast} complete images of node ${nodeName} by schedule ${schedule}`;
+    return beyond ? [{ captureId, sealedAt, reason, byAge: false }] : [];
+  });
+}
+
+interface Aged {
+  readonly sealedAt: string;
+  readonly captureId: string;
+}
+
+const byAge = (a: Aged, b: Aged): number =>
+  a.sealedAt === b.sealedAt ? compare(a.captureId, b.captureId) : compare(a.sealedAt, b.sealedAt);
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const spans = [
+  { unit: 'days', ms: 86_400_000 },
+  { unit: 'hours', ms: 3_600_000 },
+  { unit: 'minutes', ms: 60_000 },
+  { unit: 'seconds', ms: 1_000 },
+];
+
+function spanOf(ms: number): string {
+  const span = spans.find((each) => ms % each.ms === 0);
+  return span === undefined ? `${ms} ms` : `${ms / span.ms} ${span.unit}`;
+}

@@ -1,0 +1,90 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { AnalysisEnding } from '../capture/capture.ts';
+import { AuditLog } from './audit.ts';
+import { transact } from './database.ts';
+import { decode, encode } from './encode.ts';
+
+/** How far the latest analysis of a capture is that was asked for after its own had ended. */
+export type AnalysisAgain =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'running' }
+  /** It takes the place of the ending of the capture's own analysis. */
+  | { readonly kind: 'ended'; readonly ending: AnalysisEnding };
+
+/**
+ * Wishes to have ended captures analysed again; their own states are final and stay as they are. Every change is one transaction with its audit
+ * record. What was running when a collector ended waits again. Writing throws storage_failed.
+ */
+export class AnalysesAgain {
+  readonly #database: DatabaseSync;
+  readonly #audit: AuditLog;
+  readonly #watchers = new Set<(captureId: string) => void>();
+  #running: string | undefined;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#audit = new AuditLog(database);
+  }
+
+  /** Undefined when it was never asked for. */
+  get(captureId: string): AnalysisAgain | undefined {
+    const row = this.#database.prepare('SELECT ending FROM analyses_again WHERE capture_id = ?').get(captureId);
+    if (row === undefined) return undefined;
+    if (row.ending !== '') return { kind: 'ended', ending: decode<AnalysisEnding>(String(row.ending)) };
+    return { kind: captureId === this.#running ? 'running' : 'waiting' };
+  }
+
+  /** Puts a wish on record. One that waits or runs stays as it is. */
+  ask(captureId: string, actor: string): void {
+    const known = this.get(captureId);
+    if (known !== undefined && known.kind !== 'ended') return;
+    const at = new Date().toISOString();
+    transact(this.#database, () => {
+      this.#database
+        .prepare(
+          `INSERT INTO analyses_again (capture_id, requested_at, requested_by) VALUES (?1, ?2, ?3)
+           ON CONFLICT (capture_id) DO UPDATE SET requested_at = ?2, requested_by = ?3, ending = ''`,
+        )
+        .run(captureId, at, actor);
+      this.#audit.append({ at, captureId, actor, action: 'analysis_asked', detail: {} });
+    });
+    this.#tell(captureId);
+  }
+
+  /** The capture whose wish has waited longest. */
+  next(): string | undefined {
+    const row = this.#database
+      .prepare(`SELECT capture_id FROM analyses_again WHERE ending = '' ORDER BY requested_at, rowid LIMIT 1`)
+      .get();
+    return row && String(row.capture_id);
+  }
+
+  /** The analysis begins. */
+  begin(captureId: string): void {
+    this.#running = captureId;
+    this.#tell(captureId);
+  }
+
+  /** The analysis has ended like this. */
+  end(captureId: string, ending: AnalysisEnding): void {
+    const at = new Date().toISOString();
+    transact(this.#database, () => {
+      this.#database
+        .prepare('UPDATE analyses_again SET ending = ? WHERE capture_id = ?')
+        .run(encode(ending), captureId);
+      this.#audit.append({ at, captureId, actor: 'collector', action: 'analysed_again', detail: ending });
+    });
+    this.#running = undefined;
+    this.#tell(captureId);
+  }
+
+  /** Calls back at every change, until the returned function is called. */
+  watch(changed: (captureId: string) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  #tell(captureId: string): void {
+    for (const changed of this.#watchers) changed(captureId);
+  }
+}

@@ -1,0 +1,235 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { evidenceDeleted, type SealedImage, type StorageRecord } from '../evidence/storage-record.ts';
+import type { StoredObject } from '../evidence/store.ts';
+import { AuditLog } from './audit.ts';
+import { transact } from './database.ts';
+import { analysedAgain, holdsOf, sealedRows, toRecord, toSealed } from './storage-row.ts';
+
+/** What the audit log calls the events of custody. None of them changes the state of a capture. */
+export const custodyActions = [
+  'stored',
+  'verification_asked',
+  'verified',
+  'flaw_found',
+  'held',
+  'released',
+  'deletion_begun',
+  'deletion_withdrawn',
+  'deleted',
+] as const;
+
+type CustodyAction = (typeof custodyActions)[number];
+
+/** Evidence that is there, in bytes: at rest, in the spool, and what is not yet wholly deleted. */
+export interface EvidenceSums {
+  readonly bytes: number;
+  readonly byNode: ReadonlyMap<string, number>;
+}
+
+/**
+ * Where sealed evidence is, who holds it and what became of it. Each event of custody is one transaction with its audit record, and durable when
+ * the call returns. Every method throws storage_failed when the disk does not take it.
+ */
+export class StorageJournal {
+  readonly #database: DatabaseSync;
+  readonly #audit: AuditLog;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#audit = new AuditLog(database);
+  }
+
+  /** Undefined when there never was an image. */
+  get(captureId: string): StorageRecord | undefined {
+    const row = this.#one('SELECT * FROM storage WHERE capture_id = ?', captureId);
+    return row && toRecord(row, holdsOf(this.#database, captureId));
+  }
+
+  /** Throws capture_unknown, capture_running before it is sealed, evidence_missing when it ended without an image. */
+  sealed(captureId: string): SealedImage {
+    const row = this.#one(`${sealedRows} WHERE capture_id = ?`, captureId);
+    const sealed = row && toSealed(row, holdsOf(this.#database, captureId));
+    if (sealed !== undefined) return sealed;
+    const phase = this.#one('SELECT phase FROM captures WHERE id = ?', captureId)?.phase;
+    if (phase === undefined)
+      throw new Fault('capture_unknown', `there is no capture ${captureId}: list them with 'kcorder get captures'`);
+    if (phase === 'done') throw new Fault('evidence_missing', `capture ${captureId} ended without an image`);
+    throw new Fault('capture_running', `capture ${captureId} is ${String(phase)}: wait until its image is sealed`);
+  }
+
+  /** Bytes of evidence in all and by node. */
+  sums(): EvidenceSums {
+    const rows = this.#database
+      .prepare(`SELECT node_name, sum(stored_bytes) AS bytes FROM storage WHERE place <> 'deleted' GROUP BY node_name`)
+      .all();
+    const byNode = new Map(rows.map((row) => [String(row.node_name), Number(row.bytes)]));
+    return { bytes: [...byNode.values()].reduce((sum, bytes) => sum + bytes, 0), byNode };
+  }
+
+  /** Why an image is not in the store, or not wholly deleted; empty when nothing stands in the way any more. */
+  noteTrouble(captureId: string, trouble: string): void {
+    const before = this.#one('SELECT trouble FROM storage WHERE capture_id = ?', captureId)?.trouble;
+    if (before === trouble) return;
+    transact(this.#database, () =>
+      this.#run('UPDATE storage SET trouble = ? WHERE capture_id = ?', trouble, captureId),
+    );
+  }
+
+  /** The store has it. False when it is not in the spool any more: it was deleted meanwhile, and nothing is changed. */
+  noteStored(captureId: string, object: StoredObject, manifestSha256: string): boolean {
+    return transact(this.#database, () => {
+      const { file, location, bytes, crc32c, generation } = object;
+      const changed = this.#run(
+        `UPDATE storage SET place = 'store', trouble = '', flaw = '', leftovers = 1, file = ?, location = ?, stored_bytes = ?, crc32c = ?,
+           generation = ?, manifest_sha256 = ? WHERE capture_id = ? AND place = 'spool'`,
+        file,
+        location,
+        bytes,
+        crc32c,
+        generation,
+        manifestSha256,
+        captureId,
+      );
+      if (changed === 1)
+        this.#append(captureId, 'collector', 'stored', { location, bytes, crc32c, generation, manifestSha256 });
+      return changed === 1;
+    });
+  }
+
+  /** Nothing is beside the stored object any more. */
+  noteTidied(captureId: string): void {
+    transact(this.#database, () => this.#run('UPDATE storage SET leftovers = 0 WHERE capture_id = ?', captureId));
+  }
+
+  /** Somebody asks for a verification; call it before the first byte is read. */
+  noteVerificationAsked(captureId: string, actor: string): void {
+    transact(this.#database, () => this.#append(captureId, actor, 'verification_asked', {}));
+  }
+
+  /** The whole was read, and is what was sealed. */
+  noteVerified(captureId: string, actor: string): void {
+    transact(this.#database, () => {
+      const at = this.#append(captureId, actor, 'verified', {});
+      const set = `UPDATE storage SET verified_at = ?1, checked_at = ?1, flaw = '' WHERE capture_id = ?2`;
+      this.#run(set, at, captureId);
+    });
+  }
+
+  /** The whole was read, or could not be, and is not what was sealed. */
+  noteFlaw(captureId: string, flaw: string, actor: string): void {
+    transact(this.#database, () => {
+      const at = this.#append(captureId, actor, 'flaw_found', { flaw });
+      this.#run('UPDATE storage SET checked_at = ?, flaw = ? WHERE capture_id = ?', at, flaw, captureId);
+    });
+  }
+
+  /** Nothing deletes it until it is released. Throws what `sealed` throws, and evidence_deleted. */
+  hold(captureId: string, actor: string, reason: string): StorageRecord {
+    return transact(this.#database, () => {
+      this.#there(captureId);
+      const at = this.#append(captureId, actor, 'held', { reason });
+      this.#run('INSERT INTO holds (capture_id, at, by, reason) VALUES (?, ?, ?, ?)', captureId, at, actor, reason);
+      return this.sealed(captureId).record;
+    });
+  }
+
+  /** Takes every hold away; no error when there is none. Throws what `sealed` throws, and evidence_deleted. */
+  release(captureId: string, actor: string, reason: string): StorageRecord {
+    return transact(this.#database, () => {
+      const { holds } = this.#there(captureId);
+      if (holds.length > 0) this.#append(captureId, actor, 'released', { reason, holds });
+      this.#run('DELETE FROM holds WHERE capture_id = ?', captureId);
+      return this.sealed(captureId).record;
+    });
+  }
+
+  /** Which object of a capture the store has on record, deleted or not; empty when none. */
+  storedFile(captureId: string): string {
+    return String(this.#one('SELECT file FROM storage WHERE capture_id = ?', captureId)?.file ?? '');
+  }
+
+  /**
+   * Puts on record that it is to be deleted: from here on nobody reads it, and a crash ends in its deletion. No error when it is on record or
+   * deleted already. Throws what `sealed` throws, capture_running while it is being analysed, evidence_held.
+   */
+  beginDeletion(captureId: string, actor: string, reason: string): void {
+    transact(this.#database, () => {
+      const { record } = this.sealed(captureId);
+      if (record.place.kind === 'deleted') return;
+      const [hold] = record.holds;
+      if (hold !== undefined) {
+        throw new Fault(
+          'evidence_held',
+          `the evidence of capture ${captureId} is on hold by ${hold.by} (${hold.reason}): it can be deleted when 'kcorder release ${captureId}' has taken the hold away`,
+        );
+      }
+      const busy = this.#one(
+        `SELECT phase <> 'done' OR ${analysedAgain} AS busy FROM storage JOIN captures ON id = capture_id
+        WHERE storage.capture_id = ?`,
+        captureId,
+      )?.busy;
+      if (busy === 1) {
+        throw new Fault(
+          'capture_running',
+          `capture ${captureId} is not done, or is being analysed again: delete its evidence when that has ended`,
+        );
+      }
+      const at = this.#append(captureId, actor, 'deletion_begun', { reason });
+      this.#run(
+        `UPDATE storage SET place = 'deleting', trouble = '', deleted_at = ?, deleted_by = ?, delete_reason = ? WHERE capture_id = ?`,
+        at,
+        actor,
+        reason,
+        captureId,
+      );
+    });
+  }
+
+  /** The store keeps it, by its own word whole: it is where it was before. */
+  withdrawDeletion(captureId: string, why: string): void {
+    transact(this.#database, () => {
+      const changed = this.#run(
+        `UPDATE storage SET place = CASE WHEN location = '' THEN 'spool' ELSE 'store' END,
+           trouble = '', deleted_at = '', deleted_by = '', delete_reason = '' WHERE capture_id = ? AND place = 'deleting'`,
+        captureId,
+      );
+      if (changed === 1) this.#append(captureId, 'collector', 'deletion_withdrawn', { why });
+    });
+  }
+
+  /** Nothing of it is left but this record. */
+  noteDeleted(captureId: string): void {
+    transact(this.#database, () => {
+      const { deleted_by: by, delete_reason: reason } =
+        this.#one('SELECT * FROM storage WHERE capture_id = ?', captureId) ?? {};
+      const changed = this.#run(
+        `UPDATE storage SET place = 'deleted', trouble = '', leftovers = 0 WHERE capture_id = ? AND place = 'deleting'`,
+        captureId,
+      );
+      if (changed !== 1) return;
+      this.#run('DELETE FROM findings WHERE capture_id = ?', captureId);
+      this.#append(captureId, 'collector', 'deleted', { by, reason });
+    });
+  }
+
+  #there(captureId: string): StorageRecord {
+    const { record } = this.sealed(captureId);
+    if (record.place.kind === 'deleted') throw evidenceDeleted(captureId, record.place);
+    return record;
+  }
+
+  #append(captureId: string, actor: string, action: CustodyAction, detail: unknown): string {
+    const at = new Date().toISOString();
+    this.#audit.append({ at, captureId, actor, action, detail });
+    return at;
+  }
+
+  #one(sql: string, ...values: string[]): Record<string, unknown> | undefined {
+    return this.#database.prepare(sql).get(...values);
+  }
+
+  #run(sql: string, ...values: (string | number)[]): number {
+    return Number(this.#database.prepare(sql).run(...values).changes);
+  }
+}

@@ -1,0 +1,150 @@
+import type { Access } from '../access.ts';
+import type { AnalysisReport } from '../analysis/analysis.ts';
+import type { AnalysisEnding } from '../capture/capture.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
+import type { Figures } from '../journal/figures.ts';
+import type { SymbolSearch } from '../symbols/find.ts';
+import type { SymbolsEnd } from '../symbols/symbols.ts';
+import { AccessSeries } from './access.ts';
+import { AnalysisSeries } from './analyses.ts';
+import { CaptureSeries } from './captures.ts';
+import { type EvidenceLimits, watchEvidence } from './evidence.ts';
+import { serveMetrics } from './listener.ts';
+import { NodeSeries } from './nodes.ts';
+import { NotificationSeries, type ReloadedFile } from './notifications.ts';
+import { type EndedRun, type ScheduleTimes, watchSchedules } from './schedules.ts';
+import { Scrape } from './scrape.ts';
+import { SymbolSeries } from './symbols.ts';
+
+/** What the metrics are taken of. */
+export interface MetricsRooms {
+  readonly journal: CaptureJournal;
+  readonly figures: Figures;
+  readonly fleet: Fleet;
+  readonly limits: EvidenceLimits;
+  readonly version: string;
+}
+
+/** The collector's metrics: what the rest of the collector tells them, and where they are to be had. docs/metrics.md lists the series. */
+export class Metrics {
+  readonly #scrape = new Scrape();
+  readonly #rooms: MetricsRooms;
+  readonly #nodes: NodeSeries;
+  readonly #captures: CaptureSeries;
+  readonly #analyses: AnalysisSeries;
+  readonly #symbols: SymbolSeries;
+  readonly #access: AccessSeries;
+  readonly #notifications: NotificationSeries;
+  readonly #stops: (() => void)[];
+  #endServing: (() => void) | undefined;
+  #countRun: ((run: EndedRun) => void) | undefined;
+  readonly #earlyRuns: EndedRun[] = [];
+  #ready = false;
+
+  /** Counts the captures that change from now on. */
+  constructor(rooms: MetricsRooms) {
+    const { journal, figures, fleet, limits, version } = rooms;
+    const scrape = this.#scrape;
+    this.#rooms = rooms;
+    scrape.gauge('kcorder_build_info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
+    this.#nodes = new NodeSeries(scrape, fleet);
+    this.#captures = new CaptureSeries(scrape, figures, () => this.#nodes.current);
+    this.#analyses = new AnalysisSeries(scrape, figures);
+    this.#symbols = new SymbolSeries(scrape);
+    this.#access = new AccessSeries(scrape);
+    this.#notifications = new NotificationSeries(scrape, figures);
+    watchEvidence(scrape, figures, limits);
+    this.#stops = [this.#captures.follow(journal), this.#analyses.follow(journal)];
+  }
+
+  /** Adds the series of symbols: kernels of known nodes by state, and the cache. */
+  watchSymbols(search: SymbolSearch): void {
+    this.#symbols.watch(search, this.#nodes);
+  }
+
+  /** Adds the series of who gets in: when certificates end, how many agents there should be, how old the list of nodes and pods is. */
+  watchAccess(access: Access): void {
+    this.#access.watch(access, this.#nodes);
+  }
+
+  /** Adds the series of schedules; `timesOf` tells when a schedule comes again, by its name. */
+  watchSchedules(timesOf: (schedule: string) => ScheduleTimes): void {
+    const { figures } = this.#rooms;
+    this.#countRun = watchSchedules(this.#scrape, figures, this.#captures, () => this.#nodes.current, timesOf);
+    for (const run of this.#earlyRuns.splice(0)) this.#countRun(run);
+  }
+
+  /** A run of a schedule has ended; may be told before the schedules are watched. */
+  runEnded(run: EndedRun): void {
+    if (this.#countRun === undefined) this.#earlyRuns.push(run);
+    else this.#countRun(run);
+  }
+
+  /** Adds the series of notifications; `webhooks` names those that are configured. */
+  watchNotifications(webhooks: () => readonly string[]): void {
+    this.#notifications.watch(webhooks);
+  }
+
+  enrolmentEnded(result: 'enrolled' | 'refused'): void {
+    this.#access.enrolmentEnded(result);
+  }
+
+  certificateRefused(): void {
+    this.#access.certificateRefused();
+  }
+
+  callFaulted(method: string, code: string): void {
+    this.#access.callFaulted(method, code);
+  }
+
+  /** A search for symbols has ended. */
+  symbolsSearched(end: SymbolsEnd['kind'], seconds: number): void {
+    this.#symbols.searched(end, seconds);
+  }
+
+  /** The plugins of an analysis have run. */
+  analysisRan(report: AnalysisReport): void {
+    this.#analyses.ran(report);
+  }
+
+  /** An analysis has ended that was none of the capture's own. */
+  analysisAgainEnded(ending: AnalysisEnding): void {
+    this.#analyses.ended(ending);
+  }
+
+  /** An attempt to tell a webhook something has ended. */
+  notificationAttempted(webhook: string, result: 'sent' | 'failed'): void {
+    this.#notifications.attempted(webhook, result);
+  }
+
+  /** A file that is read again when it changes could not be used. */
+  reloadFailed(file: ReloadedFile): void {
+    this.#notifications.reloadFailed(file);
+  }
+
+  /** The disk has not taken a change of the journal. */
+  journalWriteFailed(): void {
+    this.#notifications.writeFailed();
+  }
+
+  /** From now on /readyz says so: the collector listens. */
+  becomeReady(): void {
+    this.#ready = true;
+  }
+
+  /** The answer to a scrape. */
+  async text(): Promise<string> {
+    return await this.#scrape.text();
+  }
+
+  /** Serves them on host:port. Throws config_invalid. */
+  async listen(address: string): Promise<void> {
+    this.#endServing = await serveMetrics(address, this.#scrape, () => this.#ready);
+  }
+
+  close(): void {
+    for (const stop of this.#stops) stop();
+    this.#endServing?.();
+  }
+}

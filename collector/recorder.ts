@@ -1,0 +1,153 @@
+import { statfs } from 'node:fs/promises';
+import type { DatabaseSync } from 'node:sqlite';
+import { causeChain } from '@kcorder/proto/fault.ts';
+import type { Logger } from 'pino';
+import type { AnalysisReport } from './analysis/analysis.ts';
+import { recordFindings } from './analysis/record-findings.ts';
+import type { AnalysisEnding } from './capture/capture.ts';
+import type { ClusterRooms } from './cluster/open.ts';
+import type { Config } from './config.ts';
+import { type Custody, openCustody } from './custody.ts';
+import type { EvidenceDirectory } from './evidence/evidence-directory.ts';
+import type { Captures } from './fleet/captures.ts';
+import type { Fleet } from './fleet/fleet.ts';
+import type { Turns } from './fleet/turns.ts';
+import type { CaptureJournal, JournaledCapture } from './journal/captures.ts';
+import { Figures } from './journal/figures.ts';
+import { FindingJournal } from './journal/findings.ts';
+import { Outbox } from './journal/notifications.ts';
+import { RunJournal } from './journal/runs.ts';
+import { ScheduleJournal } from './journal/schedules.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { storeFilling } from './notify/event.ts';
+import { openNotifier } from './notify/open.ts';
+import { type OpenedSchedules, openSchedules } from './schedules.ts';
+
+/** What makes captures by the clock, keeps what they bring, and tells of it. */
+export interface Recorder {
+  readonly custody: Custody;
+  readonly schedules: OpenedSchedules;
+  readonly findings: FindingJournal;
+  /** The plugins of an analysis have run: what they found is put on record and told. */
+  analyzed(capture: JournaledCapture, report: AnalysisReport): Promise<void>;
+  /** An analysis has ended that was asked for again. */
+  analyzedAgain(captureId: string, ending: AnalysisEnding): void;
+  close(): Promise<void>;
+}
+
+/** What the recorder works with. */
+export interface RecorderMeans {
+  readonly config: Config;
+  readonly database: DatabaseSync;
+  readonly journal: CaptureJournal;
+  readonly directory: EvidenceDirectory;
+  readonly fleet: Fleet;
+  readonly turns: Turns;
+  readonly captures: Captures;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Unset outside of a cluster. */
+  readonly cluster?: ClusterRooms;
+}
+
+const lookAtRoomMs = 60_000;
+
+/** Opens it and begins. Throws config_invalid, storage_failed. */
+export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
+  const { config, database, journal, directory, fleet, turns, captures, metrics, log, cluster } = means;
+  const counts = {
+    attempted: (webhook: string, result: 'sent' | 'failed') => metrics.notificationAttempted(webhook, result),
+    reloadFailed: () => metrics.reloadFailed('webhooks'),
+  };
+  const telling = await openNotifier(config, new Outbox(database), journal, counts, log);
+  const { notifier } = telling;
+  metrics.watchNotifications(() => notifier.names);
+  let opened: OpenedSchedules | undefined;
+  const custody = await openCustody({
+    config,
+    database,
+    journal,
+    directory,
+    schedules: () => opened?.schedules.retentionRules() ?? new Map(),
+    log,
+    events: {
+      stored: () => undefined,
+      troubled: () => undefined,
+      verified: () => undefined,
+      notStored: (captureId) => notifier.tell({ kind: 'evidence_not_stored', captureId }),
+      flawed: (captureId) => notifier.tell({ kind: 'evidence_flawed', captureId }),
+      deleted: (captureId, by) => {
+        if (by !== 'retention') notifier.tell({ kind: 'evidence_deleted', captureId, by });
+      },
+    },
+  });
+  const scheduleRooms = { scheduleJournal: new ScheduleJournal(database), runs: new RunJournal(database) };
+  const schedules = await openSchedules(
+    config,
+    { ...scheduleRooms, journal, fleet, turns, captures, ...(cluster && { cluster }) },
+    {
+      runEnded: (run) => {
+        const { schedule, state, reason, ticks: count } = run;
+        metrics.runEnded(run);
+        if (state === 'missed') notifier.tell({ kind: 'run_missed', schedule, reason, count });
+        if (state !== 'succeeded') log.warn(run, 'a run of a schedule did not succeed');
+      },
+      trouble: (what, error) => log.warn({ causes: causeChain(error) }, what),
+      clockJumped: (ms) => log.warn({ ms }, 'the clock was set'),
+      fileRefused: (fault) => {
+        metrics.reloadFailed('schedules');
+        log.error(
+          { message: fault.message },
+          'the schedules file could not be used; what was read before stays in use',
+        );
+      },
+      fileTaken: (count) => log.info({ schedules: count }, 'the schedules file is in use'),
+    },
+  );
+  opened = schedules;
+  metrics.watchSchedules((name) => schedules.schedules.timesOf(name));
+  custody.start();
+  const figures = new Figures(database);
+  const lookAtRoom = async (): Promise<void> => {
+    const { bsize, blocks, bavail } = await statfs(config.dataDir);
+    const reserved = figures.reservedBytes();
+    const kept = figures.places().reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const event of [
+      storeFilling((blocks - bavail) * bsize + config.reserveBytes + reserved, blocks * bsize),
+      storeFilling(kept + reserved, config.quotaBytes),
+    ])
+      if (event !== undefined) notifier.tell(event);
+  };
+  const timer = setInterval(() => {
+    lookAtRoom().catch((error: unknown) => log.warn({ causes: causeChain(error) }, 'the room left could not be told'));
+  }, lookAtRoomMs);
+  timer.unref();
+  const findings = new FindingJournal(database);
+  return {
+    custody,
+    schedules,
+    findings,
+    analyzed: async (capture, report) => {
+      metrics.analysisRan(report);
+      const { id: captureId } = capture.request;
+      const { state, reason, seconds } = report;
+      log.info({ capture: captureId, state, reason, seconds }, 'analysis ended');
+      const found = await recordFindings(capture, report, directory, findings, (error) =>
+        log.error({ capture: captureId, causes: causeChain(error) }, 'findings could not be put on record'),
+      );
+      if (found.length > 0) notifier.tell({ kind: 'finding', captureId, findings: found });
+    },
+    analyzedAgain: (captureId, ending) => {
+      metrics.analysisAgainEnded(ending);
+      if (ending.kind !== 'failed') return;
+      const requestedAt = new Date().toISOString();
+      notifier.tell({ kind: 'analysis_failed', captureId, reason: ending.reason, requestedAt });
+    },
+    close: async () => {
+      clearInterval(timer);
+      schedules.close();
+      await custody.close();
+      await telling.close();
+    },
+  };
+}

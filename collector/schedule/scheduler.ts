@@ -1,0 +1,112 @@
+import type { StoredSchedule } from '../journal/schedules.ts';
+import { ClockWatch } from './clock.ts';
+import { Following } from './following.ts';
+import type { SchedulerMeans } from './means.ts';
+import { Planning } from './planning.ts';
+import { Roster } from './roster.ts';
+import { Starting } from './starting.ts';
+
+/** The wall's clock may be set at any time, and tells nobody. */
+const lookMs = 10_000;
+const afterTroubleMs = 5_000;
+const attachedMs = 500;
+const pruneMs = 3_600_000;
+const keptMs = 30 * 24 * 3_600_000;
+const prunedAtOnce = 2_000;
+
+/**
+ * Drives the schedules: ticks become runs, runs become captures. Everything is on disk before it is acted upon, so it may be killed anywhere. It sleeps until the
+ * next moment that matters, or until something happens.
+ */
+export class Scheduler {
+  readonly roster: Roster;
+  readonly planning: Planning;
+  readonly starting: Starting;
+  readonly #means: SchedulerMeans;
+  readonly #following: Following;
+  readonly #watch: ClockWatch;
+  readonly #stopWatching: () => void;
+  #stopTimer: (() => void) | undefined;
+  /** By the monotonic clock: when the timer fires. */
+  #timerMs = Number.POSITIVE_INFINITY;
+  #prunedMs = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  /** Begins at once. */
+  constructor(means: SchedulerMeans) {
+    this.#means = means;
+    this.roster = new Roster(means.schedules);
+    this.#watch = new ClockWatch(means.clock);
+    const wake = () => this.wake();
+    this.planning = new Planning(means, this.roster, this.#watch, wake);
+    this.starting = new Starting(means, this.roster, this.#watch, wake);
+    this.#following = new Following(means);
+    this.#stopWatching = means.captures.watch(({ capture, event }) => {
+      if (event === undefined) return;
+      this.#following.note(capture);
+      const { phase } = capture.state;
+      // A turn is free once no more bytes come; what the analysis does is nothing to wait for.
+      if (phase === 'requested' || phase === 'acquiring' || event.kind.startsWith('analysis_')) return;
+      this.starting.retry();
+      this.wake();
+    });
+    this.wake();
+  }
+
+  /** Something has changed: looks at once. */
+  wake(): void {
+    this.#sleep(0);
+  }
+
+  /** An agent has attached. A fleet that comes back does so in thousands. */
+  agentAttached(): void {
+    this.#sleep(attachedMs);
+  }
+
+  /** What has come up to now is on record when it returns; undefined for a schedule that is not there. */
+  settle(name: string): StoredSchedule | undefined {
+    return this.planning.settle(name, this.#means.clock.wall().getTime());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopTimer?.();
+    this.#stopWatching();
+  }
+
+  #sleep(ms: number): void {
+    if (this.#closed) return;
+    const atMs = this.#means.clock.monotonicMs() + ms;
+    if (atMs >= this.#timerMs) return;
+    this.#stopTimer?.();
+    this.#timerMs = atMs;
+    this.#stopTimer = this.#means.clock.setTimer(ms, () => this.#look());
+  }
+
+  #look(): void {
+    this.#timerMs = Number.POSITIVE_INFINITY;
+    if (this.#closed) return;
+    try {
+      const { nowMs, jumpedMs } = this.#watch.look();
+      if (jumpedMs !== 0) this.#means.events.clockJumped(jumpedMs);
+      this.#following.look();
+      this.planning.look(nowMs);
+      this.starting.look(nowMs);
+      this.#prune(nowMs);
+      // What should have come by now is being done, and wakes when it is.
+      const moments = [this.planning.nextMs(), ...this.starting.nextMs(nowMs)].filter((at) => at !== undefined && at > nowMs);
+      this.#sleep(Math.min(lookMs, ...moments.map((at) => (at ?? 0) - nowMs)));
+    } catch (error) {
+      this.#means.events.trouble('the schedules could not be seen to', error);
+      this.#sleep(afterTroubleMs);
+    }
+  }
+
+  #prune(nowMs: number): void {
+    const { clock, runs } = this.#means;
+    if (clock.monotonicMs() - this.#prunedMs < pruneMs) return;
+    const pruned = runs.prune(new Date(nowMs - keptMs).toISOString(), prunedAtOnce);
+    // The rest at the next look.
+    if (pruned < prunedAtOnce) this.#prunedMs = clock.monotonicMs();
+  }
+}

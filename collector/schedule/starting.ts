@@ -1,0 +1,211 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { DueRun, Run, RunChange } from '../journal/runs.ts';
+import type { StoredSchedule } from '../journal/schedules.ts';
+import type { ClockWatch } from './clock.ts';
+import { endOf } from './following.ts';
+import { keyOf, requesterOf, type SchedulerMeans } from './means.ts';
+import { type Ending, judge, type Situation, type Verdict } from './planner.ts';
+import type { Roster } from './roster.ts';
+
+const pageSize = 50;
+const againMs = 30_000;
+
+interface Trouble {
+  readonly reason: string;
+  readonly detail: string;
+  readonly untilMs: number;
+}
+
+/** Makes captures of runs whose moment has come, or says why there is none. */
+export class Starting {
+  readonly #means: SchedulerMeans;
+  readonly #roster: Roster;
+  readonly #watch: ClockWatch;
+  readonly #wake: () => void;
+  /** Runs whose capture is being made. */
+  readonly #starting = new Map<string, Run>();
+  readonly #troubles = new Map<string, Trouble>();
+  /** Up to here every run that came due was judged once, whether or not there was a turn. */
+  #judgedThrough = '';
+  /** A capture may have been made whose run does not know of it. */
+  #lost = true;
+
+  constructor(means: SchedulerMeans, roster: Roster, watch: ClockWatch, wake: () => void) {
+    this.#means = means;
+    this.#roster = roster;
+    this.#watch = watch;
+    this.#wake = wake;
+  }
+
+  /** Sees to what is due. Throws storage_failed. */
+  look(nowMs: number): void {
+    const { runs } = this.#means;
+    if (this.#lost) this.#link();
+    const now = new Date(nowMs).toISOString();
+    this.#expire(now, nowMs);
+    const room = { free: this.#means.free() - this.#starting.size, running: this.#running(), busy: this.#means.captures.running() };
+    // Those that wait already, as long as there are turns; then the new ones, each of them, since some are not wanted at all.
+    let page: DueRun[];
+    let last: DueRun | undefined;
+    do {
+      page = runs.due(now, pageSize, last);
+      const fresh = page.filter(({ dueAt }) => dueAt > this.#judgedThrough);
+      this.#judgePage(room.free > 0 ? page : fresh, nowMs, room);
+      last = page.at(-1);
+      if (room.free <= 0 && last !== undefined && last.dueAt < this.#judgedThrough)
+        last = { ...last, dueAt: this.#judgedThrough, row: Number.MAX_SAFE_INTEGER };
+    } while (page.length === pageSize);
+    this.#judgedThrough = now;
+  }
+
+  /** What waits is not wanted any more. What is being begun just now goes on. */
+  drop(schedule: string, ending: Ending, which: (run: Run) => boolean = () => true): void {
+    const dropped = this.#means.runs.waiting(schedule).filter((run) => which(run) && !this.#starting.has(nameOf(run)));
+    this.#end(dropped.map((run) => [run, ending]));
+  }
+
+  /** A capture has ended somewhere: what stood in the way may be gone. */
+  retry(): void {
+    for (const [name, trouble] of this.#troubles) this.#troubles.set(name, { ...trouble, untilMs: 0 });
+  }
+
+  /** Moments at which there may be something to do. */
+  nextMs(nowMs: number): number[] {
+    const { dueAt, deadlineAt } = this.#means.runs.nextMoments(new Date(nowMs).toISOString());
+    const moments = [dueAt, deadlineAt].filter((at) => at !== undefined).map((at) => Date.parse(at));
+    return [...moments, ...[...this.#troubles.values()].map(({ untilMs }) => untilMs)];
+  }
+
+  #expire(now: string, nowMs: number): void {
+    while (true) {
+      const page = this.#means.runs.expired(now, 1_000);
+      const busy = this.#means.captures.running();
+      const free = this.#means.free();
+      const changes = page
+        .filter((run) => !this.#starting.has(nameOf(run)))
+        .flatMap((run) => {
+          const late = this.#watch.missed(Date.parse(run.deadlineAt));
+          const verdict = this.#verdict(run, { nowMs, free, running: 0, overlaps: false, busy, late });
+          return verdict.kind === 'end' ? [[run, verdict.ending] as const] : [];
+        });
+      this.#end(changes);
+      if (page.length < 1_000 || changes.length === 0) return;
+    }
+  }
+
+  #judgePage(
+    page: readonly DueRun[],
+    nowMs: number,
+    room: { free: number; readonly running: Map<string, number>; readonly busy: Map<string, string> },
+  ): void {
+    const ended: (readonly [Run, RunChange])[] = [];
+    for (const run of page) {
+      const schedule = this.#roster.get(run.schedule);
+      if (this.#starting.has(nameOf(run))) continue;
+      const running = room.running.get(run.schedule) ?? 0;
+      const verdict = this.#verdict(run, { nowMs, ...room, running, overlaps: run.overlaps });
+      if (verdict.kind === 'end') ended.push([run, verdict.ending]);
+      if (verdict.kind !== 'start' || schedule === undefined) continue;
+      room.free -= 1;
+      room.running.set(run.schedule, running + 1);
+      // Whoever else is due there finds the node taken.
+      const { uid } = this.#means.nodes.state(run);
+      if (uid !== undefined) room.busy.set(uid, '');
+      this.#start(run, schedule);
+    }
+    this.#end(ended);
+  }
+
+  #verdict(
+    run: Run,
+    now: Pick<Situation, 'nowMs' | 'free' | 'running' | 'overlaps' | 'late'> & { busy: Map<string, string> },
+  ): Verdict {
+    const schedule = this.#roster.get(run.schedule);
+    if (schedule === undefined) return { kind: 'end', ending: deleted };
+    const { busy, ...rest } = now;
+    const { uid, ...node } = this.#means.nodes.state(run);
+    const captureId = uid === undefined ? undefined : busy.get(uid);
+    const trouble = this.#troubles.get(nameOf(run));
+    return judge(run, schedule, { ...rest, approval: this.#means.approval, node: { ...node, captureId }, trouble });
+  }
+
+  #running(): Map<string, number> {
+    const running = this.#means.runs.running();
+    for (const { schedule } of this.#starting.values()) running.set(schedule, (running.get(schedule) ?? 0) + 1);
+    return running;
+  }
+
+  #start(run: Run, schedule: StoredSchedule): void {
+    const name = nameOf(run);
+    this.#starting.set(name, run);
+    void this.#means
+      .capture(run, schedule)
+      .then((captureId) => this.#started(run, captureId))
+      .catch((error: unknown) => this.#notStarted(run, error))
+      .finally(() => {
+        this.#starting.delete(name);
+        this.#wake();
+      });
+  }
+
+  #started(run: Run, captureId: string): void {
+    this.#troubles.delete(nameOf(run));
+    const end = endOf(this.#means.captures.find(captureId));
+    this.#means.runs.change([[run, { state: 'running', ...end, captureId }]]);
+    if (end !== undefined) this.#means.events.runEnded({ ...run, reason: '', detail: '', ...end });
+  }
+
+  #notStarted(run: Run, error: unknown): void {
+    const fault = Fault.from(error);
+    switch (fault.code) {
+      case 'node_busy':
+      case 'node_offline':
+      case 'node_unknown':
+        // It waits for that to change.
+        return;
+      case 'preflight_refused':
+        return this.#endAlone(run, { state: 'skipped', reason: 'not_capturable', detail: fault.message });
+      case 'approval_required':
+        return this.#endAlone(run, { state: 'skipped', reason: 'approval_required', detail: fault.message });
+      default: {
+        // Room may come in time.
+        const untilMs = this.#means.clock.wall().getTime() + againMs;
+        this.#troubles.set(nameOf(run), { reason: fault.code, detail: fault.message, untilMs });
+        if (fault.code === 'disk_too_small' || fault.code === 'quota_exceeded') return;
+        this.#lost = true;
+        this.#means.events.trouble(`the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`, error);
+      }
+    }
+  }
+
+  #endAlone(run: Run, change: RunChange): void {
+    try {
+      this.#end([[run, change]]);
+    } catch (error) {
+      this.#means.events.trouble(`a run of schedule ${run.schedule} could not be ended`, error);
+    }
+  }
+
+  #end(changes: readonly (readonly [Run, RunChange])[]): void {
+    if (changes.length === 0) return;
+    this.#means.runs.change(changes);
+    for (const [run, change] of changes) {
+      this.#troubles.delete(nameOf(run));
+      this.#means.events.runEnded({ ...run, reason: '', detail: '', ...change });
+    }
+  }
+
+  /** A collector that was killed, or a disk that was full, between a capture and its run. */
+  #link(): void {
+    for (const run of this.#means.runs.waiting()) {
+      const capture = this.#means.captures.findByKey(requesterOf(run.schedule), keyOf(run));
+      if (capture !== undefined) this.#started(run, capture.request.id);
+    }
+    this.#lost = false;
+  }
+}
+
+/** What a schedule that was deleted leaves waiting. */
+export const deleted = { state: 'skipped', reason: 'deleted', detail: 'its schedule was deleted' } as const;
+
+const nameOf = ({ schedule, tick, nodeUid }: Run): string => `${schedule} ${tick} ${nodeUid}`;

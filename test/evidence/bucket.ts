@@ -1,0 +1,34 @@
+import { tmpdir } from 'node:os';
+import { type GcsStore, openGcs } from '../../collector/evidence/gcs.ts';
+import { FaultProxy } from '../stage/fault-proxy.ts';
+import { startGcs } from '../stage/gcs-server.ts';
+
+/** A bucket of a server of its own, behind a proxy that lets requests fail. */
+export interface TestBucket extends AsyncDisposable {
+  readonly name: string;
+  readonly proxy: FaultProxy;
+  /** A new instance that is in a hurry. */
+  open(settings?: { bucket?: string; prefix?: string; kmsKey?: string }): GcsStore;
+}
+
+/** Starts server and proxy, and makes the bucket. */
+export async function startBucket(name: string): Promise<TestBucket> {
+  const server = await startGcs();
+  await server.makeBucket(name);
+  const proxy = await FaultProxy.start(server.endpoint);
+  const pace = { attempts: 5, firstMs: 2, longestMs: 10, answerMs: 20_000 };
+  return {
+    name,
+    proxy,
+    open: (settings = {}) =>
+      openGcs(
+        { kind: 'gcs', bucket: name, prefix: '', kmsKey: '', endpoint: proxy.endpoint, ...settings },
+        tmpdir(),
+        pace,
+      ),
+    async [Symbol.asyncDispose]() {
+      await proxy.stop();
+      await server.stop();
+    },
+  };
+}

@@ -1,0 +1,11 @@
+import { describeStore } from '../../collector/evidence/testing/store-contract.ts';
+import { startBucket } from './bucket.ts';
+
+describeStore('a bucket', async () => {
+  const bucket = await startBucket('contract');
+  return {
+    again: () => Promise.resolve(bucket.open({ prefix: 'team/a' })),
+    secrets: () => bucket.proxy.secrets,
+    [Symbol.asyncDispose]: () => bucket[Symbol.asyncDispose](),
+  };
+});

@@ -1,0 +1,223 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { EvidenceService, type Verdict } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { expect, test } from 'vitest';
+import { freePort, makeScratch, until } from '../../collector/testing/files.ts';
+import type { FaultRig } from '../faults/rig.ts';
+import { clears, fires, openScene, seen } from './scene.ts';
+import { alertNames } from './shortened.ts';
+
+/* Each alert is brought about by what it is for, and seen in Prometheus' and Alertmanager's own APIs. */
+
+const iomem = '00001000-04000fff : System RAM\n';
+
+/** A schedule that comes every ten seconds. */
+async function everyTenSeconds(rig: FaultRig, name: string, nodeName: string): Promise<void> {
+  const target = { nodeNames: [nodeName] };
+  const startingDeadline = { seconds: 5n, nanos: 0 };
+  await rig.askOf(ScheduleService, (schedules) =>
+    schedules.createSchedule({ spec: { name, cron: '*/10 * * * * *', target, startingDeadline, retention: {} } }),
+  );
+}
+
+test('programs that go away: the agent, then the collector, then the target itself', async () => {
+  await using scene = await openScene();
+  const { rig, tower } = scene;
+  await fires(tower, 'KcorderWatchdog');
+  await until(async () => (await tower.query('up == 1')).length === 2);
+  await rig.agent.kill();
+  await fires(tower, 'KcorderAgentDown', 'KcorderAgentsMissing');
+  await rig.startAgent();
+  await clears(tower, 'KcorderAgentDown');
+  await rig.collector.kill();
+  await fires(tower, 'KcorderCollectorDown');
+  await tower.scrape([]);
+  await fires(tower, 'KcorderCollectorAbsent');
+});
+
+test('captures of which only a part is there, and one that stands still', async () => {
+  await using scene = await openScene({ imageBytes: 24 << 20, bytesPerSecond: 8 << 20, avmlExitCode: 1 });
+  const { rig, tower } = scene;
+  await until(async () => (await tower.query('kcorder_captures_ended_total')).length > 0);
+  const partial = await rig.done(await rig.order());
+  expect(partial.outcome?.kind).toBe(OutcomeKind.PARTIAL);
+  await fires(tower, 'KcorderPartialCapture');
+  const captureId = await rig.order();
+  await until(async () => ((await rig.capture(captureId))?.durableBytes ?? 0n) > 0n);
+  rig.agent.signal('SIGSTOP');
+  await fires(tower, 'KcorderCaptureStuck');
+  rig.agent.signal('SIGCONT');
+});
+
+test('a schedule whose captures all fail, and one for a node that never comes', async () => {
+  using scratch = makeScratch();
+  const imagePath = join(scratch.dir, 'empty.lime');
+  writeFileSync(imagePath, '');
+  await using scene = await openScene({ imagePath, avmlExitCode: 1 });
+  const { rig, tower } = scene;
+  await until(async () => (await tower.query('kcorder_captures_ended_total')).length > 0);
+  await everyTenSeconds(rig, 'failing', 'n1');
+  await everyTenSeconds(rig, 'nowhere', 'ghost');
+  await fires(
+    tower,
+    'KcorderCaptureFailed',
+    'KcorderScheduleRunsMissed',
+    'KcorderScheduleWithoutSuccess',
+    'KcorderCaptureFailingPersistently',
+  );
+});
+
+test('a schedule that had success on a node, until its agent went away', async () => {
+  await using scene = await openScene();
+  const { rig, tower } = scene;
+  await everyTenSeconds(rig, 'rest', 'n1');
+  await until(
+    async () => (await tower.query('kcorder_capture_last_success_timestamp_seconds{schedule="rest"} > 0')).length > 0,
+  );
+  await rig.agent.kill();
+  await fires(tower, 'KcorderNodeWithoutSuccess');
+});
+
+test('a kernel without symbols, whose captures cannot be analysed', async () => {
+  await using scene = await openScene();
+  const { rig, tower } = scene;
+  await until(async () => (await tower.query('kcorder_analyses_ended_total')).length > 0);
+  await rig.done(await rig.order());
+  await fires(tower, 'KcorderSymbolsMissing', 'KcorderAnalysesFailing');
+});
+
+test('analyses that wait for a source of symbols that says nothing', async () => {
+  const { createServer } = await import('node:http');
+  const silent = createServer(() => undefined);
+  const port = await freePort();
+  await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));
+  try {
+    await using scene = await openScene({ settings: { KCORDER_SYMBOL_BUCKETS: `http://127.0.0.1:${port}` } });
+    await scene.rig.order();
+    await fires(scene.tower, 'KcorderAnalysisBacklog');
+  } finally {
+    silent.closeAllConnections();
+    silent.close();
+  }
+});
+
+test('a quota that is nearly used up, and evidence that was changed', async () => {
+  const bytes = 62 << 20;
+  const settings = { KCORDER_QUOTA_BYTES: String(65 << 20) };
+  await using scene = await openScene({ imageBytes: bytes, tree: { iomem }, settings });
+  const { rig, tower } = scene;
+  const captureId = await rig.order();
+  await rig.done(captureId);
+  await fires(tower, 'KcorderEvidenceStoreFilling', 'KcorderEvidenceStoreFull');
+  const image = openSync(join(rig.dataDir, 'evidence', captureId, 'image.lime'), 'r+');
+  writeSync(image, Buffer.from([0xff, 0x00, 0xff, 0x00]), 0, 4, 20 << 20);
+  closeSync(image);
+  const verdict = await rig.askOf(EvidenceService, async ({ verifyEvidence }) => {
+    let last: Verdict | undefined;
+    for await (const answer of verifyEvidence({ captureId })) last = answer.verdict;
+    return last;
+  });
+  expect(verdict).toMatchObject({ intact: false, badFrom: BigInt(16 << 20), badTo: BigInt(32 << 20) });
+  await fires(tower, 'KcorderVerificationFailed');
+});
+
+test('a store that is not there', async () => {
+  const settings = {
+    KCORDER_STORE: 'gcs',
+    KCORDER_GCS_BUCKET: 'nowhere',
+    KCORDER_GCS_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    KCORDER_SPOOL_SECONDS: '0',
+  };
+  await using scene = await openScene({ settings });
+  const { rig, tower } = scene;
+  await rig.done(await rig.order());
+  await fires(tower, 'KcorderEvidenceNotStored');
+});
+
+test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal', async () => {
+  using scratch = makeScratch();
+  const disk = join(scratch.dir, 'disk');
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m,mode=0700', 'kcorder-monitoring', disk]);
+  try {
+    await using scene = await openScene({ dataDir: join(disk, 'data'), tree: { iomem } });
+    const { rig, tower } = scene;
+    await until(async () => (await tower.query('kcorder_journal_write_failures_total')).length > 0);
+    for (let free = 1; free > 0; free = statfsSync(disk).bavail)
+      appendFileSync(join(disk, 'ballast'), Buffer.alloc(Math.min(1 << 20, free * 4096), 0x42));
+    const captureId = (await rig.ask((operator) => operator.listCaptures({}))).captures[0]?.id ?? 'none';
+    // An approval is an entry of the journal too; small ones may still find room.
+    for (let n = 0; n < 500; n += 1) {
+      const wish = { nodeName: `n${n}`, reason: `${captureId} ${'x'.repeat(900)}` };
+      const refused = await rig
+        .ask((operator) => operator.approveCapture(wish))
+        .then(
+          () => false,
+          () => true,
+        );
+      if (refused) break;
+    }
+    await fires(tower, 'KcorderAuditSinkFailing');
+  } finally {
+    execFileSync('umount', ['--lazy', disk]);
+  }
+});
+
+test('whom to tell cannot be told, and a changed file cannot be used', async () => {
+  using scratch = makeScratch();
+  const webhooks = join(scratch.dir, 'webhooks.json');
+  const schedules = join(scratch.dir, 'schedules.json');
+  const url = `http://127.0.0.1:${await freePort()}/`;
+  const entry = { name: 'nobody', url, format: 'kcorder', secret: 'a secret of this test alone' };
+  writeFileSync(webhooks, JSON.stringify({ webhooks: [entry] }));
+  writeFileSync(schedules, JSON.stringify({ schedules: [] }));
+  const settings = { KCORDER_WEBHOOKS_FILE: webhooks, KCORDER_SCHEDULES_FILE: schedules };
+  await using scene = await openScene({ settings });
+  const { rig, tower } = scene;
+  await until(async () => (await tower.query('kcorder_reload_failures_total')).length > 0);
+  writeFileSync(schedules, '{"schedules": [{"name": "UPPER"}]}');
+  await rig.done(await rig.order());
+  await fires(tower, 'KcorderNotificationsFailing', 'KcorderConfigurationRejected');
+});
+
+test('somebody who tries to be an agent, and a certificate that ends in days', async () => {
+  const port = await freePort();
+  const settings = { KCORDER_AUTHORITY: 'directory', KCORDER_API_LISTEN: `127.0.0.1:${port}` };
+  await using scene = await openScene({ settings, certificate: { begunDaysAgo: 30, days: 5 } });
+  const { rig, tower } = scene;
+  await until(async () => (await tower.query('kcorder_enrolment_refusals_total')).length > 0);
+  const channel = openAnonymousChannel(`127.0.0.1:${port}`, rig.ca, { serverName: 'localhost' });
+  try {
+    const { enrol } = connect(EnrolmentService, channel);
+    for (let n = 0; n < 40; n += 1) {
+      await enrol({ credential: { case: 'joinToken', value: `guess-${n}` } }).catch(() => undefined);
+      await sleep(50);
+    }
+  } finally {
+    channel.close();
+  }
+  await fires(tower, 'KcorderEnrolmentRefusals', 'KcorderCertificateNearEnd');
+});
+
+test('an alert that nothing here brings about is on the list of those', () => {
+  // The API server's is seen in test/e2e, the finding in test/recorder: they need a cluster and a real kernel.
+  const elsewhere = ['KcorderInventoryStale', 'KcorderCriticalFinding'];
+  expect(alertNames().filter((name) => !seen.has(name))).toEqual(elsewhere);
+  expect(readdirSync(join(import.meta.dirname, 'rules')).length).toBeGreaterThanOrEqual(alertNames().length);
+});

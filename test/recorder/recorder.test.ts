@@ -1,0 +1,204 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { elfCore, elfNote } from '../../agent/testing/system-tree.ts';
+import { until } from '../../collector/testing/files.ts';
+import { clears, fires, openScene } from '../monitoring/scene.ts';
+import { rulesPath, shortenedRules } from '../monitoring/shortened.ts';
+import { ensureVolatility } from '../setup/volatility.ts';
+import { kcorder } from '../stage/command-line.ts';
+import { type GcsServer, startGcs } from '../stage/gcs-server.ts';
+import { Watchtower } from '../stage/prometheus.ts';
+import { Stage } from '../stage/stage.ts';
+
+interface JsonCapture {
+  readonly id: string;
+  readonly schedule: string;
+  readonly phase: string;
+  readonly sha256: string;
+  readonly outcome?: { readonly kind: string };
+  readonly analysis?: { readonly state: string };
+  readonly storage?: {
+    readonly place: string;
+    readonly location: string;
+    readonly storedBytes: string;
+    readonly tombstone?: { readonly by: string; readonly reason: string };
+  };
+}
+
+const bucket = 'kcorder-recorder';
+const kept = 2;
+const rounds = 4;
+
+/** A node that is captured every minute into a bucket, of which the newest stay, watched by a Prometheus. */
+describe('the recorder runs by itself', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'kcorder-recorder-'));
+  let gcs: GcsServer;
+  let stage: Stage;
+  let tower: Watchtower;
+
+  beforeAll(async () => {
+    gcs = await startGcs();
+    await gcs.makeBucket(bucket);
+    stage = await Stage.open(join(dir, 'stage'), {
+      env: {
+        KCORDER_STORE: 'gcs',
+        KCORDER_GCS_BUCKET: bucket,
+        KCORDER_GCS_PREFIX: 'lab',
+        KCORDER_GCS_ENDPOINT: gcs.endpoint,
+      },
+    });
+    const metrics = stage.collector.options.metricsPort;
+    const jobs = [{ job: 'kcorder-collector', targets: [`127.0.0.1:${metrics}`] }];
+    tower = await Watchtower.start(join(dir, 'tower'), jobs, shortenedRules());
+    await stage.boot({ name: 'rec-1', memoryMiB: 512, pods: true });
+    await until(async () => (await tower.query('kcorder_agents_attached == 1')).length > 0);
+  });
+
+  afterAll(async () => {
+    await tower?.[Symbol.asyncDispose]();
+    await stage?.close();
+    await gcs?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const run = async (...args: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await kcorder(stage.context, args);
+    if (exitCode !== 0) throw new Error(`kcorder ${args.join(' ')} ended with ${exitCode}: ${stderr}${stdout}`);
+    return stdout;
+  };
+  const captures = async (): Promise<JsonCapture[]> =>
+    (JSON.parse(await run('get', 'captures', '-o', 'json')) as { captures: JsonCapture[] }).captures;
+  const atRest = async (): Promise<JsonCapture[]> =>
+    (await captures()).filter(({ storage }) => storage?.place === 'STORAGE_PLACE_STORE');
+
+  test('the bucket is fit for it', async () => {
+    const steps = await run('admin', 'store-check');
+    expect(steps).toMatch(/ok/);
+    expect(steps).not.toMatch(/failed/);
+  });
+
+  test('every minute a complete capture is analysed and put into the bucket; but for the newest, they go', async () => {
+    await run('schedule', 'create', 'minutely', '--cron', '* * * * *', '--node', 'rec-1', '--keep-last', String(kept));
+    // One is deleted for each that comes after the first so many.
+    await until(async () => {
+      await sleep(2_000);
+      const all = await captures();
+      const gone = all.filter(({ storage }) => storage?.place === 'STORAGE_PLACE_DELETED');
+      return all.length >= rounds && gone.length >= rounds - kept && (await atRest()).length >= kept;
+    });
+    await run('schedule', 'pause', 'minutely');
+    await until(async () =>
+      (await captures()).every(
+        ({ phase, storage }) => phase === 'PHASE_DONE' && storage?.place !== 'STORAGE_PLACE_SPOOL',
+      ),
+    );
+    const all = await captures();
+    for (const { schedule, outcome, analysis } of all) {
+      expect({ schedule, outcome: outcome?.kind, analysis: analysis?.state }).toEqual({
+        schedule: 'minutely',
+        outcome: 'OUTCOME_KIND_COMPLETE',
+        analysis: 'ANALYSIS_STATE_DONE',
+      });
+    }
+    const stored = await atRest();
+    expect(stored.length).toBeGreaterThanOrEqual(kept);
+    for (const { id, storage } of stored) {
+      expect(storage?.location).toBe(`gs://${bucket}/lab/captures/${id}/image.lime.zst`);
+      // The plain image is gone from the disk.
+      expect(
+        readdirSync(join(stage.collector.options.dataDir, 'evidence', id)).filter((name) => name.startsWith('image')),
+      ).toEqual([]);
+    }
+    const deleted = all.find(({ storage }) => storage?.tombstone !== undefined);
+    expect(deleted?.storage?.tombstone).toMatchObject({ by: 'retention' });
+  });
+
+  test('no tick was doubled, and each that was not taken says why', async () => {
+    const { runs } = JSON.parse(await run('schedule', 'runs', 'minutely', '-o', 'json')) as {
+      runs: { tickAt: string; nodeName: string; state: string; reason: string; captureId: string }[];
+    };
+    const ticks = runs.filter(({ nodeName }) => nodeName === 'rec-1').map(({ tickAt }) => tickAt);
+    expect(new Set(ticks).size).toBe(ticks.length);
+    const ids = runs.map(({ captureId }) => captureId).filter((id) => id !== '');
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.sort()).toEqual((await captures()).map(({ id }) => id).sort());
+    for (const { state, reason } of runs) if (state !== 'RUN_STATE_SUCCEEDED') expect(reason).not.toBe('');
+  });
+
+  test('evidence in the bucket is downloaded as plain LiME, verified, and analysed again from there', async () => {
+    const [capture] = await atRest();
+    const id = capture?.id ?? '';
+    const file = join(dir, 'again.lime');
+    await run('download', id, '-f', file);
+    expect(readFileSync(file).subarray(0, 4).toString('latin1')).toBe('EMiL');
+    expect(await run('verify', id)).toContain(capture?.sha256 ?? '?');
+    const before = JSON.parse(await run('ps', id, '-o', 'json')) as { processes: unknown };
+    await run('analyze', id, '--wait');
+    expect((JSON.parse(await run('ps', id, '-o', 'json')) as { processes: unknown }).processes).toEqual(
+      before.processes,
+    );
+  });
+
+  test('evidence on hold is not deleted, by nobody, until it is released; then a tombstone stays', async () => {
+    const [capture] = await atRest();
+    const id = capture?.id ?? '';
+    await run('hold', id, '--reason', 'INC-4711');
+    await expect(run('delete', id, '--reason', 'no room', '--yes')).rejects.toThrow(/hold/);
+    await run('release', id, '--reason', 'closed');
+    await run('delete', id, '--reason', 'closed', '--yes');
+    await expect(run('download', id, '-f', join(dir, 'gone.lime'))).rejects.toThrow(/deleted/);
+    expect(await run('get', 'captures', id)).toContain('closed');
+  });
+
+  test('every expression of the dashboard and of the rules has data in this Prometheus, or may have none', async () => {
+    const { dashboardExpressions, ruleExpressions, mayBeEmpty } = await import('../monitoring/expressions.ts');
+    await sleep(3_000);
+    for (const { title, expression } of [...dashboardExpressions(), ...ruleExpressions(rulesPath)]) {
+      const series = await tower.query(expression);
+      if (!mayBeEmpty(title)) expect(series.length, `${title}: ${expression}`).toBeGreaterThan(0);
+    }
+  });
+
+  test('a node that lies about its kernel is found out: a critical finding, and its alert', async () => {
+    const [capture] = await atRest();
+    const id = capture?.id ?? '';
+    const imagePath = join(dir, 'lie.lime');
+    await run('download', id, '-f', imagePath);
+    const isfDir = join(dir, 'isf');
+    mkdirSync(isfDir);
+    await run('symbols', 'export', 'rec-1', '-f', join(dir, 'true.json'));
+    const { node: told } = JSON.parse(readFileSync(`${imagePath}.manifest.json`, 'utf8')) as {
+      node: { kernel: { banner: string; vmcoreinfo: string } };
+    };
+    // The node names another build than the one in its memory, and there are symbols of that name.
+    const lie = told.kernel.banner.replace('#1 SMP', '#1 sMP');
+    const isf = readFileSync(join(dir, 'true.json'), 'utf8');
+    const [of, as] = [told.kernel.banner, lie].map((banner) => Buffer.from(`${banner}\n\0`).toString('base64'));
+    expect(isf.split(of ?? '?')).toHaveLength(2);
+    writeFileSync(join(isfDir, 'lie.json'), isf.replace(of ?? '?', as ?? '?'));
+    const kcore = elfCore(elfNote('VMCOREINFO', 0, Buffer.from(told.kernel.vmcoreinfo)));
+    const tree = { banner: `${lie}\n`, kcore, iomem: '00001000-3fffffff : System RAM\n' };
+    const settings = { KCORDER_SYMBOL_DIRS: isfDir, KCORDER_PYTHON: await ensureVolatility() };
+    await using scene = await openScene({ imagePath, tree, settings });
+    const lied = await scene.rig.done(await scene.rig.order());
+    const { findings } = await scene.rig.ask((operator) => operator.getAnalysis({ captureId: lied.id }));
+    expect(findings[0], lied.analysis?.detail).toMatchObject({ severity: Severity.CRITICAL, rule: 'kernel_mismatch' });
+    await fires(scene.tower, 'KcorderCriticalFinding');
+  });
+
+  test('what was firing for the collector clears when it is back, and nothing is counted twice', async () => {
+    const total = async (): Promise<number> =>
+      Number((await tower.query('sum(kcorder_captures_ended_total{outcome="complete"})'))[0]?.value[1]);
+    const before = await total();
+    await stage.collector.stop('SIGKILL');
+    await fires(tower, 'KcorderCollectorDown');
+    await stage.collector.start();
+    await clears(tower, 'KcorderCollectorDown');
+    await until(async () => !Number.isNaN(await total()));
+    expect(await total()).toBe(before);
+  });
+});
