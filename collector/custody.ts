@@ -1,5 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite';
-import { causeChain } from '@kcorder/proto/fault.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { Deletions } from './evidence/deletion.ts';
@@ -13,6 +13,7 @@ import type { EvidenceStore } from './evidence/store.ts';
 import { Verifier } from './evidence/verifier.ts';
 import type { CaptureJournal } from './journal/captures.ts';
 import { CustodyQueue } from './journal/custody-queue.ts';
+import type { Database } from './journal/database.ts';
 import { Figures } from './journal/figures.ts';
 import { StorageJournal } from './journal/storage.ts';
 
@@ -44,7 +45,7 @@ export interface CustodyEvents {
 /** What custody is told. */
 export interface CustodyMeans {
   readonly config: Config;
-  readonly database: DatabaseSync;
+  readonly database: Database;
   readonly journal: CaptureJournal;
   readonly directory: EvidenceDirectory;
   /** By name, what each schedule that is known keeps. */
@@ -53,6 +54,8 @@ export interface CustodyMeans {
   readonly log: Logger;
 }
 
+const closingMs = 2_000;
+
 /** Opens the store and everything around it. Throws config_invalid, storage_failed. */
 export async function openCustody(means: CustodyMeans): Promise<Custody> {
   const { config, database, journal, directory, events, log } = means;
@@ -60,6 +63,17 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
   const queue = new CustodyQueue(database);
   const figures = new Figures(database);
   const store = await openStore(config.store, config.dataDir);
+  // A directory may be moved as a whole; a bucket is what it is.
+  const elsewhere = queue
+    .outermost()
+    .find((object) =>
+      store.kind === 'gcs' ? store.locationOf(object) !== object.location : object.location.startsWith('gs://'),
+    );
+  if (elsewhere !== undefined)
+    throw new Fault(
+      'config_invalid',
+      `there is stored evidence that is not in ${store.place}, such as ${elsewhere.location}: set KCORDER_STORE, its bucket and prefix to what they were`,
+    );
   const images = new Images(directory, storage, store);
   const trouble = (captureId: string, what: string, error: unknown): void => {
     events.troubled();
@@ -149,8 +163,9 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     },
     close: async () => {
       stopWaking();
-      await Promise.all([keeper.close(), verifier.close(), retention.close()]);
-      await deletions.close();
+      const ended = Promise.all([keeper.close(), verifier.close(), retention.close(), deletions.close()]);
+      // A store may take its time to answer; what it says then has no effect any more.
+      await Promise.race([ended, sleep(closingMs, undefined, { ref: false })]);
     },
   };
 }

@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises';
-import type { DatabaseSync } from 'node:sqlite';
 import { causeChain } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { AnalysisReport } from './analysis/analysis.ts';
@@ -13,6 +12,7 @@ import type { Captures } from './fleet/captures.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import type { Turns } from './fleet/turns.ts';
 import type { CaptureJournal, JournaledCapture } from './journal/captures.ts';
+import type { Database } from './journal/database.ts';
 import { Figures } from './journal/figures.ts';
 import { FindingJournal } from './journal/findings.ts';
 import { Outbox } from './journal/notifications.ts';
@@ -38,7 +38,7 @@ export interface Recorder {
 /** What the recorder works with. */
 export interface RecorderMeans {
   readonly config: Config;
-  readonly database: DatabaseSync;
+  readonly database: Database;
   readonly journal: CaptureJournal;
   readonly directory: EvidenceDirectory;
   readonly fleet: Fleet;
@@ -63,6 +63,7 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
   const { notifier } = telling;
   metrics.watchNotifications(() => notifier.names);
   let opened: OpenedSchedules | undefined;
+  const findings = new FindingJournal(database);
   const custody = await openCustody({
     config,
     database,
@@ -77,6 +78,8 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
       notStored: (captureId) => notifier.tell({ kind: 'evidence_not_stored', captureId }),
       flawed: (captureId) => notifier.tell({ kind: 'evidence_flawed', captureId }),
       deleted: (captureId, by) => {
+        // What was found in it goes with it.
+        findings.put(captureId, []);
         if (by !== 'retention') notifier.tell({ kind: 'evidence_deleted', captureId, by });
       },
     },
@@ -122,7 +125,6 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
     lookAtRoom().catch((error: unknown) => log.warn({ causes: causeChain(error) }, 'the room left could not be told'));
   }, lookAtRoomMs);
   timer.unref();
-  const findings = new FindingJournal(database);
   return {
     custody,
     schedules,

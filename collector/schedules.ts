@@ -9,7 +9,7 @@ import type { CaptureJournal } from './journal/captures.ts';
 import type { RunJournal } from './journal/runs.ts';
 import type { ScheduleJournal, ScheduleSpec, ScheduleTarget } from './journal/schedules.ts';
 import { systemClock } from './schedule/clock.ts';
-import { keyOf, reasonOf, requesterOf, type ScheduleEvents, type ScheduledNodes } from './schedule/means.ts';
+import { keyOf, reasonOf, requesterOf, type ScheduledNodes, type ScheduleEvents } from './schedule/means.ts';
 import type { ScheduledNode } from './schedule/planner.ts';
 import { Schedules } from './schedule/schedules.ts';
 import { readSchedules } from './schedule/schedules-text.ts';
@@ -143,9 +143,13 @@ export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']):
   });
   return {
     select: async (target) => {
-      if (!asksCluster(target)) return target.nodeNames.length > 0 ? unique(target.nodeNames).map(named) : withAgents(fleet, cluster);
+      if (!asksCluster(target))
+        return target.nodeNames.length > 0 ? unique(target.nodeNames).map(named) : withAgents(fleet, cluster);
       if (cluster === undefined)
-        throw new Fault('unimplemented', 'this collector knows no cluster, so it cannot find labels nor pods: name nodes');
+        throw new Fault(
+          'unimplemented',
+          'this collector knows no cluster, so it cannot find labels nor pods: name nodes',
+        );
       const found = await cluster.nodesThatFit(target);
       return found.filter(({ name }) => target.nodeNames.length === 0 || target.nodeNames.includes(name));
     },

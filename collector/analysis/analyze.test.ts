@@ -248,7 +248,10 @@ describe('an image that is read by ranges', () => {
     const read: RangeSource['read'] = async (offset, length) => data.subarray(offset, offset + length);
     const report = await runOver(['reads_begin', 'segv', 'reads_end'], read);
     expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'failed', 'rows']);
-    for (const [name, offset] of [['reads_begin', 0], ['reads_end', 1 << 20]] as const) {
+    for (const [name, offset] of [
+      ['reads_begin', 0],
+      ['reads_end', 1 << 20],
+    ] as const) {
       const row = await readFile(join(outputDir, `${name}.jsonl`), 'utf8');
       expect(row).toBe(`${JSON.stringify([data.toString('hex', offset, offset + 64)])}\n`);
     }

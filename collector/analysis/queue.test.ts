@@ -12,7 +12,7 @@ import { openDatabase } from '../journal/database.ts';
 import { StorageJournal } from '../journal/storage.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import { makeScratch, until } from '../testing/files.ts';
-import { events, evidence as sealedEvidence, partial, request } from '../testing/states.ts';
+import { events, partial, request, evidence as sealedEvidence } from '../testing/states.ts';
 import type { Analysis, AnalysisJob, AnalysisReport } from './analysis.ts';
 import { AnalysisQueue } from './queue.ts';
 

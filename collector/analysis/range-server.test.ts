@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Fault } from '@kcorder/proto/fault.ts';
+import type { RangeSource } from '../evidence/range-source.ts';
 import { makeScratch } from '../testing/files.ts';
 import { noise } from '../testing/lime-image.ts';
-import type { RangeSource } from '../evidence/range-source.ts';
 import { ProtocolError } from './protocol.ts';
 import { serveRanges } from './range-server.ts';
 

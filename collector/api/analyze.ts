@@ -15,7 +15,11 @@ export interface AnalyzeRooms {
  * Has the image of an ended capture analysed again; a wish that waits already stays the only one. Throws capture_unknown, capture_running,
  * evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
  */
-export function analyzeAgain({ journal, storage, again }: AnalyzeRooms, captureId: string, actor: string): JournaledCapture {
+export function analyzeAgain(
+  { journal, storage, again }: AnalyzeRooms,
+  captureId: string,
+  actor: string,
+): JournaledCapture {
   const capture = journal.get(captureId);
   const { state } = capture;
   if (state.phase !== 'done')

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, rmSync, truncateSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { EvidenceHeader } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packImage } from '../evidence/frames/pack.ts';
 import { AuditLog, type AuditRecord } from '../journal/audit.ts';
+import { StorageJournal } from '../journal/storage.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 
@@ -108,6 +110,77 @@ test('without a record there is no byte', async () => {
   await rig.stopCollector();
   refuse('DROP TRIGGER refuse');
   await rig.startCollector();
+});
+
+describe('evidence that is packed in the store', () => {
+  const large = limeImage(9, [5_000_000, 4_000_000, 700_000]);
+  let id: string;
+  let path: string;
+
+  beforeAll(async () => {
+    const { agent, captureId: ordered } = await rig.ordered('n9');
+    id = ordered;
+    const upload = await agent.open(id);
+    await upload.chunks(large);
+    await upload.finish(large);
+    await rig.done(id);
+    path = join(rig.dataDir, 'evidence', id, 'image.lime');
+    const { bytes, crc32c } = await packImage(path, `${path}.zst`, new AbortController().signal);
+    const object = { captureId: id, file: 'image.lime.zst', location: `${path}.zst`, bytes, crc32c, generation: '' };
+    await change((storage) => void storage.noteStored(id, object, ''));
+    rmSync(path, { force: true });
+  });
+
+  /** Changes the record while no collector has the database. */
+  async function change(body: (storage: StorageJournal, database: DatabaseSync) => void): Promise<void> {
+    await rig.stopCollector();
+    const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
+    body(new StorageJournal(database), database);
+    database.close();
+    await rig.startCollector();
+  }
+
+  test.each([0, 1, (1 << 20) - 1, 1 << 20, (4 << 20) + 5, large.length - 1, large.length])(
+    'comes as it was acquired, from byte %i on',
+    async (offset) => {
+      const { header, data } = await download(BigInt(offset), id);
+      expect(data.equals(large.subarray(offset))).toBe(true);
+      expect(header).toMatchObject({
+        size: BigInt(large.length),
+        sha256: createHash('sha256').update(large).digest('hex'),
+      });
+    },
+  );
+
+  test('gives what stands before the damage, and then says which bytes are damaged', async () => {
+    const packed = readFileSync(`${path}.zst`);
+    const damaged = Buffer.from(packed);
+    // Noise does not become smaller: this is in the seventh frame.
+    damaged.fill(0xff, 6.5 * 2 ** 20, 6.5 * 2 ** 20 + 4);
+    chmodSync(`${path}.zst`, 0o600);
+    writeFileSync(`${path}.zst`, damaged);
+    let received = 0;
+    await expect(async () => {
+      for await (const { data } of rig.operator().downloadEvidence({ captureId: id })) received += data.length;
+    }).rejects.toMatchObject({ code: 'evidence_damaged', message: expect.stringContaining(`${path}.zst`) });
+    expect(received).toBe(6 << 20);
+    writeFileSync(`${path}.zst`, packed);
+  });
+
+  test('is told as deleted by whom and why, once it is, whatever is left of it', async () => {
+    await change((_storage, database) =>
+      database.exec(
+        `UPDATE storage SET place = 'deleted', deleted_at = '2026-01-01', deleted_by = 'operator/bob', delete_reason = 'a clean-up' WHERE capture_id = '${id}'`,
+      ),
+    );
+    for (const left of [true, false]) {
+      if (!left) rmSync(join(rig.dataDir, 'evidence', id), { recursive: true });
+      await expect(download(0n, id)).rejects.toMatchObject({
+        code: 'evidence_deleted',
+        message: expect.stringMatching(/operator\/bob at 2026-01-01 \(a clean-up\)/),
+      });
+    }
+  });
 });
 
 test('a capture that runs has nothing to download yet', async () => {

@@ -48,9 +48,10 @@ export async function* downloadEvidence(
   const { bytes, sha256 } = state.evidence;
   if (offset > bytes)
     throw new Fault('invalid_argument', `capture ${captureId} has ${bytes} bytes, byte ${offset} is past its end`);
-  // First: of deleted evidence the manifest is gone too, and that is the better answer.
-  await using image = await images.open(captureId);
+  // Before the manifest, which deleted evidence does not have any more.
+  images.checkKept(captureId);
   const manifest = await directory.manifest(captureId);
+  await using image = await images.open(captureId);
   journal.recordReading(captureId, actor, 'downloaded', { offset });
   yield {
     header: { size: BigInt(bytes), sha256, manifest, outcome: presentOutcome(state.outcome) },

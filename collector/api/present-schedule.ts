@@ -4,10 +4,10 @@ import {
   type RunSchema,
   RunState,
   type ScheduleSchema,
-  type ScheduleSpec as SpecMessage,
   type ScheduleSpecSchema,
+  type ScheduleSpec as SpecMessage,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import type { Run, RunState as JournaledState } from '../journal/runs.ts';
+import type { RunState as JournaledState, Run } from '../journal/runs.ts';
 import type { ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
 
 const states: Record<JournaledState, RunState> = {

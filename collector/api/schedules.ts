@@ -23,7 +23,9 @@ export function scheduleHandlers(schedules: Schedules): ScheduleHandlers {
     return presentSchedule(schedule, nextTickMs, schedules.newest(schedule.spec.name));
   };
   return {
-    createSchedule: async ({ spec }, context) => ({ schedule: present(schedules.create(specOf(spec), actor(context))) }),
+    createSchedule: async ({ spec }, context) => ({
+      schedule: present(schedules.create(specOf(spec), actor(context))),
+    }),
     getSchedule: async ({ name }) => {
       const schedule = schedules.get(name);
       return {

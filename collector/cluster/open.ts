@@ -9,8 +9,8 @@ import { noticeOf, tellCluster } from './events.ts';
 import { ExpectedAgents } from './expected-agents.ts';
 import { Inventory, type InventoryEvents } from './inventory.ts';
 import { ClusterReviewer } from './people.ts';
-import { nodesThatFit, type Fitting } from './selection.ts';
 import { type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
+import { type Fitting, nodesThatFit } from './selection.ts';
 
 /** All that the collector has of a cluster. */
 export interface ClusterRooms {

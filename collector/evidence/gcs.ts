@@ -1,6 +1,5 @@
 import { Storage } from '@google-cloud/storage';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Config } from '../config.ts';
 import { checkContents } from './check-store.ts';
 import { type GcsAccess, GcsApi } from './gcs/api.ts';
 import { checkBucket, checkObjectRules } from './gcs/check.ts';
@@ -15,6 +14,17 @@ import type { CheckedStep, EvidenceStore, FileToKeep, ObjectName, StoredObject }
 
 const google = 'https://storage.googleapis.com';
 
+/** Which bucket. */
+export interface GcsBucket {
+  readonly bucket: string;
+  /** Before each object's name, without a slash at its end; may be empty. */
+  readonly prefix: string;
+  /** Of Cloud KMS; empty: the bucket's own default. */
+  readonly kmsKey: string;
+  /** Empty: Google's. http is spoken without a login. */
+  readonly endpoint: string;
+}
+
 /** Where in a bucket, and how. */
 interface GcsSettings {
   readonly access: GcsAccess;
@@ -28,9 +38,9 @@ interface GcsSettings {
 }
 
 /** Opens a bucket of Google Cloud Storage, with the application default credentials. Asks nothing yet. */
-export function openGcs(config: Config['store'], scratchDir: string, pace: Pace = usualPace): GcsStore {
-  const { bucket, prefix, kmsKey } = config;
-  const endpoint = (config.endpoint === '' ? google : config.endpoint).replace(/\/+$/, '');
+export function openGcs(settings: GcsBucket, scratchDir: string, pace: Pace = usualPace): GcsStore {
+  const { bucket, prefix, kmsKey } = settings;
+  const endpoint = (settings.endpoint === '' ? google : settings.endpoint).replace(/\/+$/, '');
   const access = { send: connect(endpoint, pace.answerMs), endpoint, bucket, pace };
   return new GcsStore({ access, prefix, folder: 'captures', kmsKey, scratchDir });
 }
@@ -53,6 +63,10 @@ export class GcsStore implements EvidenceStore {
     this.place = this.#api.location(prefix);
   }
 
+  locationOf(name: ObjectName): string {
+    return this.#api.location(this.#key(name));
+  }
+
   async put(name: ObjectName, file: FileToKeep, signal: AbortSignal): Promise<StoredObject> {
     const key = this.#key(name);
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -64,8 +78,9 @@ export class GcsStore implements EvidenceStore {
       // The answer of an upload can be damaged on its way; what the store says of the object when it is asked again counts.
       const after = await this.#api.object(key, signal);
       if (after !== undefined && isSame(after, file)) return this.#stored(name, after);
-      if (after?.generation === made.generation)
-        await this.#remove(key, { ifGenerationMatch: made.generation }, signal);
+      if (after?.generation !== made.generation) continue;
+      // Where the store keeps it, the next look says what is there.
+      await this.#remove(key, { ifGenerationMatch: made.generation }, signal).catch(() => signal.throwIfAborted());
     }
     throw new Fault(
       'storage_failed',
@@ -127,7 +142,7 @@ export class GcsStore implements EvidenceStore {
   }
 
   #stored({ captureId, file }: ObjectName, { bytes, crc32c, generation }: GcsObject): StoredObject {
-    return { captureId, file, location: this.#api.location(this.#key({ captureId, file })), bytes, crc32c, generation };
+    return { captureId, file, location: this.locationOf({ captureId, file }), bytes, crc32c, generation };
   }
 
   #sameAs(name: ObjectName, there: GcsObject, file: FileToKeep): StoredObject {
@@ -169,6 +184,9 @@ function connect(endpoint: string, timeoutMs: number): Send {
   // Any client has the transport, also one without credentials.
   const { transporter } = auth.fromAPIKey('none');
   return async ({ method, url, headers, body }, signal) => {
+    // Also the address of a session, which the server chooses.
+    if (!isOpen && !url.startsWith('https:'))
+      throw new Fault('store_refused', `${endpoint} leads to an address without TLS: correct KCORDER_GCS_ENDPOINT`);
     const login = isOpen ? new Headers() : await auth.getRequestHeaders(url).catch(failLogin);
     for (const [key, value] of Object.entries(headers ?? {})) login.set(key, value);
     try {

@@ -49,6 +49,11 @@ export class Images {
     }
   }
 
+  /** Throws evidence_deleted, and evidence_missing where there never was an image. Whether the image is where it should be `open` finds out. */
+  checkKept(captureId: string): void {
+    this.#record(captureId);
+  }
+
   /** The plain image as a local file; undefined when there is none. It stays only while a lease is held. */
   async plainPath(captureId: string): Promise<string | undefined> {
     const path = this.#spoolPath(this.#record(captureId));

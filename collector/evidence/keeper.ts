@@ -165,10 +165,11 @@ export class Keeper {
   #failed({ record: { captureId, flaw, place } }: SealedImage, error: unknown): void {
     const { record, events } = this.#means;
     const fault = Fault.from(error);
-    this.#patience.failed(captureId);
+    const isDamaged = fault.code === 'evidence_damaged' || fault.code === 'evidence_missing';
+    this.#patience.failed(captureId, isDamaged);
     events.troubled(captureId, error, place.kind === 'spool' && place.trouble === '');
     record.noteTrouble(captureId, fault.message);
-    if (fault.message === flaw || (fault.code !== 'evidence_damaged' && fault.code !== 'evidence_missing')) return;
+    if (!isDamaged || fault.message === flaw) return;
     record.noteFlaw(captureId, fault.message, 'collector');
     events.flawed(captureId, fault.message);
   }

@@ -22,6 +22,10 @@ export class LocalStore implements EvidenceStore {
     this.place = root;
   }
 
+  locationOf(name: ObjectName): string {
+    return this.#pathOf(name);
+  }
+
   async put(name: ObjectName, file: FileToKeep, signal: AbortSignal): Promise<StoredObject> {
     const path = this.#pathOf(name);
     return await translate(`${path} cannot be stored`, async () => {

@@ -3,6 +3,8 @@ export interface Pauses {
   readonly capture: Pause;
   readonly all: Pause;
   readonly readMs: number;
+  /** After an image was found to be damaged: it is read as a whole each time. */
+  readonly damagedMs: number;
 }
 
 interface Pause {
@@ -14,6 +16,7 @@ const usual: Pauses = {
   capture: { first: 5_000, most: 3_600_000 },
   all: { first: 1_000, most: 600_000 },
   readMs: 30_000,
+  damagedMs: 86_400_000,
 };
 
 /**
@@ -30,9 +33,10 @@ export class Patience {
     this.#pauses = pauses;
   }
 
-  failed(captureId: string): void {
+  failed(captureId: string, isDamaged = false): void {
     const failures = (this.#captures.get(captureId)?.failures ?? 0) + 1;
-    this.#captures.set(captureId, { failures, untilMs: performance.now() + pause(this.#pauses.capture, failures) });
+    const pauseMs = isDamaged ? this.#pauses.damagedMs : pause(this.#pauses.capture, failures);
+    this.#captures.set(captureId, { failures, untilMs: performance.now() + pauseMs });
     this.#failures += 1;
     this.#untilMs = performance.now() + pause(this.#pauses.all, this.#failures);
   }

@@ -82,7 +82,7 @@ export class Retention {
     await this.#means.deletions.goOn(signal);
     const agesCount = this.#agesCount();
     const found = await this.#find(agesCount);
-    const oldest = found.sort((a, b) => (a.sealedAt < b.sealedAt ? -1 : 1)).slice(0, mostInARound);
+    const oldest = found.sort((a, b) => a.sequence - b.sequence).slice(0, mostInARound);
     for (const { captureId, reason } of oldest) {
       if (signal.aborted || !(await this.#delete(captureId, reason))) return;
     }

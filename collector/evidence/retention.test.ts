@@ -11,6 +11,7 @@ const of = (captureId: string, days: number, changes: Partial<RetentionRecord> =
   captureId,
   nodeName: 'n1',
   schedule: 's1',
+  sequence: 1_000 - days,
   sealedAt: sealedAt(days),
   complete: true,
   deletable: true,

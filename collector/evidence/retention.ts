@@ -19,7 +19,7 @@ export interface RetentionRules {
 /** What may go, and why. */
 export interface Expired {
   readonly captureId: string;
-  readonly sealedAt: string;
+  readonly sequence: number;
   readonly reason: string;
   /** Only because of its age: so it hangs on the clock. */
   readonly byAge: boolean;
@@ -28,11 +28,12 @@ export interface Expired {
 /**
  * Which evidence its rules give up, oldest first; pure. The newest `keepLast` complete images of each node and schedule stay whatever their age, so the
  * newest complete one is never among the expired when `keepLast` is set. Beyond them goes what is older than `ttlMs`; without a `ttlMs` all that
- * is older than the oldest that stays, once there are `keepLast`. What is not deletable stays, and counts among the newest.
+ * is older than the oldest that stays, once there are `keepLast`. What is not deletable stays, and counts among the newest. Newer is what was sealed later,
+ * not what a clock says that ran ahead for a while.
  */
 export function expired(records: readonly RetentionRecord[], rules: RetentionRules, nowMs: number): Expired[] {
   const groups = Map.groupBy(records, ({ schedule, nodeName }) => JSON.stringify([schedule, nodeName]));
-  return [...groups.values()].flatMap((group) => expiredOf(group, rules, nowMs)).sort(byAge);
+  return [...groups.values()].flatMap((group) => expiredOf(group, rules, nowMs)).sort(bySequence);
 }
 
 function expiredOf(group: readonly RetentionRecord[], rules: RetentionRules, nowMs: number): Expired[] {
@@ -47,32 +48,24 @@ function expiredOf(group: readonly RetentionRecord[], rules: RetentionRules, now
       ? []
       : group
           .filter(({ complete }) => complete)
-          .sort(byAge)
+          .sort(bySequence)
           .slice(-keepLast);
   const kept = new Set(newest);
   const oldestKept = newest[0];
   return group.flatMap((record): Expired[] => {
     if (!record.deletable || kept.has(record)) return [];
-    const { captureId, sealedAt } = record;
+    const { captureId, sealedAt, sequence } = record;
     if (ttlMs > 0) {
       if (nowMs - Date.parse(sealedAt) <= ttlMs) return [];
-      return [{ captureId, sealedAt, reason: `it is older than ${spanOf(ttlMs)}`, byAge: true }];
+      return [{ captureId, sequence, reason: `it is older than ${spanOf(ttlMs)}`, byAge: true }];
     }
-    const beyond = oldestKept !== undefined && newest.length === keepLast && byAge(record, oldestKept) < 0;
+    const beyond = oldestKept !== undefined && newest.length === keepLast && sequence < oldestKept.sequence;
     const reason = `it is beyond the newest ${keepLast} complete images of node ${nodeName} by schedule ${schedule}`;
-    return beyond ? [{ captureId, sealedAt, reason, byAge: false }] : [];
+    return beyond ? [{ captureId, sequence, reason, byAge: false }] : [];
   });
 }
 
-interface Aged {
-  readonly sealedAt: string;
-  readonly captureId: string;
-}
-
-const byAge = (a: Aged, b: Aged): number =>
-  a.sealedAt === b.sealedAt ? compare(a.captureId, b.captureId) : compare(a.sealedAt, b.sealedAt);
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const bySequence = (a: { readonly sequence: number }, b: { readonly sequence: number }): number => a.sequence - b.sequence;
 
 const spans = [
   { unit: 'days', ms: 86_400_000 },

@@ -57,6 +57,8 @@ export interface RetentionRecord {
   readonly nodeName: string;
   /** Empty when a person asked for it. */
   readonly schedule: string;
+  /** The order in which images were sealed, whatever the clock said then. */
+  readonly sequence: number;
   /** ISO 8601, UTC. */
   readonly sealedAt: string;
   readonly complete: boolean;

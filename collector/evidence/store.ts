@@ -44,6 +44,8 @@ export interface EvidenceStore {
   readonly kind: 'local' | 'gcs';
   /** Where it is, for people: a directory, or gs://BUCKET/PREFIX. */
   readonly place: string;
+  /** Where an object of this name lies or would lie. */
+  locationOf(name: ObjectName): string;
   /** Throws storage_failed, store_refused, evidence_conflict, and the signal's reason. */
   put(name: ObjectName, file: FileToKeep, signal: AbortSignal): Promise<StoredObject>;
   /** Undefined when it is not there. Throws storage_failed, store_refused. */

@@ -86,7 +86,9 @@ test.each(rows)('$sentence', async ({ stored, finish, outcome, detail }) => {
   expect(rig.evidence(captureId, 'image.PARTIAL.lime').equals(stored)).toBe(true);
   expect(rig.manifest(captureId).outcome).toMatchObject({ reason: outcome.reason });
   expect(existsSync(join(rig.dataDir, 'evidence', captureId, 'image.lime'))).toBe(false);
-  expect(await rig.metrics()).toContain('kcorder_captures_ended_total{trigger="manual",outcome="complete",reason=""} 0');
+  expect(await rig.metrics()).toContain(
+    'kcorder_captures_ended_total{trigger="manual",outcome="complete",reason=""} 0',
+  );
   expect((await operator.listNodes({})).nodes[0]?.runningCaptureId).toBe('');
 });
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RetentionRecord, SealedImage } from '../evidence/storage-record.ts';
+import type { ObjectName } from '../evidence/store.ts';
 import { analysedAgain, holdsOf, sealedRows, toRetained, toSealed } from './storage-row.ts';
 
 /** What is to be done with evidence next, as the disk has it: so a restart goes on where a killed collector stopped. */
@@ -28,6 +29,21 @@ export class CustodyQueue {
   inSpool(): string[] {
     const rows = this.#database.prepare(`SELECT capture_id FROM storage WHERE place = 'spool'`).all();
     return rows.map((row) => String(row.capture_id));
+  }
+
+  /** Of the stored objects the first and the last by where they are: when both are of one store, all are. */
+  outermost(): (ObjectName & { readonly location: string })[] {
+    const stored = `FROM storage WHERE place IN ('store', 'deleting') AND location <> '' ORDER BY location`;
+    return ['ASC', 'DESC'].flatMap((order) =>
+      this.#database
+        .prepare(`SELECT capture_id, file, location ${stored} ${order} LIMIT 1`)
+        .all()
+        .map((row) => ({
+          captureId: String(row.capture_id),
+          file: String(row.file),
+          location: String(row.location),
+        })),
+    );
   }
 
   /** What is stored and still has its plain image or a draft beside it. */
@@ -70,7 +86,7 @@ export class CustodyQueue {
         `SELECT storage.*, phase = 'done' AND NOT ${analysedAgain}
            AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.capture_id = storage.capture_id) AS deletable
          FROM storage JOIN captures ON id = capture_id
-         WHERE storage.schedule = ? AND storage.node_name = ? AND place IN ('spool', 'store') ORDER BY sealed_at`,
+         WHERE storage.schedule = ? AND storage.node_name = ? AND place IN ('spool', 'store') ORDER BY sequence`,
       )
       .all(schedule, nodeName)
       .map(toRetained);

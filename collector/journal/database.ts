@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 
+/** The one database; only the journal speaks with it. */
+export type Database = DatabaseSync;
+
 /** What each version added to the one before: the first entry makes version 1. */
 const steps = [
   `
@@ -69,7 +72,8 @@ const steps = [
   ALTER TABLE captures ADD COLUMN progress_at TEXT NOT NULL DEFAULT '';
   CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at, outcome_reason);
   CREATE TABLE storage (
-    capture_id TEXT PRIMARY KEY,
+    sequence INTEGER PRIMARY KEY,
+    capture_id TEXT NOT NULL UNIQUE,
     node_name TEXT NOT NULL,
     schedule TEXT NOT NULL,
     sealed_at TEXT NOT NULL,
@@ -91,13 +95,14 @@ const steps = [
     deleted_by TEXT NOT NULL DEFAULT '',
     delete_reason TEXT NOT NULL DEFAULT ''
   ) STRICT;
-  CREATE INDEX storage_by_place ON storage (place, sealed_at);
-  CREATE INDEX storage_by_maker ON storage (schedule, node_name, sealed_at);
-  CREATE INDEX storage_by_node ON storage (node_name, place, stored_bytes);
-  CREATE INDEX storage_to_tidy ON storage (capture_id) WHERE leftovers = 1 OR place = 'deleting';
+  CREATE INDEX storage_by_place ON storage (place, sealed_at, verified_at, stored_bytes, trouble, flaw);
+  CREATE INDEX storage_by_maker ON storage (place, schedule, node_name, sequence);
+  CREATE INDEX storage_by_node ON storage (node_name, place, stored_bytes) WHERE place <> 'deleted';
+  CREATE INDEX storage_to_verify ON storage (place, max(sealed_at, checked_at));
+  CREATE INDEX storage_to_tidy ON storage (place, leftovers);
   INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
     SELECT id, node_name, '', ended_at, outcome = 'complete', json_extract(state, '$.evidence.bytes'), json_extract(state, '$.evidence.bytes')
-    FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL;
+    FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL ORDER BY ended_at, id;
   CREATE TABLE holds (
     capture_id TEXT NOT NULL,
     at TEXT NOT NULL,

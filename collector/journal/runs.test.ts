@@ -59,7 +59,8 @@ test('what is on record for a tick and a node stays as it is', () => {
 test('what is due comes page by page, the earliest first, and says whether an earlier run is open', () => {
   using opened = openRuns();
   const { runs } = opened;
-  const waiting = (tick: string, node: string, dueAt: string) => run(tick, node, { state: 'waiting', dueAt, deadlineAt: '9' });
+  const waiting = (tick: string, node: string, dueAt: string) =>
+    run(tick, node, { state: 'waiting', dueAt, deadlineAt: '9' });
   runs.add([
     waiting('2', 'n1', '3'),
     waiting('1', 'n1', '1'),

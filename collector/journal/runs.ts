@@ -95,7 +95,7 @@ export class RunJournal {
   }
 
   /** Those that wait and whose moment has come, the earliest first; `after` is the last one of the page before. */
-  due(now: string, limit: number, after?: DueRun): DueRun[] {
+  due(now: string, limit: number, after?: Pick<DueRun, 'dueAt' | 'row'>): DueRun[] {
     return this.#prepare(
       `SELECT rowid, *, EXISTS (
          SELECT 1 FROM runs AS earlier INDEXED BY runs_open WHERE earlier.schedule = runs.schedule AND earlier.node_name = runs.node_name

@@ -74,6 +74,7 @@ export function toRetained(row: Row): RetentionRecord {
     schedule: String(row.schedule),
     sealedAt: String(row.sealed_at),
     complete: row.complete === 1,
+    sequence: Number(row.sequence),
     deletable: row.deletable === 1,
   };
 }

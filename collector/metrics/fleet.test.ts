@@ -18,7 +18,7 @@ let database: ReturnType<typeof openDatabase>;
 beforeAll(() => {
   database = openDatabase(scratch.dir);
   recordFleet(database, fleetShape);
-});
+}, 60_000);
 afterAll(() => {
   database.close();
   scratch[Symbol.dispose]();

@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
+import { everySeries } from '../testing/every-series.ts';
 import { until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
@@ -33,6 +34,15 @@ test('every series is there before anything has happened', async () => {
   expect(await value(rig, 'kcorder_evidence_bytes_total')).toBe(0);
   expect(await value(rig, 'kcorder_nodes{online="true",capturable="true"}')).toBe(0);
   expect(await value(rig, 'kcorder_build_info{version="0.1.0"}')).toBe(1);
+});
+
+test('a collector serves every metric that there is, but for the one that a cluster has', async () => {
+  await using rig = await Rig.start(parties);
+  const namesIn = (text: string) => [...text.matchAll(/^# HELP (kcorder_\S+)/gm)].map(([, name = '']) => name).sort();
+  const all = namesIn(await everySeries(parties.server));
+  const served = namesIn(await rig.metrics());
+  expect(all.filter((name) => !served.includes(name))).toEqual(['kcorder_inventory_in_step_timestamp_seconds']);
+  expect(served.filter((name) => !all.includes(name))).toEqual([]);
 });
 
 test('the series follow a capture: its phase, its bytes, its interruption, its end', async () => {

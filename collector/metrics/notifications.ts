@@ -5,7 +5,7 @@ const states = ['waiting', 'sent', 'failed'] as const;
 const results = ['sent', 'failed'] as const;
 
 /** Files that are read again when they change. */
-export type ReloadedFile = 'schedules' | 'webhooks' | 'rules';
+export type ReloadedFile = 'schedules' | 'webhooks';
 
 /** Whom we tell, and what stands in the way of telling and writing down. */
 export class NotificationSeries {
@@ -32,7 +32,7 @@ export class NotificationSeries {
       'kcorder_journal_write_failures_total',
       'Changes that the disk did not take; the audit log is part of each, so what was to be done was not done.',
     );
-    for (const file of ['schedules', 'webhooks', 'rules']) this.#reloads.inc({ file }, 0);
+    for (const file of ['schedules', 'webhooks']) this.#reloads.inc({ file }, 0);
   }
 
   attempted(webhook: string, result: (typeof results)[number]): void {

@@ -30,9 +30,9 @@ export interface SchedulerMeans {
   readonly captures: Pick<CaptureJournal, 'watch' | 'find' | 'findByKey' | 'running'>;
   readonly nodes: ScheduledNodes;
   /** Captures that may be begun now in the whole cluster. */
-  free(): number;
+  readonly free: () => number;
   /** Makes the capture of a run, or finds it when it was made before; gives its id. Throws what Captures.create throws. */
-  capture(run: Run, schedule: StoredSchedule): Promise<string>;
+  readonly capture: (run: Run, schedule: StoredSchedule) => Promise<string>;
   /** Whether each capture needs a second person. */
   readonly approval: boolean;
   readonly events: ScheduleEvents;

@@ -135,12 +135,12 @@ export type Verdict =
 export function judge(run: Run, schedule: StoredSchedule, now: Situation): Verdict {
   const { spec, configured } = schedule;
   const { node, trouble } = now;
-  if (now.overlaps)
-    return skipped('overlap', 'an earlier run of this schedule on this node still waits or runs');
-  if (now.approval && !configured)
+  if (now.overlaps) return skipped('overlap', 'an earlier run of this schedule on this node still waits or runs');
+  // Whoever may write the configuration has approved its times, not those that somebody chooses.
+  if (now.approval && (!configured || run.triggered))
     return skipped(
       'approval_required',
-      'each capture needs a second person here, so only schedules of the configuration run',
+      'each capture needs a second person here, so only schedules of the configuration run, and only by the clock',
     );
   if (now.nowMs >= Date.parse(run.deadlineAt)) return { kind: 'end', ending: overdue(run, spec, now) };
   if (node.pressure.length > 0 && !spec.ignorePressure)
@@ -166,7 +166,9 @@ function overdue({ nodeName }: Run, spec: ScheduleSpec, { node, late, trouble, f
     return missed('node_busy', `another capture (${node.captureId}) ran on node ${nodeName} up to its deadline`);
   if (trouble !== undefined) return missed(trouble.reason, trouble.detail);
   const others =
-    free <= 0 ? 'as many captures ran as the collector allows' : `as many ran as the schedule allows (${spec.maxConcurrent})`;
+    free <= 0
+      ? 'as many captures ran as the collector allows'
+      : `as many ran as the schedule allows (${spec.maxConcurrent})`;
   return missed('deadline', `its turn did not come up to its deadline: ${others}`);
 }
 

@@ -59,11 +59,17 @@ test('another capture on the node: the run waits for it, up to its deadline', as
 });
 
 test('never more at once than the schedule allows, and never more than the collector does', async () => {
-  using world = await worldWith([{ maxConcurrent: 2, startingDeadlineMs: hourMs }, { name: 'other', cron: '30 * * * *', startingDeadlineMs: hourMs }], {
-    nodes: 7,
-    max: 3,
-    chances: { ...quick, capture: () => ({ ms: 3 * minuteMs, end: 'complete' }) },
-  });
+  using world = await worldWith(
+    [
+      { maxConcurrent: 2, startingDeadlineMs: hourMs },
+      { name: 'other', cron: '30 * * * *', startingDeadlineMs: hourMs },
+    ],
+    {
+      nodes: 7,
+      max: 3,
+      chances: { ...quick, capture: () => ({ ms: 3 * minuteMs, end: 'complete' }) },
+    },
+  );
   let most = 0;
   let mostOfOne = 0;
   await world.clock.pass(1.9 * hourMs, () => {
@@ -128,7 +134,7 @@ test.each([
   expect(world.ended).toHaveLength(1);
 });
 
-test('where each capture needs a second person, a schedule that somebody made by call runs nowhere, and says so', async () => {
+test('where each capture needs a second person, a schedule that somebody made by call runs nowhere, nor does a round by hand, and they say so', async () => {
   using world = new World(at, 1, 10, quick);
   world.approval = true;
   world.startCollector();
@@ -137,6 +143,10 @@ test('where each capture needs a second person, a schedule that somebody made by
   world.schedules.configure([{ ...ordinary, name: 'configured' }]);
   await world.clock.pass(hourMs);
   expect(runsOf(world).sort()).toEqual(['01:00 n0 skipped approval_required', '01:00 n0 succeeded']);
+  const round = world.schedules.trigger('configured', 'key', 'operator/bob');
+  await world.clock.pass(1_000);
+  await round;
+  expect(runsOf(world).filter((run) => run.includes('approval_required'))).toHaveLength(2);
 });
 
 test('nodes that never exist are missed, and so is a tick that fits none', async () => {
@@ -282,9 +292,14 @@ test('schedules of the configuration are changed there only', async () => {
   using world = await worldWith([{ name: 'called' }]);
   const { schedules } = world;
   expect(() => schedules.configure([{ ...ordinary, name: 'called' }])).toThrow('called (made by operator/alice)');
-  schedules.configure([{ ...ordinary, name: 'ours' }, { ...ordinary, name: 'more' }]);
+  schedules.configure([
+    { ...ordinary, name: 'ours' },
+    { ...ordinary, name: 'more' },
+  ]);
   expect(() => schedules.create({ ...ordinary, name: 'ours' }, 'operator/alice')).toThrow('part of the configuration');
-  expect(() => schedules.create({ ...ordinary, name: 'called' }, 'operator/alice')).toThrow('there is a schedule called');
+  expect(() => schedules.create({ ...ordinary, name: 'called' }, 'operator/alice')).toThrow(
+    'there is a schedule called',
+  );
   expect(() => schedules.remove('ours', 'operator/alice')).toThrow('part of the configuration');
   schedules.pause('ours', 'operator/alice');
   schedules.configure([{ ...ordinary, name: 'ours', cron: '*/10 * * * *' }]);

@@ -7,7 +7,9 @@ import { Roster } from './roster.ts';
 import { Starting } from './starting.ts';
 
 /** The wall's clock may be set at any time, and tells nobody. */
-const lookMs = 10_000;
+const clockMs = 10_000;
+/** Nothing that matters stays unseen for longer, even if nobody told of it. */
+const lookMs = 60_000;
 const afterTroubleMs = 5_000;
 const attachedMs = 500;
 const pruneMs = 3_600_000;
@@ -29,11 +31,20 @@ export class Scheduler {
   #stopTimer: (() => void) | undefined;
   /** By the monotonic clock: when the timer fires. */
   #timerMs = Number.POSITIVE_INFINITY;
+  /** Something has happened. */
+  #woken = false;
+  /** By the wall's clock: when there is something to do, as far as is known. */
+  #momentMs = 0;
   #prunedMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   /** Begins at once. */
-  constructor(means: SchedulerMeans) {
+  constructor(given: SchedulerMeans) {
+    // What was begun may end after all is closed, the database too: it is taken up at the next start.
+    const trouble: SchedulerMeans['events']['trouble'] = (what, error) => {
+      if (!this.#closed) given.events.trouble(what, error);
+    };
+    const means = { ...given, events: { ...given.events, trouble } };
     this.#means = means;
     this.roster = new Roster(means.schedules);
     this.#watch = new ClockWatch(means.clock);
@@ -74,32 +85,40 @@ export class Scheduler {
     this.#stopWatching();
   }
 
-  #sleep(ms: number): void {
+  #sleep(ms: number, toBeLookedAt = true): void {
     if (this.#closed) return;
+    this.#woken ||= toBeLookedAt;
     const atMs = this.#means.clock.monotonicMs() + ms;
     if (atMs >= this.#timerMs) return;
     this.#stopTimer?.();
     this.#timerMs = atMs;
-    this.#stopTimer = this.#means.clock.setTimer(ms, () => this.#look());
+    this.#stopTimer = this.#means.clock.setTimer(ms, () => this.#timerFired());
   }
 
-  #look(): void {
+  #timerFired(): void {
     this.#timerMs = Number.POSITIVE_INFINITY;
     if (this.#closed) return;
     try {
       const { nowMs, jumpedMs } = this.#watch.look();
       if (jumpedMs !== 0) this.#means.events.clockJumped(jumpedMs);
-      this.#following.look();
-      this.planning.look(nowMs);
-      this.starting.look(nowMs);
-      this.#prune(nowMs);
-      // What should have come by now is being done, and wakes when it is.
-      const moments = [this.planning.nextMs(), ...this.starting.nextMs(nowMs)].filter((at) => at !== undefined && at > nowMs);
-      this.#sleep(Math.min(lookMs, ...moments.map((at) => (at ?? 0) - nowMs)));
+      const nothing = !this.#woken && jumpedMs === 0 && nowMs < this.#momentMs;
+      if (!nothing) this.#look(nowMs);
+      this.#sleep(Math.min(clockMs, Math.max(0, this.#momentMs - nowMs)), false);
     } catch (error) {
       this.#means.events.trouble('the schedules could not be seen to', error);
       this.#sleep(afterTroubleMs);
     }
+  }
+
+  #look(nowMs: number): void {
+    this.#woken = false;
+    this.#following.look();
+    this.planning.look(nowMs);
+    this.starting.look(nowMs);
+    this.#prune(nowMs);
+    // What should have come by now is being done, and wakes when it is.
+    const moments = [this.planning.nextMs() ?? Number.POSITIVE_INFINITY, ...this.starting.nextMs(nowMs)];
+    this.#momentMs = Math.min(nowMs + lookMs, ...moments.filter((at) => at > nowMs));
   }
 
   #prune(nowMs: number): void {

@@ -35,7 +35,11 @@ const unitMs: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000 };
 /** A time such as "1h30m", in ms; undefined for what is none. */
 export function durationMs(text: string): number | undefined {
   if (text === '0') return 0;
-  const parts = /^(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$/.exec(text)?.slice(1).filter((part) => part !== undefined) ?? [];
+  const parts =
+    /^(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?$/
+      .exec(text)
+      ?.slice(1)
+      .filter((part) => part !== undefined) ?? [];
   if (parts.length === 0) return undefined;
   return parts.reduce((sum, part) => sum + Number(part.slice(0, -1)) * (unitMs[part.slice(-1)] ?? 0), 0);
 }
@@ -60,7 +64,10 @@ export function readSchedules(
     const here = `schedules[${index}]`;
     const wrongShape: Problem[] = [];
     const spec = specOf(entry, wrongShape);
-    const all = [...wrongShape, ...problemsOf(spec, inCluster).filter(({ place }) => !wrongShape.some((shape) => shape.place === place))];
+    const all = [
+      ...wrongShape,
+      ...problemsOf(spec, inCluster).filter(({ place }) => !wrongShape.some((shape) => shape.place === place)),
+    ];
     problems.push(...all.map(({ place, what }) => ({ place: place === '' ? here : `${here}.${place}`, what })));
     const twin = names.get(spec.name);
     if (twin !== undefined) problems.push({ place: `${here}.name`, what: `is that of schedules[${twin}] too` });

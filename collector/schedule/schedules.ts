@@ -180,8 +180,8 @@ export class Schedules {
   #change({ spec: { name } }: StoredSchedule, spec: ScheduleSpec): void {
     const schedule = this.scheduler.settle(name);
     if (schedule === undefined) return;
-    const now = this.#now();
-    this.scheduler.roster.change(schedule, spec, now > schedule.plannedThrough ? now : schedule.plannedThrough);
+    const throughMs = Math.max(this.#means.clock.wall().getTime(), Date.parse(schedule.plannedThrough));
+    this.scheduler.roster.change(schedule, spec, new Date(throughMs).toISOString());
   }
 
   #remove(name: string, by: string): void {

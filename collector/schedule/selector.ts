@@ -11,5 +11,7 @@ export function selectorProblem(selector: string): string | undefined {
   // Commas part requirements, but for those in parentheses.
   const parts = selector.split(/,(?![^(]*\))/).map((part) => part.trim());
   const wrong = parts.find((part) => !requirement.test(part));
-  return wrong === undefined ? undefined : `holds "${wrong}", which is no requirement such as app=web or tier in (a, b)`;
+  return wrong === undefined
+    ? undefined
+    : `holds "${wrong}", which is no requirement such as app=web or tier in (a, b)`;
 }

@@ -42,7 +42,10 @@ export function problemsOf(spec: ScheduleSpec, inCluster: boolean): Problem[] {
   if (!inCluster) {
     for (const field of ['nodeLabels', 'podNamespaces', 'podLabels'] as const) {
       if (target[field].length > 0)
-        complain(`target.${field}`, 'cannot be looked for: this collector knows no cluster, so name nodes in nodeNames');
+        complain(
+          `target.${field}`,
+          'cannot be looked for: this collector knows no cluster, so name nodes in nodeNames',
+        );
     }
   }
   whole('jitter', spec.jitterMs, 0, longestJitterMs, 'between 0 and 24 h');
@@ -60,7 +63,8 @@ export function problemsOf(spec: ScheduleSpec, inCluster: boolean): Problem[] {
 export const sentenceOf = (problems: readonly Problem[]): string =>
   problems.map(({ place, what }) => `${place} ${what}`).join('; ');
 
-export const sameSpec = (a: ScheduleSpec, b: ScheduleSpec): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+export const sameSpec = (a: ScheduleSpec, b: ScheduleSpec): boolean =>
+  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

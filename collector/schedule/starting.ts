@@ -9,11 +9,15 @@ import type { Roster } from './roster.ts';
 
 const pageSize = 50;
 const againMs = 30_000;
+const longestAgainMs = 8 * 60_000;
+/** Runs that did not come to a capture are tried again no oftener: on a disk that is full there may be a thousand. */
+const retries = { most: 10, everyMs: 10_000 };
 
 interface Trouble {
   readonly reason: string;
   readonly detail: string;
   readonly untilMs: number;
+  readonly againMs: number;
 }
 
 /** Makes captures of runs whose moment has come, or says why there is none. */
@@ -27,6 +31,7 @@ export class Starting {
   readonly #troubles = new Map<string, Trouble>();
   /** Up to here every run that came due was judged once, whether or not there was a turn. */
   #judgedThrough = '';
+  #retried = { sinceMs: 0, count: 0 };
   /** A capture may have been made whose run does not know of it. */
   #lost = true;
 
@@ -43,17 +48,19 @@ export class Starting {
     if (this.#lost) this.#link();
     const now = new Date(nowMs).toISOString();
     this.#expire(now, nowMs);
-    const room = { free: this.#means.free() - this.#starting.size, running: this.#running(), busy: this.#means.captures.running() };
+    const room = {
+      free: this.#means.free() - this.#starting.size,
+      running: this.#running(),
+      busy: this.#means.captures.running(),
+    };
     // Those that wait already, as long as there are turns; then the new ones, each of them, since some are not wanted at all.
+    let last: Pick<DueRun, 'dueAt' | 'row'> | undefined;
     let page: DueRun[];
-    let last: DueRun | undefined;
     do {
+      if (room.free <= 0 && (last?.dueAt ?? '') < this.#judgedThrough) last = { ...nobody, dueAt: this.#judgedThrough };
       page = runs.due(now, pageSize, last);
-      const fresh = page.filter(({ dueAt }) => dueAt > this.#judgedThrough);
-      this.#judgePage(room.free > 0 ? page : fresh, nowMs, room);
+      this.#judgePage(page, nowMs, room);
       last = page.at(-1);
-      if (room.free <= 0 && last !== undefined && last.dueAt < this.#judgedThrough)
-        last = { ...last, dueAt: this.#judgedThrough, row: Number.MAX_SAFE_INTEGER };
     } while (page.length === pageSize);
     this.#judgedThrough = now;
   }
@@ -73,7 +80,15 @@ export class Starting {
   nextMs(nowMs: number): number[] {
     const { dueAt, deadlineAt } = this.#means.runs.nextMoments(new Date(nowMs).toISOString());
     const moments = [dueAt, deadlineAt].filter((at) => at !== undefined).map((at) => Date.parse(at));
-    return [...moments, ...[...this.#troubles.values()].map(({ untilMs }) => untilMs)];
+    const retryMs = this.#retried.sinceMs + retries.everyMs;
+    return [...moments, ...[...this.#troubles.values()].map(({ untilMs }) => Math.max(untilMs, retryMs))];
+  }
+
+  #mayRetry(nowMs: number): boolean {
+    const sinceMs = Math.floor(nowMs / retries.everyMs) * retries.everyMs;
+    if (this.#retried.sinceMs !== sinceMs) this.#retried = { sinceMs, count: 0 };
+    this.#retried.count += 1;
+    return this.#retried.count <= retries.most;
   }
 
   #expire(now: string, nowMs: number): void {
@@ -106,6 +121,7 @@ export class Starting {
       const verdict = this.#verdict(run, { nowMs, ...room, running, overlaps: run.overlaps });
       if (verdict.kind === 'end') ended.push([run, verdict.ending]);
       if (verdict.kind !== 'start' || schedule === undefined) continue;
+      if (this.#troubles.has(nameOf(run)) && !this.#mayRetry(nowMs)) continue;
       room.free -= 1;
       room.running.set(run.schedule, running + 1);
       // Whoever else is due there finds the node taken.
@@ -164,16 +180,24 @@ export class Starting {
         // It waits for that to change.
         return;
       case 'preflight_refused':
-        return this.#endAlone(run, { state: 'skipped', reason: 'not_capturable', detail: fault.message });
+        this.#endAlone(run, { state: 'skipped', reason: 'not_capturable', detail: fault.message });
+        return;
       case 'approval_required':
-        return this.#endAlone(run, { state: 'skipped', reason: 'approval_required', detail: fault.message });
+        this.#endAlone(run, { state: 'skipped', reason: 'approval_required', detail: fault.message });
+        return;
       default: {
         // Room may come in time.
-        const untilMs = this.#means.clock.wall().getTime() + againMs;
-        this.#troubles.set(nameOf(run), { reason: fault.code, detail: fault.message, untilMs });
+        const before = this.#troubles.get(nameOf(run));
+        const waitMs = Math.min(longestAgainMs, before === undefined ? againMs : before.againMs * 2);
+        const untilMs = this.#means.clock.wall().getTime() + waitMs;
+        const trouble = { reason: fault.code, detail: fault.message, untilMs, againMs: waitMs };
+        this.#troubles.set(nameOf(run), trouble);
         if (fault.code === 'disk_too_small' || fault.code === 'quota_exceeded') return;
         this.#lost = true;
-        this.#means.events.trouble(`the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`, error);
+        this.#means.events.trouble(
+          `the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`,
+          error,
+        );
       }
     }
   }
@@ -207,5 +231,8 @@ export class Starting {
 
 /** What a schedule that was deleted leaves waiting. */
 export const deleted = { state: 'skipped', reason: 'deleted', detail: 'its schedule was deleted' } as const;
+
+/** Comes after all that came due at the same moment. */
+const nobody = { row: Number.MAX_SAFE_INTEGER };
 
 const nameOf = ({ schedule, tick, nodeUid }: Run): string => `${schedule} ${tick} ${nodeUid}`;

@@ -43,9 +43,12 @@ test.each([
   expect(cronProblem(cron)).toContain(problem);
 });
 
-test.each(['', 'UTC', 'Europe/Berlin', 'Etc/GMT+5', 'America/Argentina/Buenos_Aires'])('"%s" is a time zone', (zone) => {
-  expect(timeZoneProblem(zone)).toBeUndefined();
-});
+test.each(['', 'UTC', 'Europe/Berlin', 'Etc/GMT+5', 'America/Argentina/Buenos_Aires'])(
+  '"%s" is a time zone',
+  (zone) => {
+    expect(timeZoneProblem(zone)).toBeUndefined();
+  },
+);
 
 test.each(['Europe/Atlantis', '+02:00', ' UTC', 'Mars', '../etc/passwd', 'x'.repeat(1000)])(
   '"%s" is no time zone',
@@ -159,9 +162,7 @@ const fits = ({ minutes, hours, days }: Pattern, reading: number): boolean => {
   const date = new Date(reading);
   const hour = date.getUTCHours();
   const hourFits = hours === 'every' || (typeof hours === 'number' ? hour % hours === 0 : hours.includes(hour));
-  return (
-    hourFits && minutes.includes(date.getUTCMinutes()) && (days.length === 0 || days.includes(date.getUTCDate()))
-  );
+  return hourFits && minutes.includes(date.getUTCMinutes()) && (days.length === 0 || days.includes(date.getUTCDate()));
 };
 
 /** What a clock on a wall shows, by another way than the product's. */
@@ -219,22 +220,31 @@ describe('patterns from anybody', () => {
   const made = fc.array(field, { minLength: 5, maxLength: 6 }).map((fields) => fields.join(' '));
   const number = (max: number) => fc.integer({ min: 0, max }).map(String);
   const rare = fc
-    .tuple(number(59), number(23), fc.constantFrom('29', '30', '31', 'L', '15W', '31W', 'LW'), number(13), fc.constantFrom('*', '1#5', '7#5', 'L', '5L', '*/7'))
+    .tuple(
+      number(59),
+      number(23),
+      fc.constantFrom('29', '30', '31', 'L', '15W', '31W', 'LW'),
+      number(13),
+      fc.constantFrom('*', '1#5', '7#5', 'L', '5L', '*/7'),
+    )
     .map((fields) => fields.join(' '));
 
   test('never crash the parser, nor keep it busy', () => {
     let slowestMs = 0;
     let usable = 0;
     fc.assert(
-      fc.property(fc.oneof(made, rare, fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 40 })), (cron) => {
-        const started = performance.now();
-        if (cronProblem(cron) === undefined) {
-          usable += 1;
-          const tick = nextTick({ cron, timeZone: 'America/New_York' }, Date.UTC(2026, 0));
-          expect(tick === undefined || tick > Date.UTC(2026, 0)).toBe(true);
-        }
-        slowestMs = Math.max(slowestMs, performance.now() - started);
-      }),
+      fc.property(
+        fc.oneof(made, rare, fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 40 })),
+        (cron) => {
+          const started = performance.now();
+          if (cronProblem(cron) === undefined) {
+            usable += 1;
+            const tick = nextTick({ cron, timeZone: 'America/New_York' }, Date.UTC(2026, 0));
+            expect(tick === undefined || tick > Date.UTC(2026, 0)).toBe(true);
+          }
+          slowestMs = Math.max(slowestMs, performance.now() - started);
+        },
+      ),
       { numRuns: 20_000 },
     );
     expect(usable).toBeGreaterThan(100);

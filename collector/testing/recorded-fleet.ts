@@ -53,8 +53,29 @@ export interface RecordedCapture {
   readonly outcome: Outcome;
 }
 
+/** Prepared once: a fleet's history is tens of thousands of rows. */
+const statements = new WeakMap<DatabaseSync, ReturnType<typeof prepared>>();
+
+function prepared(database: DatabaseSync) {
+  return {
+    capture: database.prepare(
+      `INSERT INTO captures (id, node_uid, node_name, requested_by, idempotency_key, requested_at, phase, durable_bytes, ceiling_bytes, request,
+         state, schedule, outcome, outcome_reason, ended_at) VALUES (?, ?, ?, ?, ?, ?, 'done', 100, 1000, ?, ?, ?, ?, ?, ?)`,
+    ),
+    image: database.prepare(
+      `INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes, place)
+       VALUES (?, ?, ?, ?, 1, 100, 40, 'store')`,
+    ),
+    run: database.prepare(
+      `INSERT INTO runs (schedule, tick, node_uid, node_name, due_at, deadline_at, state, capture_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+  };
+}
+
 /** Writes a capture that is done, with its run and its image. */
 export function recordCapture(database: DatabaseSync, recorded: RecordedCapture): void {
+  const insert = statements.get(database) ?? prepared(database);
+  statements.set(database, insert);
   const { id, node, schedule, tickMs, outcome } = recorded;
   const uid = `uid-${node}`;
   const tick = iso(tickMs);
@@ -67,29 +88,13 @@ export function recordCapture(database: DatabaseSync, recorded: RecordedCapture)
     ...(schedule === '' ? {} : { requestedBy: `schedule/${schedule}`, schedule: { name: schedule, tick } }),
   };
   const state: CaptureState = { ...states.done, outcome, endedAt };
-  database
-    .prepare(
-      `INSERT INTO captures (id, node_uid, node_name, requested_by, idempotency_key, requested_at, phase, durable_bytes, ceiling_bytes, request,
-         state, schedule, outcome, outcome_reason, ended_at) VALUES (?, ?, ?, ?, ?, ?, 'done', 100, 1000, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(
-      ...[id, uid, node, made.requestedBy, `${tick}/${id}`, tick, encode(made), encode(state), schedule],
-      ...[outcome.kind, 'reason' in outcome ? outcome.reason : '', endedAt],
-    );
-  if (outcome.kind === 'complete') {
-    database
-      .prepare(
-        `INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes, place)
-         VALUES (?, ?, ?, ?, 1, 100, 40, 'store')`,
-      )
-      .run(id, node, schedule, endedAt);
-  }
+  insert.capture.run(
+    ...[id, uid, node, made.requestedBy, `${tick}/${id}`, tick, encode(made), encode(state), schedule],
+    ...[outcome.kind, 'reason' in outcome ? outcome.reason : '', endedAt],
+  );
+  if (outcome.kind === 'complete') insert.image.run(id, node, schedule, endedAt);
   if (schedule === '') return;
-  database
-    .prepare(
-      `INSERT INTO runs (schedule, tick, node_uid, node_name, due_at, deadline_at, state, capture_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(schedule, tick, uid, node, tick, tick, outcome.kind === 'complete' ? 'succeeded' : 'failed', id);
+  insert.run.run(schedule, tick, uid, node, tick, tick, outcome.kind === 'complete' ? 'succeeded' : 'failed', id);
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();

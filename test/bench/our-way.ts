@@ -37,6 +37,8 @@ export class OurCollector {
       symbolDirs: [],
       python: analysis?.python ?? '/usr/bin/python3',
       logPath: join(dir, 'collector.log'),
+      // The way of a capture is measured, not what is done with it later.
+      env: { KCORDER_SPOOL_SECONDS: '3600' },
     });
     await collector.start();
     return new OurCollector(dir, authority, collector);

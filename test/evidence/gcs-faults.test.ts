@@ -82,7 +82,7 @@ test.each(table)('$fault once, at request $at: the object is stored', async ({ f
     return fault;
   });
   const name = newName();
-  await open().put(name, file, idle);
+  expect(await open().put(name, file, idle)).toMatchObject({ ...name, bytes, crc32c: file.crc32c });
   expect(happened).toBe(fault !== 'session gone' || at >= 2);
   await expectStored(name);
   expectUntouched();

@@ -26,11 +26,18 @@ afterAll(async () => {
   scratch[Symbol.dispose]();
 });
 
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
 const newName = (): ObjectName => ({ captureId: `cap-${++made}`, file: 'image.lime.zst' });
 const key = 'projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k';
 
 // Words of the real service.
 const noBucket = errorAnswer(404, 'The specified bucket does not exist.');
+const nothing = errorAnswer(404, 'No such object: refusals/x');
 const forbidden = errorAnswer(
   403,
   "kcorder@p.iam.gserviceaccount.com does not have storage.objects.create access to the Google Cloud Storage object. Permission 'storage.objects.create' denied on resource (or it may not exist).",
@@ -67,7 +74,7 @@ test.each([
   await expect(store.find(stored)).rejects.toMatchObject(refused);
   await expect(store.open(stored)).rejects.toMatchObject(refused);
   await expect(store.delete(stored)).rejects.toMatchObject(refused);
-  await expect(Array.fromAsync(store.list())).rejects.toMatchObject(refused);
+  await expect(collect(store.list())).rejects.toMatchObject(refused);
   const made = bucket.proxy.seen.map(({ method, url }) => `${method} ${url}`);
   // After a 403 a deletion looks whether the object is retained.
   expect(made.length, 'none is made twice').toBe(answer === forbidden ? 6 : 5);
@@ -150,6 +157,34 @@ test('an object that somebody puts during the upload is compared: the server say
   }
 });
 
+test('an object that comes out wrong in a bucket that keeps it is a conflict, not a success', async () => {
+  const store = bucket.open();
+  const name = newName();
+  bucket.proxy.amend = () => ({ crc32c: 'AAAAAA==', retentionExpirationTime: '2036-01-01T00:00:00Z' });
+  bucket.proxy.answerFor = ({ method }) => (method === 'DELETE' ? retained : undefined);
+  await expect(store.put(name, file, idle)).rejects.toMatchObject({ code: 'evidence_conflict' });
+  expect(bucket.proxy.seen.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+});
+
+test('an object that comes out wrong is removed and made again', async () => {
+  const store = bucket.open();
+  const name = newName();
+  let isFirst = true;
+  bucket.proxy.amend = ({ method, url }) => {
+    if (!isFirst || !/upload_id|\/o\//.test(url)) return {};
+    // Wrong until it was looked at a second time.
+    isFirst = method !== 'GET';
+    return { crc32c: 'AAAAAA==' };
+  };
+  // The first look finds nothing.
+  bucket.proxy.answerFor = ({ method }) => (method === 'GET' && bucket.proxy.seen.length === 1 ? nothing : undefined);
+  const stored = await store.put(name, file, idle);
+  expect(stored.crc32c).toBe(file.crc32c);
+  expect(bucket.proxy.seen.map(({ method }) => method).join(' ')).toBe('GET POST PUT GET DELETE GET POST PUT');
+  bucket.proxy.begin();
+  expect(await store.find(name)).toEqual(stored);
+});
+
 test('the customer key and the metadata go with the session', async () => {
   const name = newName();
   await bucket.open({ kmsKey: key }).put(name, file, idle);
@@ -186,8 +221,21 @@ test.each(['HTTP 429', 'HTTP 503', 'reset before the request', 'reset after it w
   },
 );
 
+test('a store that takes requests and never answers: it can be tried later, or given up', async () => {
+  bucket.proxy.before = () => new Promise<void>(() => undefined);
+  await expect(bucket.open({}, 30).put(newName(), file, idle)).rejects.toMatchObject({
+    code: 'storage_failed',
+    message: expect.stringContaining('in 5 attempts (last: no complete answer, TIMEOUT)'),
+  });
+  const reason = new Error('enough');
+  const controller = new AbortController();
+  const ending = expect(bucket.open().put(newName(), file, controller.signal)).rejects.toBe(reason);
+  controller.abort(reason);
+  await ending;
+});
+
 const stepsOf = async (settings: { kmsKey?: string } = {}): Promise<CheckedStep[]> =>
-  await Array.fromAsync(bucket.open(settings).check(idle));
+  await collect(bucket.open(settings).check(idle));
 
 test('a check of a bucket that is not there ends at once', async () => {
   bucket.proxy.answerFor = () => noBucket;

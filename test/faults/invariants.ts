@@ -9,6 +9,7 @@ import { next } from '../../collector/capture/next.ts';
 import { AuditLog } from '../../collector/journal/audit.ts';
 import { CaptureJournal, type JournaledCapture } from '../../collector/journal/captures.ts';
 import { encode } from '../../collector/journal/encode.ts';
+import { custodyActions, StorageJournal } from '../../collector/journal/storage.ts';
 import { makeScratch } from '../../collector/testing/files.ts';
 
 /** Where to look, and what was sent. */
@@ -31,11 +32,12 @@ export async function checkInvariants(scene: Scene): Promise<void> {
   const database = new DatabaseSync(join(scratch.dir, 'kcorder.db'));
   try {
     const journal = new CaptureJournal(database);
-    const audit = new AuditLog(database);
+    const [audit, storage] = [new AuditLog(database), new StorageJournal(database)];
     hold(audit.firstBroken() === undefined, `I4: the audit chain breaks at record ${audit.firstBroken()}`);
     for (const capture of journal.list({ limit: 1000 })) {
       checkTransitions(capture, audit);
       checkOutcome(capture);
+      checkPlace(capture, storage);
       await checkImage(scene, capture);
     }
   } finally {
@@ -49,14 +51,21 @@ export async function checkInvariants(scene: Scene): Promise<void> {
   hold(!scene.logs.includes('PRIVATE KEY'), 'I5: a private key was logged');
 }
 
+/** What the audit log tells of a capture besides its transitions. */
+const besides: ReadonlySet<string> = new Set([
+  'downloaded',
+  'analysis_read',
+  'analysis_asked',
+  'analysed_again',
+  ...custodyActions,
+]);
+
 /** I3 and I4: the audit log tells every transition, each is one that the state machine allows, and together they give the state. */
 function checkTransitions({ request, state }: JournaledCapture, audit: AuditLog): void {
   const [first, ...records] = audit.of(request.id);
   hold(first?.action === 'requested', `I4: capture ${request.id} has no record of its request`);
   let replayed: CaptureState = { phase: 'requested' };
-  for (const { at, action, detail } of records.filter(
-    ({ action }) => action !== 'downloaded' && action !== 'analysis_read',
-  )) {
+  for (const { at, action, detail } of records.filter(({ action }) => !besides.has(action))) {
     const step = next(replayed, { kind: action, at, ...(detail as object) } as CaptureEvent);
     if (step.kind === 'refused') throw new Error(`I3: capture ${request.id}: ${step.reason}`);
     replayed = step.state;
@@ -73,6 +82,17 @@ function checkOutcome({ request, state }: JournaledCapture): void {
   const { outcome } = state;
   const says = outcome.kind === 'complete' || outcome.kind === 'canceled' || outcome.detail.length > 20;
   hold(says, `I7: capture ${request.id} does not say why it is ${outcome.kind}`);
+}
+
+/** I8: a sealed image has a record of where it is. Here it stays in the spool, where no test has deleted it. */
+function checkPlace({ request, state }: JournaledCapture, storage: StorageJournal): void {
+  const bytes = 'evidence' in state ? state.evidence?.bytes : undefined;
+  const record = storage.get(request.id);
+  hold(
+    record?.imageBytes === bytes,
+    `I8: capture ${request.id} has ${bytes} bytes, its place says ${record?.imageBytes}`,
+  );
+  hold(record === undefined || record.place.kind === 'spool', `I8: the image of capture ${request.id} left the spool`);
 }
 
 /** I1, I2 and I6: what was acknowledged is on disk and is what was sent; nothing temporary is left of what has ended. */

@@ -47,7 +47,8 @@ test('programs that go away: the agent, then the collector, then the target itse
   await clears(tower, 'KcorderAgentDown');
   await rig.collector.kill();
   await fires(tower, 'KcorderCollectorDown');
-  await tower.scrape([]);
+  // The jobs stay, as in a cluster, where only their pods are gone.
+  await tower.scrape(['collector', 'agent'].map((part) => ({ job: `kcorder-${part}`, targets: [] })));
   await fires(tower, 'KcorderCollectorAbsent');
 });
 

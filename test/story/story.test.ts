@@ -41,7 +41,10 @@ describe('a responder and a node', () => {
 
   beforeAll(async () => {
     symbolsPort = await freePort();
-    stage = await Stage.open(join(dir, 'stage'), { env: { KCORDER_SYMBOLS_LISTEN: `127.0.0.1:${symbolsPort}` } });
+    stage = await Stage.open(join(dir, 'stage'), {
+      // The plain image is read here, by a stock Volatility too.
+      env: { KCORDER_SYMBOLS_LISTEN: `127.0.0.1:${symbolsPort}`, KCORDER_SPOOL_SECONDS: '3600' },
+    });
     node = await stage.boot({ name: 'story-1', memoryMiB: 640, pods: true });
   });
 

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AnalysisJob, type AnalysisReport, defaultPlugins } from '../../collector/analysis/analysis.ts';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
 import { readColumn, readRows } from '../../collector/analysis/results.ts';
+import { openFile } from '../../collector/evidence/file-source.ts';
+import { openFrames } from '../../collector/evidence/frames/open-frames.ts';
+import { packImage } from '../../collector/evidence/frames/pack.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
 import { globals } from '../../collector/symbols/isf/btf/globals.ts';
 import { buildFromKernel } from '../../collector/symbols/isf/build-from-kernel.ts';
@@ -39,7 +42,7 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
-    stage = await Stage.open(join(dir, 'stage'), { kernel: series });
+    stage = await Stage.open(join(dir, 'stage'), { kernel: series, env: { KCORDER_SPOOL_SECONDS: '3600' } });
     const name = `rows-${series.replace('.', '-')}`;
     await stage.boot({ name, kernel: series, memoryMiB: 512, pods: true });
     const channel = openChannel(stage.context.address, stage.authority.operator('rows'));
@@ -99,6 +102,42 @@ describe.each(['6.1', '6.12'])('the image of a node with kernel %s', (series) =>
       );
     }
     expect(found).toEqual(differences);
+  });
+
+  test('gives the same rows, byte for byte, when the packed image is read by ranges; and no rows of what is damaged', async () => {
+    const packed = join(dir, 'image.lime.zst');
+    await packImage(imagePath, packed, never);
+    const tool = spawnSync('zstd', ['-dc', packed], { maxBuffer: 2 ** 30 });
+    if (tool.error === undefined) expect(tool.stdout.equals(readFileSync(imagePath))).toBe(true);
+    const plain = await analyze(btfPath, 'plain');
+    const symbols = { isfPath: btfPath, isfSha256: sha256(btfPath), source: 'btf', quality: 'btf' } as const;
+    const analysis = createAnalysis({
+      python: await ensureVolatility(),
+      entry: join(repoDir, 'collector/analysis/volatility/run.py'),
+    });
+    const read = async (outputDir: string) => {
+      await using source = await openFrames(await openFile(packed, 'the packed image'), packed);
+      return await analysis.analyze({ ...job, image: { kind: 'ranges', source }, symbols, outputDir }, never);
+    };
+    const report = await read(join(dir, 'ranges'));
+    expect(report.plugins.map(({ name, state, rowCount }) => ({ name, state, rowCount }))).toEqual(
+      plain.report.plugins.map(({ name, state, rowCount }) => ({ name, state, rowCount })),
+    );
+    for (const { name, state } of report.plugins) {
+      if (state !== 'rows') continue;
+      const [ours, theirs] = ['ranges', 'plain'].map((folder) => readFileSync(join(dir, folder, `${name}.jsonl`)));
+      expect(ours?.equals(theirs as Buffer), name).toBe(true);
+    }
+    const content = readFileSync(packed);
+    content.fill(0, content.length >>> 2, content.length - 100_000);
+    writeFileSync(packed, content);
+    const damaged = await read(join(dir, 'damaged'));
+    expect(damaged).toMatchObject({
+      state: 'failed',
+      reason: 'image_unreadable',
+      detail: expect.stringContaining(packed),
+    });
+    expect(damaged.plugins.filter(({ state }) => state === 'empty')).toEqual([]);
   });
 
   test('tells a module that has taken itself off the list of the kernel, and no other', async () => {

@@ -7,6 +7,7 @@ from volatility3.framework import contexts
 
 from fatal import Fatal
 from images import check_lime, open_image
+from job import Image
 
 _MAGIC = 0x4C694D45
 
@@ -31,7 +32,7 @@ class LimeImages(unittest.TestCase):
 
     def test_a_whole_image_is_read_at_its_physical_addresses(self) -> None:
         context = contexts.Context()
-        layer = context.layers[open_image(context, "lime", self._file(_WHOLE))]
+        layer = context.layers[open_image(context, Image("lime", self._file(_WHOLE)))]
         self.assertEqual(layer.read(0x1000, 2), b"aa")
         self.assertEqual(layer.read(0x100000 + 8190, 2), b"bb")
         self.assertFalse(layer.is_valid(0x2000))
@@ -67,4 +68,4 @@ class LimeImages(unittest.TestCase):
 
     def test_a_kind_without_a_reader_is_refused(self) -> None:
         with self.assertRaises(Fatal):
-            open_image(contexts.Context(), "raw", self._file(_WHOLE))
+            open_image(contexts.Context(), Image("raw", self._file(_WHOLE)))

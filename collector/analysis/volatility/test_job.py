@@ -3,7 +3,7 @@ import unittest
 from typing import Any
 
 from fatal import Fatal
-from job import parse_job
+from job import Image, parse_job
 
 
 def _job(**changes: Any) -> dict[str, Any]:
@@ -22,9 +22,13 @@ def _job(**changes: Any) -> dict[str, Any]:
 class ParseJob(unittest.TestCase):
     def test_a_whole_job(self) -> None:
         job = parse_job(json.dumps(_job()))
-        self.assertEqual((job.image_kind, job.image_path), ("lime", "/evidence/x.lime"))
+        self.assertEqual(job.image, Image("lime", path="/evidence/x.lime"))
         self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
         self.assertEqual(job.plugins, ("processes", "linux.lsof.Lsof"))
+
+    def test_an_image_that_the_collector_reads_has_a_size_and_no_path(self) -> None:
+        job = parse_job(json.dumps(_job(image={"kind": "ranges", "sizeBytes": 4096})))
+        self.assertEqual(job.image, Image("ranges", size_bytes=4096))
 
     def test_a_node_that_told_no_banner(self) -> None:
         for banner in (None, " \n"):
@@ -36,6 +40,7 @@ class ParseJob(unittest.TestCase):
             "isfPath": _job(isfPath="http://symbols/x.json"),
             "image.path": _job(image={"kind": "lime", "path": "relative.lime"}),
             "image.kind": _job(image=[]),
+            "image.sizeBytes": _job(image={"kind": "ranges", "path": "/evidence/x.lime"}),
             "kernel.banner": _job(kernel={"banner": 5, "vmcoreinfo": ""}),
             "limits.memoryBytes": _job(limits={"memoryBytes": True, "fileBytes": 1}),
             "limits.fileBytes": _job(limits={"memoryBytes": 1, "fileBytes": 0}),

@@ -1,6 +1,6 @@
 import { Fault, type FaultCode } from '@kcorder/proto/fault.ts';
 import { type GcsObject, readObject } from './object.ts';
-import { type Pace, Patience } from './pace.ts';
+import { Attempts, type Pace } from './pace.ts';
 import { type GcsAnswer, type GcsRequest, isPassing, jsonOf, NoAnswer, type Send, wordsOf } from './request.ts';
 
 /** How a bucket is reached. */
@@ -29,8 +29,8 @@ export class GcsApi {
     this.#base = `${access.endpoint}/storage/v1/b/${encodeURIComponent(access.bucket)}`;
   }
 
-  patience(): Patience {
-    return new Patience(this.access.pace);
+  attempts(): Attempts {
+    return new Attempts(this.access.pace);
   }
 
   location(key: string): string {
@@ -61,12 +61,12 @@ export class GcsApi {
     signal: AbortSignal | undefined,
     isUsable: (answer: GcsAnswer) => boolean = () => true,
   ): Promise<GcsAnswer> {
-    const patience = this.patience();
+    const attempts = this.attempts();
     for (;;) {
       const answer = await this.try(request, signal);
       const isClear = !(answer instanceof NoAnswer) && !isPassing(answer.status);
       if (isClear && (answer.status !== 200 || isUsable(answer))) return answer;
-      if (!(await patience.wait(signal))) throw this.failed(answer, subject);
+      if (!(await attempts.wait(signal))) throw this.failed(answer, subject);
     }
   }
 

@@ -15,7 +15,7 @@ export interface Pace {
 export const usualPace: Pace = { attempts: 9, firstMs: 1000, longestMs: 32_000, answerMs: 120_000 };
 
 /** Counts attempts and waits between them, by chance, so that several who lost the same store do not come back together. */
-export class Patience {
+export class Attempts {
   readonly #pace: Pace;
   #failed = 0;
 

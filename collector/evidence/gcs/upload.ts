@@ -95,7 +95,7 @@ export class Uploads {
     subject: Subject,
     signal: AbortSignal,
   ): Promise<Standing & { kind: 'stored' | 'exists' | 'gone' }> {
-    const patience = this.#api.patience();
+    const attempts = this.#api.attempts();
     let farthest = 0;
     let offset = isOld ? undefined : 0;
     for (;;) {
@@ -112,12 +112,12 @@ export class Uploads {
           offset = standing.offset;
           if (offset > farthest) {
             farthest = offset;
-            patience.renew();
-          } else if (!(await patience.wait(signal))) throw this.#api.failed(answer, subject);
+            attempts.renew();
+          } else if (!(await attempts.wait(signal))) throw this.#api.failed(answer, subject);
           break;
         case 'unknown':
           offset = undefined;
-          if (!(await patience.wait(signal))) throw this.#api.failed(answer, subject);
+          if (!(await attempts.wait(signal))) throw this.#api.failed(answer, subject);
       }
     }
   }

@@ -18,8 +18,8 @@ import { seal } from '../seal.ts';
 import type { EvidenceStore } from '../store.ts';
 
 /** Retries come at once, almost. */
-export const hasty = (): Patience =>
-  new Patience({ capture: { first: 5, most: 50 }, all: { first: 1, most: 2 }, readMs: 1 });
+const hasty = (): Patience =>
+  new Patience({ capture: { first: 5, most: 50 }, all: { first: 1, most: 2 }, readMs: 1, damagedMs: 5 });
 
 /** Sealed captures with their journal, as a collector has them when it starts. */
 export class CustodyScene implements Disposable {
@@ -40,6 +40,10 @@ export class CustodyScene implements Disposable {
   async seal(id: string, recordBytes: readonly number[] = [5000, 70_000], done = true, node = 'n1'): Promise<void> {
     const { journal, directory } = this;
     const image = limeImage(this.images.size + 1, recordBytes);
+    // So that packing has something to do: a part of the last record's content.
+    const last = recordBytes.at(-1) ?? 0;
+    const from = image.length - last;
+    for (let at = from; at < from + last / 2; at += 8) image.write(`${at % 99_991}`.padEnd(8), at, 'latin1');
     journal.create({ ...request, id, node: { name: node, uid: `uid-${node}` }, ceilingBytes: image.length }, id, 1e12);
     journal.apply(id, events.opened, 'node/n1');
     const writer = await directory.openWriter(id, 0);

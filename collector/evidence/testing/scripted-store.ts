@@ -14,6 +14,10 @@ export class ScriptedStore implements EvidenceStore {
   readonly calls: string[] = [];
   meddle: (call: StoreCall, when: 'before' | 'after', name: ObjectName) => void | Promise<void> = () => undefined;
 
+  locationOf(name: ObjectName): string {
+    return this.#location(name);
+  }
+
   async put(name: ObjectName, file: FileToKeep): Promise<StoredObject> {
     return await this.#meddled('put', name, () => {
       const bytes = readFileSync(file.path);

@@ -67,7 +67,9 @@ export class World implements Disposable {
   readonly database: DatabaseSync;
   readonly #scratch = makeScratch();
   readonly #chances: Chances;
-  #collector: { schedules: Schedules; captures: Captures; journal: CaptureJournal; fleet: Fleet; alive: boolean } | undefined;
+  #collector:
+    | { schedules: Schedules; captures: Captures; journal: CaptureJournal; fleet: Fleet; alive: boolean }
+    | undefined;
 
   constructor(wall: string, nodeCount: number, maxCaptures: number, chances: Chances) {
     this.clock = new FakeClock(wall);
@@ -129,7 +131,8 @@ export class World implements Disposable {
       inStepAt: () => undefined,
       nodeUid: () => undefined,
       nodesThatFit: async () => [],
-      pressureOn: (name) => this.nodes.filter((node) => node.name === name && node.pressure !== '').map(({ pressure }) => pressure),
+      pressureOn: (name) =>
+        this.nodes.filter((node) => node.name === name && node.pressure !== '').map(({ pressure }) => pressure),
     });
     const schedules = new Schedules(
       {
@@ -233,7 +236,11 @@ export class World implements Disposable {
       if (collector.fleet.online(node.uid) !== undefined) return;
       const known = { name: node.name, uid: node.uid, lastSeenAt: this.clock.wall().toISOString(), agentVersion: '0' };
       const agent: Attached = {
-        node: { ...known, kernel: { ...request.kernel, ramRanges: [{ start: 0n, end: 0xffn }] }, refusals: refusalsOf(node) },
+        node: {
+          ...known,
+          kernel: { ...request.kernel, ramRanges: [{ start: 0n, end: 0xffn }] },
+          refusals: refusalsOf(node),
+        },
         instanceId: 'i',
         send: (order) => {
           if (order.kind === 'capture') this.#ordered(node, order.captureId);
@@ -253,12 +260,21 @@ export class World implements Disposable {
     const { ms, end } = this.#chances.capture();
     this.clock.setTimer(0, () => {
       if (end === 'refused') return this.#tell(node, captureId, [{ ...events.refused, at: '' }], true);
-      this.#tell(node, captureId, [{ ...events.opened, attempt: 1, start: { ...start, acquisitionId: captureId } }], false);
+      this.#tell(
+        node,
+        captureId,
+        [{ ...events.opened, attempt: 1, start: { ...start, acquisitionId: captureId } }],
+        false,
+      );
       this.started.push({ captureId, wallMs: this.clock.wall().getTime() });
     });
     if (end === 'refused') return;
     const outcome: Outcome =
-      end === 'complete' ? { kind: 'complete' } : end === 'partial' ? partial : { kind: 'canceled', by: 'operator/alice' };
+      end === 'complete'
+        ? { kind: 'complete' }
+        : end === 'partial'
+          ? partial
+          : { kind: 'canceled', by: 'operator/alice' };
     const first = end === 'complete' ? events.finished : end === 'partial' ? events.broken : events.canceled;
     this.clock.setTimer(ms, () => this.#tell(node, captureId, [first, { ...events.sealed, outcome }], true));
   }

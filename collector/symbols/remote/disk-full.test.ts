@@ -1,9 +1,10 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../../testing/files.ts';
+import { makeTinyDisk, mayMount } from '../../testing/tiny-disk.ts';
 import { fetchElf } from './fetch-elf.ts';
 import { fetchFile } from './fetch-file.ts';
 import { makeDebugElf } from './testing/debug-elf.ts';
@@ -44,25 +45,6 @@ test.each(cases)('a limit on the size of files: %s', async (_what, kind, how) =>
   expect(JSON.parse(stdout)).toEqual({ kind: 'failed', reason, transient: true });
   expect(readdirSync(scratch.dir)).toEqual([]);
 });
-
-/** A file system of 1 MiB. Throws for those who may not make one. */
-function makeTinyDisk() {
-  using cleanup = new DisposableStack();
-  const { dir } = cleanup.use(makeScratch());
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir], { stdio: 'ignore' });
-  cleanup.defer(() => execFileSync('umount', [dir]));
-  const owned = cleanup.move();
-  return { dir, [Symbol.dispose]: () => owned.dispose() };
-}
-
-const mayMount = (() => {
-  try {
-    makeTinyDisk()[Symbol.dispose]();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 test.skipIf(!mayMount).each(cases)('a full disk: %s (needs the right to mount)', async (_what, kind, how) => {
   using disk = makeTinyDisk();

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -8,9 +7,8 @@ import { expect, test } from 'vitest';
 import { makeScratch } from '../../testing/files.ts';
 import { noise } from '../../testing/lime-image.ts';
 import { Crc32c } from '../crc32c.ts';
-import { openFile } from '../file-source.ts';
 import { openFrames } from './open-frames.ts';
-import { NoRoom, packImage } from './pack.ts';
+import { packImage } from './pack.ts';
 import { frameBytes, writeTable } from './seek-table.ts';
 import { damage, memorySource } from './testing/memory-source.ts';
 
@@ -221,45 +219,6 @@ test('no file that somebody made up breaks the reader, however its table reads',
     { numRuns: 20_000 },
   );
   console.info(`slowest of 20000 hostile files: ${slowestMs.toFixed(0)} ms`);
-});
-
-test('an image that is gone, one that is too large, and a run that is given up leave nothing behind', async () => {
-  using scratch = makeScratch();
-  const [from, to] = [join(scratch.dir, 'image.lime'), join(scratch.dir, 'image.lime.zst')];
-  await expect(packImage(from, to, never)).rejects.toMatchObject({ code: 'evidence_missing' });
-  writeFileSync(from, noise(1, 3 * frameBytes));
-  await expect(packImage(from, to, never, { maxBytes: 2 * frameBytes })).rejects.toThrow(NoRoom);
-  expect(existsSync(to)).toBe(false);
-  const controller = new AbortController();
-  const given = packImage(from, to, controller.signal, { onBytes: () => controller.abort(new Error('the end')) });
-  await expect(given).rejects.toThrow('the end');
-  expect(existsSync(to)).toBe(false);
-});
-
-test('a full disk is told as no room, and the half of a file is removed', async () => {
-  using scratch = makeScratch();
-  const [from, disk] = [join(scratch.dir, 'image.lime'), join(scratch.dir, 'disk')];
-  writeFileSync(from, noise(1, 3 * frameBytes));
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', disk]);
-  try {
-    const to = join(disk, 'image.lime.zst');
-    await expect(packImage(from, to, never)).rejects.toThrow(NoRoom);
-    expect(existsSync(to)).toBe(false);
-  } finally {
-    execFileSync('umount', [disk]);
-  }
-});
-
-test('a packed file that lay there is replaced', async () => {
-  using scratch = makeScratch();
-  const [from, to] = [join(scratch.dir, 'image.lime'), join(scratch.dir, 'image.lime.zst')];
-  writeFileSync(from, 'plain');
-  writeFileSync(to, 'older and longer than anything that comes of five bytes, as a killed collector left it');
-  chmodSync(to, 0o444);
-  await packImage(from, to, never);
-  await using source = await openFrames(await openFile(to, 'the packed image'), to);
-  expect((await source.read(0, 5)).toString()).toBe('plain');
 });
 
 function frame(plain: Buffer, checksum: number): Buffer {
