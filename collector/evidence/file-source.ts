@@ -22,7 +22,7 @@ export async function openFile(path: string, what: string): Promise<RangeSource>
     return {
       sizeBytes,
       async read(offset, length, signal) {
-        checkRange(offset, length);
+        checkRange(offset, length, sizeBytes);
         signal?.throwIfAborted();
         const data = Buffer.allocUnsafe(length);
         for (let done = 0; done < length; ) {

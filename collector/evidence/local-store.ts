@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { checkContents, checkStep } from './check-store.ts';
 import { Crc32c } from './crc32c.ts';
-import { FileRanges } from './file-ranges.ts';
+import { openFile } from './file-source.ts';
 import { checkObjectName, isObjectName } from './object-name.ts';
 import type { RangeSource } from './range-source.ts';
 import type { CheckedStep, EvidenceStore, FileToKeep, ObjectName, StoredObject } from './store.ts';
@@ -61,7 +61,13 @@ export class LocalStore implements EvidenceStore {
 
   async open(object: StoredObject): Promise<RangeSource> {
     const path = this.#pathOf(object);
-    return await translate(`${path} cannot be read`, () => FileRanges.open(path, object.bytes));
+    const source = await openFile(path, 'a stored object');
+    if (source.sizeBytes === object.bytes) return source;
+    await source[Symbol.asyncDispose]();
+    throw new Fault(
+      'evidence_missing',
+      `${path} is not what was stored: ${source.sizeBytes} of ${object.bytes} bytes are there; restore it from a copy`,
+    );
   }
 
   async delete(name: ObjectName): Promise<void> {

@@ -8,9 +8,9 @@ export interface RangeSource extends AsyncDisposable {
   read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer>;
 }
 
-/** Throws RangeError for what is no range of bytes. */
-export function checkRange(offset: number, length: number): void {
-  const fits = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
-  if (!fits || !Number.isSafeInteger(offset + length))
-    throw new RangeError(`${length} bytes at ${offset} are no range`);
+/** Throws RangeError for what is no range of so many bytes. */
+export function checkRange(offset: number, length: number, sizeBytes: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+  if (!whole || offset < 0 || length < 0 || offset + length > sizeBytes)
+    throw new RangeError(`${length} bytes at ${offset} are no range of ${sizeBytes} bytes`);
 }

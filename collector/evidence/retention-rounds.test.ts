@@ -21,7 +21,15 @@ class Scene {
 
   add(captureId: string, days: number, schedule = ''): this {
     const sealedAt = new Date(start - days * dayMs).toISOString();
-    this.records.push({ captureId, sequence: Math.round(1_000 - days * 100), nodeName: 'n1', schedule, sealedAt, complete: true, deletable: true });
+    this.records.push({
+      captureId,
+      sequence: Math.round(1_000 - days * 100),
+      nodeName: 'n1',
+      schedule,
+      sealedAt,
+      complete: true,
+      deletable: true,
+    });
     return this;
   }
 

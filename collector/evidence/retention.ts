@@ -65,7 +65,8 @@ function expiredOf(group: readonly RetentionRecord[], rules: RetentionRules, now
   });
 }
 
-const bySequence = (a: { readonly sequence: number }, b: { readonly sequence: number }): number => a.sequence - b.sequence;
+const bySequence = (a: { readonly sequence: number }, b: { readonly sequence: number }): number =>
+  a.sequence - b.sequence;
 
 const spans = [
   { unit: 'days', ms: 86_400_000 },

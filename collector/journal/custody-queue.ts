@@ -3,6 +3,8 @@ import type { RetentionRecord, SealedImage } from '../evidence/storage-record.ts
 import type { ObjectName } from '../evidence/store.ts';
 import { analysedAgain, holdsOf, sealedRows, toRetained, toSealed } from './storage-row.ts';
 
+const clockSlackMs = 3_600_000;
+
 /** What is to be done with evidence next, as the disk has it: so a restart goes on where a killed collector stopped. */
 export class CustodyQueue {
   readonly #database: DatabaseSync;
@@ -13,15 +15,16 @@ export class CustodyQueue {
 
   /**
    * The oldest images in the spool that may be packed and stored: of captures that are done and were sealed by then, and, if asked for, those
-   * that wait for their analysis.
+   * that wait for their analysis. What was sealed in the future, by a clock that was put right since, may be stored too.
    */
   toKeep(sealedBy: string, waitingToo: boolean, limit: number): SealedImage[] {
+    const future = new Date(Date.now() + clockSlackMs).toISOString();
     return this.#database
       .prepare(
-        `${sealedRows} WHERE place = 'spool' AND sealed_at <= ? AND (phase = 'done' OR (phase = 'sealed' AND ?))
+        `${sealedRows} WHERE place = 'spool' AND (sealed_at <= ? OR sealed_at > ?) AND (phase = 'done' OR (phase = 'sealed' AND ?))
          ORDER BY sealed_at LIMIT ?`,
       )
-      .all(sealedBy, waitingToo ? 1 : 0, limit)
+      .all(sealedBy, future, waitingToo ? 1 : 0, limit)
       .flatMap((row) => toSealed(row, holdsOf(this.#database, String(row.capture_id))) ?? []);
   }
 

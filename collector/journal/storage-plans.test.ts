@@ -5,7 +5,7 @@ import { openDatabase } from './database.ts';
 test.each([
   {
     what: 'what is to be kept',
-    sql: `SELECT storage.*, captures.state FROM storage JOIN captures ON id = capture_id WHERE place = 'spool' AND sealed_at <= '9' AND (phase = 'done' OR (phase = 'sealed' AND 1)) ORDER BY sealed_at LIMIT 1`,
+    sql: `SELECT storage.*, captures.state FROM storage JOIN captures ON id = capture_id WHERE place = 'spool' AND (sealed_at <= '8' OR sealed_at > '9') AND (phase = 'done' OR (phase = 'sealed' AND 1)) ORDER BY sealed_at LIMIT 1`,
     by: 'storage_by_place',
     ordered: true,
   },
@@ -29,7 +29,7 @@ test.each([
   },
   {
     what: 'what one made',
-    sql: `SELECT * FROM storage WHERE storage.schedule = 's' AND storage.node_name = 'n' AND place IN ('spool', 'store') ORDER BY sealed_at`,
+    sql: `SELECT * FROM storage WHERE storage.schedule = 's' AND storage.node_name = 'n' AND place IN ('spool', 'store') ORDER BY sequence`,
     by: 'storage_by_maker',
     ordered: false,
   },

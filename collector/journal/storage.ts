@@ -21,12 +21,6 @@ export const custodyActions = [
 
 type CustodyAction = (typeof custodyActions)[number];
 
-/** Evidence that is there, in bytes: at rest, in the spool, and what is not yet wholly deleted. */
-export interface EvidenceSums {
-  readonly bytes: number;
-  readonly byNode: ReadonlyMap<string, number>;
-}
-
 /**
  * Where sealed evidence is, who holds it and what became of it. Each event of custody is one transaction with its audit record, and durable when
  * the call returns. Every method throws storage_failed when the disk does not take it.
@@ -56,15 +50,6 @@ export class StorageJournal {
       throw new Fault('capture_unknown', `there is no capture ${captureId}: list them with 'kcorder get captures'`);
     if (phase === 'done') throw new Fault('evidence_missing', `capture ${captureId} ended without an image`);
     throw new Fault('capture_running', `capture ${captureId} is ${String(phase)}: wait until its image is sealed`);
-  }
-
-  /** Bytes of evidence in all and by node. */
-  sums(): EvidenceSums {
-    const rows = this.#database
-      .prepare(`SELECT node_name, sum(stored_bytes) AS bytes FROM storage WHERE place <> 'deleted' GROUP BY node_name`)
-      .all();
-    const byNode = new Map(rows.map((row) => [String(row.node_name), Number(row.bytes)]));
-    return { bytes: [...byNode.values()].reduce((sum, bytes) => sum + bytes, 0), byNode };
   }
 
   /** Why an image is not in the store, or not wholly deleted; empty when nothing stands in the way any more. */

@@ -50,6 +50,8 @@ export class ClockWatch {
     const jumpedMs = wallMs - last.wallMs - sleptMs;
     if (jumpedMs >= jumpMs) this.#gap = { fromMs: last.wallMs, toMs: wallMs, reason: 'clock_jumped' };
     else if (sleptMs >= stallMs) this.#gap = { fromMs: last.wallMs, toMs: wallMs, reason: 'collector_down' };
+    // A clock that was put back comes to these moments anew, and now somebody is there.
+    else if (wallMs < this.#gap.toMs) this.#gap = { ...this.#gap, toMs: wallMs };
     return { nowMs: wallMs, jumpedMs: Math.abs(jumpedMs) >= jumpMs ? jumpedMs : 0 };
   }
 

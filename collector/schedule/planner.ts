@@ -26,7 +26,7 @@ const shortestDeadlineMs = 10_000;
 const longestUsualDeadlineMs = 3_600_000;
 
 /** How long after its moment a run of a tick may still begin. */
-export function startingDeadlineMs(spec: ScheduleSpec, tickMs: number): number {
+function startingDeadlineMs(spec: ScheduleSpec, tickMs: number): number {
   return spec.startingDeadlineMs ?? usualDeadlineMs(spec, tickMs);
 }
 
@@ -41,7 +41,7 @@ export const overAtMs = (spec: ScheduleSpec, tickMs: number): number =>
   tickMs + spec.jitterMs + startingDeadlineMs(spec, tickMs);
 
 /** How much after a tick a node's run begins: at least 0, less than the jitter, and the same each time, so that a node's intervals are even. */
-export function offsetMs(schedule: string, nodeUid: string, jitterMs: number): number {
+function offsetMs(schedule: string, nodeUid: string, jitterMs: number): number {
   if (jitterMs === 0) return 0;
   const digest = createHash('sha256').update(`${schedule}\0${nodeUid}`).digest();
   return Math.floor((digest.readUIntBE(0, 6) / 2 ** 48) * jitterMs);
@@ -128,7 +128,7 @@ export interface Situation {
 /** What is to be done with a run. */
 export type Verdict =
   | { readonly kind: 'start' }
-  | { readonly kind: 'wait'; readonly untilMs?: number }
+  | { readonly kind: 'wait' }
   | { readonly kind: 'end'; readonly ending: Ending };
 
 /** What becomes of a waiting run whose moment has come. */
@@ -149,7 +149,7 @@ export function judge(run: Run, schedule: StoredSchedule, now: Situation): Verdi
   if (node.refusals.length > 0) return skipped('not_capturable', node.refusals.join('; '));
   if (node.captureId !== undefined || now.free <= 0) return { kind: 'wait' };
   if (spec.maxConcurrent > 0 && now.running >= spec.maxConcurrent) return { kind: 'wait' };
-  if (trouble !== undefined && trouble.untilMs > now.nowMs) return { kind: 'wait', untilMs: trouble.untilMs };
+  if (trouble !== undefined && trouble.untilMs > now.nowMs) return { kind: 'wait' };
   return { kind: 'start' };
 }
 

@@ -119,9 +119,9 @@ test('analyses that wait for a source of symbols that says nothing', async () =>
 });
 
 test('a quota that is nearly used up, and evidence that was changed', async () => {
-  const bytes = 62 << 20;
-  const settings = { KCORDER_QUOTA_BYTES: String(65 << 20) };
-  await using scene = await openScene({ imageBytes: bytes, tree: { iomem }, settings });
+  // Room for one image of all of the node's memory, and hardly more.
+  const settings = { KCORDER_QUOTA_BYTES: '68200000' };
+  await using scene = await openScene({ imageBytes: (64 << 20) - (256 << 10), tree: { iomem }, settings });
   const { rig, tower } = scene;
   const captureId = await rig.order();
   await rig.done(captureId);

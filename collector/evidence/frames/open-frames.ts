@@ -52,9 +52,8 @@ class FramedImage implements RangeSource {
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
-    checkRange(offset, length);
+    checkRange(offset, length, this.sizeBytes);
     const end = offset + length;
-    if (end > this.sizeBytes) throw new RangeError(`byte ${end} is past the image's end at ${this.sizeBytes}`);
     const data = Buffer.allocUnsafe(length);
     for (let from = offset; from < end; ) {
       const first = Math.floor(from / frameBytes);

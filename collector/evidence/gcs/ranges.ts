@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { RangeSource } from '../range-source.ts';
+import { checkRange, type RangeSource } from '../range-source.ts';
 import type { StoredObject } from '../store.ts';
 import type { GcsApi } from './api.ts';
 
@@ -19,8 +19,7 @@ export class GcsRanges implements RangeSource {
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
     const { location, generation } = this.#object;
-    if (offset < 0 || length < 0 || offset + length > this.sizeBytes)
-      throw new RangeError(`${offset}+${length} is not within the ${this.sizeBytes} bytes of ${location}`);
+    checkRange(offset, length, this.sizeBytes);
     if (length === 0) return Buffer.alloc(0);
     const subject = { failure: `${location} cannot be read`, permission: 'storage.objects.get' };
     // Identity: bytes as they are stored, so that offsets are those of the object.
