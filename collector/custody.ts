@@ -32,12 +32,8 @@ export interface Custody {
 
 /** What custody tells the rest of the collector: metrics and notifications. The log has it already. */
 export interface CustodyEvents {
-  stored(captureId: string, bytes: number, seconds: number): void;
   /** An image could not be stored, for the first time; it is tried again. */
   notStored(captureId: string): void;
-  /** Something of custody did not work, each time that it is tried; it is tried again. */
-  troubled(): void;
-  verified(bytes: number, seconds: number): void;
   flawed(captureId: string, flaw: string): void;
   deleted(captureId: string, actor: string): void;
 }
@@ -76,7 +72,6 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     );
   const images = new Images(directory, storage, store);
   const trouble = (captureId: string, what: string, error: unknown): void => {
-    events.troubled();
     log.warn({ capture: captureId, causes: causeChain(error) }, what);
   };
   const flawed = (captureId: string, flaw: string): void => {
@@ -94,7 +89,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     reservedBytes: () => figures.reservedBytes(),
     events: {
       stored: ({ record: { captureId, imageBytes } }, { location, bytes }, seconds) => {
-        events.stored(captureId, bytes, seconds);
+        retention.wake();
         log.info({ capture: captureId, location, imageBytes, bytes, seconds }, 'evidence stored');
       },
       troubled: (captureId, error, isNew) => {
@@ -127,7 +122,6 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     verifyMs: config.verifyMs,
     events: {
       verified: (captureId, bytes, seconds) => {
-        events.verified(bytes, seconds);
         log.info({ capture: captureId, bytes, seconds }, 'evidence verified');
       },
       flawed,

@@ -72,9 +72,6 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
     schedules: () => opened?.schedules.retentionRules() ?? new Map(),
     log,
     events: {
-      stored: () => undefined,
-      troubled: () => undefined,
-      verified: () => undefined,
       notStored: (captureId) => notifier.tell({ kind: 'evidence_not_stored', captureId }),
       flawed: (captureId) => notifier.tell({ kind: 'evidence_flawed', captureId }),
       deleted: (captureId, by) => {

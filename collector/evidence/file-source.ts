@@ -3,10 +3,11 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { checkRange, type RangeSource } from './range-source.ts';
 
 /**
- * Opens a local file for reading ranges. `what` are the words for it in errors: "the image of capture X". Throws evidence_missing when it is
- * not there, storage_failed when it cannot be opened at the moment.
+ * Opens a local file for reading ranges. `what` are the words for it in errors: "the image of capture X"; `expectedBytes` is how long it should
+ * be, if that is known: then what lacks is evidence_missing when it is read. Throws evidence_missing when it is not there, storage_failed when it
+ * cannot be opened at the moment.
  */
-export async function openFile(path: string, what: string): Promise<RangeSource> {
+export async function openFile(path: string, what: string, expectedBytes?: number): Promise<RangeSource> {
   const failed = (error: unknown): never => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
@@ -18,7 +19,7 @@ export async function openFile(path: string, what: string): Promise<RangeSource>
   try {
     const status = await file.stat().catch(failed);
     if (!status.isFile()) throw new Fault('evidence_missing', `${what} is no file (${path}): restore it from a copy`);
-    const sizeBytes = status.size;
+    const sizeBytes = expectedBytes ?? status.size;
     return {
       sizeBytes,
       async read(offset, length, signal) {

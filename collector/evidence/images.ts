@@ -86,7 +86,7 @@ export class Images {
     const record = this.#record(captureId);
     const { place } = record;
     const spooled = await this.plainPath(captureId);
-    if (spooled !== undefined) return await openFile(spooled, `the image of capture ${captureId}`);
+    if (spooled !== undefined) return await openFile(spooled, `the image of capture ${captureId}`, record.imageBytes);
     if (place.kind === 'store') return await this.#openStored(record, place.object);
     const path = this.#spoolPath(record);
     throw new Fault('evidence_missing', `the image of capture ${captureId} is gone (${path}): restore it from a copy`);

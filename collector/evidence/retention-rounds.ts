@@ -31,6 +31,8 @@ export interface RetentionMeans {
 const systemClocks: Clocks = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 const everyMs = 600_000;
+/** A round looks through everything, so images that come in quick succession share one. */
+const soonestMs = 60_000;
 const mostInARound = 200;
 const clockSlackMs = 3_600_000;
 const dayMs = 86_400_000;
@@ -51,6 +53,7 @@ export class Retention {
   readonly #newestMs: number;
   #last: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
   #agesFromMs = Number.NEGATIVE_INFINITY;
+  #woken = Promise.withResolvers<void>();
 
   constructor(means: RetentionMeans, clocks: Clocks = systemClocks) {
     this.#means = means;
@@ -63,6 +66,11 @@ export class Retention {
     this.#running ??= this.#run();
   }
 
+  /** An image was stored, so another may have to go. */
+  wake(): void {
+    this.#woken.resolve();
+  }
+
   async close(): Promise<void> {
     this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
     await this.#running;
@@ -71,8 +79,12 @@ export class Retention {
   async #run(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
+      this.#woken = Promise.withResolvers<void>();
       await this.round().catch((error: unknown) => this.#means.events.retentionTroubled('', error));
-      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+      const rest = async (ms: number): Promise<void> =>
+        await sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
+      await rest(soonestMs);
+      await Promise.race([this.#woken.promise, rest(everyMs - soonestMs)]);
     }
   }
 

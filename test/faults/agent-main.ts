@@ -11,5 +11,8 @@ const config = readConfig();
 const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
 const ending = new AbortController();
 process.on('SIGTERM', () => ending.abort());
-await runAgent(config, makeSystemTree(treeDir, JSON.parse(changes) as TreeChanges), log, ending.signal);
+// A Buffer among them has become an object on its way.
+const bytes = (_key: string, value: { type?: string; data?: number[] } | null): unknown =>
+  value?.type === 'Buffer' ? Buffer.from(value.data ?? []) : value;
+await runAgent(config, makeSystemTree(treeDir, JSON.parse(changes, bytes) as TreeChanges), log, ending.signal);
 process.exit(0);
