@@ -52,6 +52,16 @@ test.each([
   ['KCORDER_SYMBOL_DIRS', '/a:b', 'is not a list of absolute paths'],
   ['KCORDER_LOG_LEVEL', 'loud', 'is not one of fatal, error'],
   ['KCORDER_STALL_SECONDS', '-1', 'is not a positive whole number'],
+  ['KCORDER_STORE', 's3', 'is not one of local, gcs'],
+  ['KCORDER_GCS_BUCKET', 'gs://bucket', 'is not the name of a bucket'],
+  ['KCORDER_GCS_PREFIX', '../other', 'is not a path of letters'],
+  ['KCORDER_GCS_PREFIX', 'cases/', 'is not a path of letters'],
+  ['KCORDER_GCS_KMS_KEY', 'key', 'is not projects/'],
+  ['KCORDER_GCS_ENDPOINT', 'http://storage.example/', 'holds http://storage.example/, which is no https URL'],
+  ['KCORDER_QUOTA_BYTES', '-1', 'is not a whole number'],
+  ['KCORDER_RETENTION_DAYS', '1.5', 'is not a whole number'],
+  ['KCORDER_SCHEDULES_FILE', 'schedules.json', 'is not an absolute path'],
+  ['KCORDER_WEBHOOKS_FILE', 'webhooks.json', 'is not an absolute path'],
   ['KCORDER_STALL_SECONDS', '0', 'is not a positive whole number'],
   ['KCORDER_ORDER_SECONDS', '1.5', 'is not a positive whole number'],
   ['KCORDER_DEBUGINFOD_URLS', 'http://debuginfod.example/', 'holds http://debuginfod.example/, which is no https URL'],
@@ -65,7 +75,7 @@ test.each([
   expect(read).toThrow(`${key}="${value}" ${says}`);
 });
 
-test('a cluster needs its names, and without an authority there must be certificates', () => {
+test('a cluster needs its names, a bucket its name, and without an authority there must be certificates', () => {
   const told = (environment: Record<string, string>): string => {
     try {
       readConfig(environment);
@@ -78,6 +88,7 @@ test('a cluster needs its names, and without an authority there must be certific
   expect(cluster).toContain('KCORDER_AUTHORITY_SECRET is missing');
   expect(cluster).toContain('KCORDER_AGENT_DAEMONSET is missing');
   expect(cluster).not.toContain('KCORDER_NAMESPACE');
+  expect(told({ KCORDER_STORE: 'gcs' })).toContain('KCORDER_GCS_BUCKET is missing: KCORDER_STORE=gcs needs it');
   expect(told({ KCORDER_TLS_DIR: '' })).toContain('KCORDER_TLS_DIR is empty');
   expect(told({ KCORDER_TLS_DIR: '', KCORDER_AUTHORITY: 'directory' })).toBe('');
 });
