@@ -6,6 +6,7 @@ import { Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { elfCore, elfNote } from '../../agent/testing/system-tree.ts';
 import { until } from '../../collector/testing/files.ts';
+import { dashboardExpressions, mayBeEmpty, ruleExpressions } from '../monitoring/expressions.ts';
 import { clears, fires, openScene } from '../monitoring/scene.ts';
 import { rulesPath, shortenedRules } from '../monitoring/shortened.ts';
 import { ensureVolatility } from '../setup/volatility.ts';
@@ -33,6 +34,19 @@ const bucket = 'kcorder-recorder';
 const kept = 1;
 /** An emulated node takes longer than a minute for one: every second tick is skipped. */
 const rounds = 2;
+
+const agents = /kcorder_agent_/;
+
+/** Expressions of the dashboard and the rules that have no data though they should. */
+async function emptyOf(tower: Watchtower, which: (expression: string) => boolean): Promise<string[]> {
+  const empty: string[] = [];
+  for (const { title, expression } of [...dashboardExpressions(), ...ruleExpressions(rulesPath)]) {
+    if (!which(expression)) continue;
+    const series = await tower.query(expression);
+    if (series.length === 0 && !mayBeEmpty(title)) empty.push(`${title}: ${expression}`);
+  }
+  return empty;
+}
 
 /** A node that is captured every minute into a bucket, of which the newest stay, watched by a Prometheus. */
 describe('the recorder runs by itself', () => {
@@ -144,15 +158,11 @@ describe('the recorder runs by itself', () => {
     );
   });
 
-  test('every expression of the dashboard and of the rules has data in this Prometheus, or may have none', async () => {
+  test('every expression of the dashboard and of the rules that is about the collector has data in this Prometheus, or may have none', async () => {
     // The other one is paused, so it has no next run.
     await run('schedule', 'create', 'yearly', '--cron', '@yearly', '--node', 'rec-1', '--keep-last', '1');
-    const { dashboardExpressions, ruleExpressions, mayBeEmpty } = await import('../monitoring/expressions.ts');
     await sleep(3_000);
-    for (const { title, expression } of [...dashboardExpressions(), ...ruleExpressions(rulesPath)]) {
-      const series = await tower.query(expression);
-      if (!mayBeEmpty(title)) expect(series.length, `${title}: ${expression}`).toBeGreaterThan(0);
-    }
+    expect(await emptyOf(tower, (expression) => !agents.test(expression))).toEqual([]);
   });
 
   test('a node that lies about its kernel is found out: a critical finding, and its alert', async () => {
@@ -180,6 +190,8 @@ describe('the recorder runs by itself', () => {
     const { findings } = await scene.rig.ask((operator) => operator.getAnalysis({ captureId: lied.id }));
     expect(findings[0], lied.analysis?.detail).toMatchObject({ severity: Severity.CRITICAL, rule: 'kernel_mismatch' });
     await fires(scene.tower, 'KcorderCriticalFinding');
+    // Here an agent is scraped too.
+    expect(await emptyOf(scene.tower, (expression) => agents.test(expression))).toEqual([]);
   });
 
   test('what was firing for the collector clears when it is back, and nothing is counted twice', async () => {
