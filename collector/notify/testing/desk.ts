@@ -10,7 +10,7 @@ import { Notifier } from '../notifier.ts';
 import { parseWebhooks, type Webhook } from '../webhooks.ts';
 
 export const secret = 'a secret of some length';
-export const pace: Pace = { firstMs: 10, longestMs: 80, deadlineMs: 60_000, gatherMs: 40, quietMs: 120 };
+const pace: Pace = { firstMs: 10, longestMs: 80, deadlineMs: 60_000, gatherMs: 40, quietMs: 120 };
 
 /** A webhook as a file would have it. */
 export function webhook(name: string, url: string, more: Record<string, unknown> = {}): Webhook {
