@@ -35,7 +35,7 @@ const kept = 1;
 /** An emulated node takes longer than a minute for one: every second tick is skipped. */
 const rounds = 2;
 
-const agents = /kcorder_agent_/;
+const agents = /kcorder_agent_|job="kcorder-agent"/;
 
 /** Expressions of the dashboard and the rules that have no data though they should. */
 async function emptyOf(tower: Watchtower, which: (expression: string) => boolean): Promise<string[]> {
