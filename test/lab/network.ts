@@ -37,7 +37,8 @@ export async function forwardPort(node: NodeState, port: number): Promise<void> 
   forwarder.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const ended = once(forwarder, 'exit').then(() => false);
+  // Not its exit: what it said before may come after that.
+  const ended = once(forwarder, 'close').then(() => false);
   const forwarding = once(forwarder.stdout, 'data').then(() => true);
   if (!(await Promise.race([forwarding, ended]))) {
     throw new Error(`lab node ${node.name} cannot be given port ${port} of this machine: ${said.trim()}`);
