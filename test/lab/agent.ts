@@ -59,7 +59,7 @@ const mostStarts = 4;
 export async function startAgent(node: Host, options: AgentOptions): Promise<void> {
   for (let start = 1; ; start += 1) {
     if (await startOnce(node, options)) return;
-    const said = await node.run('dmesg | grep segfault | tail -n 1');
+    const said = await node.run(whyNot);
     await stopAgent(node, 'KILL');
     const what = `the agent on lab node ${node.name} died before it said anything (${said.stdout.trim() || 'no reason is known'})`;
     if (start === mostStarts) throw new Error(`${what}, ${start} times in a row`);
@@ -90,11 +90,15 @@ async function startOnce(node: Host, options: AgentOptions): Promise<boolean> {
   throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
 }
 
+/** What can be said of an agent that says nothing: its crash, or what it waits for. */
+const whyNot = `dmesg | grep segfault | tail -n 1
+  for pid in $(pgrep -f agent/main.ts); do grep -h State /proc/$pid/status; cat /proc/$pid/wchan; done | tr '\\n' ' '`;
+
 /** Ends with 1 when the container ends, or a minute passes, before there is a log. */
 function waitForFirstWord(directory: string): string {
   return `. ${quote(directory)}/pod.env; . ${quote(directory)}/containers/agent/container.env
     log=/var/log/pods/\${POD_NAMESPACE}_\${POD_NAME}_\${POD_UID}/agent/0.log
-    for turn in $(seq 120); do
+    for turn in $(seq 60); do
       [ -s "$log" ] && exit 0
       runc state "$CONTAINER_ID" | grep -q '"status": "running"' || break
       sleep 0.3
