@@ -20,6 +20,11 @@ const commands: Record<string, DevCommand> = {
     summary: 'run the static checks and all tests; --unit leaves out what boots a node',
     run: async (args) => await (await import('./test.ts')).test(args),
   },
+  soak: {
+    usage: 'soak [NAME…]',
+    summary: 'run the long tests that CI leaves out: kernels',
+    run: async (args) => await (await import('./soak.ts')).soak(args),
+  },
   bench: {
     usage: 'bench [NAME…] [--json]',
     summary: 'measure against peers in the same run',
@@ -41,7 +46,7 @@ const commands: Record<string, DevCommand> = {
     run: async (args) => await (await import('./images/main.ts')).images(args),
   },
   lab: {
-    usage: 'lab up|down|run CMD…|list [--name N] [--kernel 6.1|6.12|DIR] [--memory MiB] [--la57]',
+    usage: 'lab up|down|run CMD…|list [--name N] [--kernel 6.1|6.12|6.16|6.18|7.3|newest|DIR] [--memory MiB] [--la57]',
     summary: 'boot and drive single lab nodes by hand',
     run: async (args) => await (await import('./lab/verbs.ts')).lab(args),
   },

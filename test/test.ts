@@ -55,7 +55,8 @@ async function pythonTests(python: string): Promise<Tally> {
   return { passed: Math.max(0, ran - failed), failed };
 }
 
-async function vitest(project: 'unit' | 'system', files: readonly string[]): Promise<Tally> {
+/** Runs the tests of one project, or those whose paths hold one of `files`. */
+export async function vitest(project: 'unit' | 'system' | 'soak', files: readonly string[]): Promise<Tally> {
   const folder = cachePath('test');
   mkdirSync(folder, { recursive: true });
   const report = join(folder, `${project}.json`);

@@ -12,7 +12,11 @@ import { type Accelerator, readIfThere, startQemu } from './qemu.ts';
 const selfTestLimitMs = 8000;
 
 /** KVM if a tiny guest really comes to life with it (asked once per boot of this machine), else TCG. KCORDER_ACCEL overrides. */
-export async function chooseAccelerator(kernel: Kernel, initrdPath: string): Promise<Accelerator> {
+export async function chooseAccelerator(
+  emulator: readonly string[],
+  kernel: Kernel,
+  initrdPath: string,
+): Promise<Accelerator> {
   const wish = environment.accel;
   if (wish === 'tcg' || wish === 'kvm') return wish;
   if (wish) throw new Error(`KCORDER_ACCEL is "${wish}": it may be tcg or kvm`);
@@ -21,14 +25,14 @@ export async function chooseAccelerator(kernel: Kernel, initrdPath: string): Pro
   return await withLock(`${path}.lock`, async () => {
     const [knownBoot, known] = readIfThere(path).split(' ');
     if (knownBoot === bootId && (known === 'tcg' || known === 'kvm')) return known;
-    const accel = (await comesToLife(kernel, initrdPath)) ? 'kvm' : 'tcg';
+    const accel = (await comesToLife(emulator, kernel, initrdPath)) ? 'kvm' : 'tcg';
     say(accel === 'kvm' ? '- KVM works: using it' : '- KVM is missing or does not work here: using TCG');
     writeFileSync(path, `${bootId} ${accel}`);
     return accel;
   });
 }
 
-async function comesToLife(kernel: Kernel, initrdPath: string): Promise<boolean> {
+async function comesToLife(emulator: readonly string[], kernel: Kernel, initrdPath: string): Promise<boolean> {
   try {
     readFileSync('/dev/kvm', { flag: 'r' });
   } catch (error) {
@@ -39,6 +43,7 @@ async function comesToLife(kernel: Kernel, initrdPath: string): Promise<boolean>
   const folder = mkdtempSync(join(tmpdir(), 'kcorder-kvm-'));
   const consolePath = join(folder, 'console.log');
   const qemu = startQemu({
+    emulator,
     accel: 'kvm',
     memoryMiB: 256,
     la57: false,

@@ -48,27 +48,11 @@ interface AgentPlace {
 /** The node keeps the path of its running agent's pod here. */
 const currentPath = '/run/lab/agent';
 
-/** Emulated processors crash V8 now and then, before the agent has said a word. */
-const mostStarts = 4;
-
 /**
  * Starts the agent's pod `kcorder/kcorder-agent` from the sources as they are now. Every start is a new pod, with a uid and
- * container ids of its own, as when a DaemonSet replaces one. Resolves when the agent has begun to log; one that died before is
- * started again, as a kubelet does.
+ * container ids of its own, as when a DaemonSet replaces one. Resolves when the agent has begun to log.
  */
 export async function startAgent(node: Host, options: AgentOptions): Promise<void> {
-  for (let start = 1; ; start += 1) {
-    if (await startOnce(node, options)) return;
-    const said = await node.run(whyNot);
-    await stopAgent(node, 'KILL');
-    const what = `the agent on lab node ${node.name} died before it said anything (${said.stdout.trim() || 'no reason is known'})`;
-    if (start === mostStarts) throw new Error(`${what}, ${start} times in a row`);
-    say(`${what}; starting it again`);
-  }
-}
-
-/** Whether the agent has begun to log. */
-async function startOnce(node: Host, options: AgentOptions): Promise<boolean> {
   if ((await node.run(`test -e ${currentPath}`)).exitCode === 0) {
     throw new Error(`lab node ${node.name} has an agent already: stop it first`);
   }
@@ -84,10 +68,14 @@ async function startOnce(node: Host, options: AgentOptions): Promise<boolean> {
   const { exitCode, stderr } = await node.run(
     `start-pod ${quote(directory)} && echo ${quote(directory)} >${currentPath}`,
   );
-  if (exitCode === 0) return (await node.run(waitForFirstWord(directory))).exitCode === 0;
-  const why = await node.run(`tail -n 5 ${quote(directory)}/containers/*/runc.log`);
-  await node.run(`stop-pod ${quote(directory)} KILL`);
-  throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
+  if (exitCode !== 0) {
+    const why = await node.run(`tail -n 5 ${quote(directory)}/containers/*/runc.log`);
+    await node.run(`stop-pod ${quote(directory)} KILL`);
+    throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
+  }
+  if ((await node.run(waitForFirstWord(directory))).exitCode === 0) return;
+  const why = await node.run(whyNot);
+  throw new Error(`the agent on lab node ${node.name} said nothing: ${why.stdout.trim() || 'no reason is known'}`);
 }
 
 /** What can be said of an agent that says nothing: its crash, or what it waits for. */
@@ -98,7 +86,7 @@ const whyNot = `dmesg | grep segfault | tail -n 1
 function waitForFirstWord(directory: string): string {
   return `. ${quote(directory)}/pod.env; . ${quote(directory)}/containers/agent/container.env
     log=/var/log/pods/\${POD_NAMESPACE}_\${POD_NAME}_\${POD_UID}/agent/0.log
-    for turn in $(seq 60); do
+    for turn in $(seq 200); do
       [ -s "$log" ] && exit 0
       runc state "$CONTAINER_ID" | grep -q '"status": "running"' || break
       sleep 0.3

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureAgentRuntime } from '../setup/agent-runtime.ts';
+import { ensureEmulator } from '../setup/emulator.ts';
 import { ensureHostPackages } from '../setup/host-packages.ts';
 import { ensureKernel } from '../setup/kernel.ts';
 import { withLock } from '../setup/lock.ts';
@@ -18,7 +19,7 @@ import { find, type NodeState, nodeFolder, save } from './state.ts';
 
 export interface NodeOptions {
   name: string;
-  /** `6.1`, `6.12`, or a folder with an unpacked kernel package. */
+  /** A series such as `6.1`, `newest`, or a folder with the unpacked packages of a kernel. */
   kernel?: string;
   memoryMiB?: number;
   /** 5-level paging. */
@@ -44,7 +45,8 @@ export async function launch(options: NodeOptions, life: { endsWithUs: boolean }
   const root = await ensureRootImage();
   const agentRuntimePath = await ensureAgentRuntime();
   const initrdPath = await ensureInitrd(kernel, root.busyboxPath);
-  const accel = options.accel ?? (await chooseAccelerator(kernel, initrdPath));
+  const emulator = await ensureEmulator();
+  const accel = options.accel ?? (await chooseAccelerator(emulator, kernel, initrdPath));
   const labNetPath = await ensureLabNet();
   const folder = nodeFolder(name);
   return await withLock(`${folder}.lock`, async () => {
@@ -54,6 +56,7 @@ export async function launch(options: NodeOptions, life: { endsWithUs: boolean }
     const token = randomBytes(16).toString('hex');
     const settingsPath = await writeSettings(folder, options, token);
     const machine: MachineParts = {
+      emulator,
       accel,
       memoryMiB: options.memoryMiB ?? 1024,
       la57: options.la57 ?? false,

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { findProgram } from '../setup/environment.ts';
 
 export type Accelerator = 'tcg' | 'kvm';
 
 export interface Machine {
+  /** The words that run QEMU; see ensureEmulator. */
+  emulator: readonly string[];
   accel: Accelerator;
   memoryMiB: number;
   /** 5-level paging, where the accelerator has it. */
@@ -31,13 +32,12 @@ export interface Machine {
 
 /** Starts QEMU. Two cards: eth0 for the node and its pods (10.0.2.2 is this machine's loopback), eth1 for the exec-server alone. */
 export function startQemu(machine: Machine): ChildProcess {
-  const qemu = findProgram('qemu-system-x86_64') ?? 'qemu-system-x86_64';
   const log = openSync(machine.logPath, 'a');
   // The kernel sends the signal when the thread that started QEMU ends: also after kill -9.
-  const [program = qemu, ...before] = [
+  const [program = '', ...before] = [
     ...(machine.endsWithUs ? ['setpriv', '--pdeathsig', 'KILL'] : []),
     ...(machine.tapCommand ?? []),
-    qemu,
+    ...machine.emulator,
   ];
   const child = spawn(program, [...before, ...qemuArguments(machine)], {
     stdio: ['ignore', log, log],

@@ -2,34 +2,40 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachePath } from './cache.ts';
 import { command } from './command.ts';
+import type { DebianLists } from './debian-lists.ts';
 import { withLock } from './lock.ts';
 
 /**
- * Downloads Debian packages with all that they depend on, whatever this machine has installed. apt checks the digests and
- * goes on with a download that was cut. Returns the paths of the .deb files.
+ * Downloads Debian packages with all that they depend on, whatever this machine has installed, by its own package lists or by
+ * `lists`. apt checks the digests against the signed lists and resumes a download that was cut. Returns the paths of the .deb files.
  */
-export async function downloadWithDependencies(names: string[], folder: string): Promise<string[]> {
+export async function downloadWithDependencies(
+  names: string[],
+  folder: string,
+  lists?: DebianLists,
+): Promise<string[]> {
   const archives = cachePath('debs', folder);
   return await withLock(`${archives}.lock`, async () => {
     mkdirSync(join(archives, 'partial'), { recursive: true });
     const emptyStatus = cachePath('debs', 'empty-status');
     writeFileSync(emptyStatus, '');
     await command('apt-get', [
-      ...aptOptions(archives),
+      ...aptOptions(archives, lists),
       ...['-o', `Dir::State::status=${emptyStatus}`, '--no-install-recommends', '--download-only', 'install', ...names],
     ]);
     return debsIn(archives);
   });
 }
 
-/** Downloads one package without what it depends on into `folder` and returns the path of its .deb file. */
-export async function downloadPackage(name: string, version: string, folder: string): Promise<string> {
+/** Downloads packages (`name=version`) without what they depend on into `folder`; returns the paths of their .deb files. */
+export async function downloadPackages(names: string[], folder: string, lists?: DebianLists): Promise<string[]> {
   mkdirSync(join(folder, 'partial'), { recursive: true });
   for (const old of debsIn(folder)) rmSync(old);
-  await command('apt-get', [...aptOptions(folder), 'download', `${name}=${version}`], { cwd: folder });
-  const [deb] = debsIn(folder);
-  if (!deb) throw new Error(`apt-get ended well but left no file for ${name}`);
-  return deb;
+  await command('apt-get', [...aptOptions(folder, lists), 'download', ...names], { cwd: folder });
+  const debs = debsIn(folder);
+  if (debs.length !== names.length)
+    throw new Error(`apt-get succeeded but left ${debs.length} files for ${names.join(', ')}`);
+  return debs;
 }
 
 /** Unpacks packages into `root` without running their scripts; the links of a merged /usr stay links. */
@@ -40,14 +46,14 @@ export async function unpackDebs(debs: string[], root: string): Promise<void> {
   }
 }
 
-function aptOptions(archives: string): string[] {
+function aptOptions(archives: string, lists?: DebianLists): string[] {
   const settings = [
     `Dir::Cache::archives=${archives}`,
     'Debug::NoLocking=1',
     'APT::Sandbox::User=',
     'Acquire::Retries=3',
   ];
-  return ['-q', '-y', ...settings.flatMap((setting) => ['-o', setting])];
+  return ['-q', '-y', ...(lists?.options ?? []), ...settings.flatMap((setting) => ['-o', setting])];
 }
 
 function debsIn(folder: string): string[] {

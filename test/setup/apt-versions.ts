@@ -4,11 +4,12 @@ export interface KernelVersion {
   release: string;
   /** The package version, such as `6.1.192-2`. */
   packageVersion: string;
+  /** Whether Debian offers a `-dbg` of the same version: its vmlinux with DWARF. */
+  hasDebug: boolean;
 }
 
 /**
- * The kernels of a series in what `apt-cache madison` printed, newest first: only those that have both the image and, in the
- * same version, its `-dbg`. `series` is the beginning of a release up to a dot: `6.1` does not match `6.12`.
+ * Returns the kernels of a series (`newest`: of all) in what `apt-cache madison` printed, newest first.
  */
 export function kernelVersions(madison: string, series: string): KernelVersion[] {
   const rows = new Set<string>();
@@ -20,18 +21,27 @@ export function kernelVersions(madison: string, series: string): KernelVersion[]
   for (const row of rows) {
     const [name = '', packageVersion = ''] = row.split(' ');
     const release = /^linux-image-(\d.*-cloud-amd64)$/.exec(name)?.[1];
-    if (!release?.startsWith(`${series}.`)) continue;
-    if (rows.has(`${name}-dbg ${packageVersion}`)) found.push({ release, packageVersion });
+    if (release === undefined || (series !== 'newest' && !isOfSeries(release, series))) continue;
+    found.push({ release, packageVersion, hasDebug: rows.has(`${name}-dbg ${packageVersion}`) });
   }
   return found.sort((a, b) => compareReleases(b.release, a.release));
 }
 
-/** The preferred one if it is still offered, else the newest; undefined when the series has none. */
+/** Returns the preferred build if it is offered, else the newest that has its `-dbg`, else the newest; undefined if there is none. */
 export function chooseKernel(
   offered: KernelVersion[],
   preferredRelease: string | undefined,
 ): KernelVersion | undefined {
-  return offered.find((kernel) => kernel.release === preferredRelease) ?? offered[0];
+  return (
+    offered.find((kernel) => kernel.release === preferredRelease) ??
+    offered.find((kernel) => kernel.hasDebug) ??
+    offered[0]
+  );
+}
+
+/** Whether a release is of a series: `6.1.0-56` is of 6.1 and not of 6.12. */
+export function isOfSeries(release: string, series: string): boolean {
+  return release.startsWith(`${series}.`);
 }
 
 /** Orders releases by their numbers: `6.1.0-9` comes before `6.1.0-56`. */

@@ -99,6 +99,7 @@ function cacheChecks(): Check[] {
   };
   return [
     made(`AVML ${avmlVersion}`, `avml-${avmlVersion}`, /^avml$/),
+    made('QEMU', 'qemu', /^[\d.]+$/),
     made('kernels', 'kernels', /-amd64$/),
     made('vmlinux, for tests and --symbols dwarf', 'vmlinux', /-amd64$/),
     made('ISF by dwarf2json, for tests', 'isf', /\.json$/),

@@ -8,7 +8,6 @@ import { say, step } from './progress.ts';
 
 /** What the lab needs on this machine: a program (or a file) that shows it is there, and the Debian package it comes in. */
 export const hostPackages = [
-  { package: 'qemu-system-x86', sign: 'qemu-system-x86_64' },
   { package: 'kmod', sign: 'depmod' },
   { package: 'e2fsprogs', sign: 'mke2fs' },
   { package: 'gcc', sign: 'gcc' },

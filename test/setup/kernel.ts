@@ -1,57 +1,77 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { downloadPackage, unpackDebs } from './apt-download.ts';
-import { chooseKernel, compareReleases, type KernelVersion, kernelVersions } from './apt-versions.ts';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { downloadPackages, unpackDebs } from './apt-download.ts';
+import { chooseKernel, compareReleases, isOfSeries, type KernelVersion, kernelVersions } from './apt-versions.ts';
 import { buildOnce } from './build-once.ts';
 import { cacheDir, cachePath } from './cache.ts';
 import { command } from './command.ts';
+import { type DebianLists, ensureDebianLists } from './debian-lists.ts';
 import { SetupFailure } from './failure.ts';
-import { ensureHostPackages, refreshPackageLists } from './host-packages.ts';
+import { ensureHostPackages } from './host-packages.ts';
 import { say } from './progress.ts';
 
-/** The builds we know to work; Debian drops old ones, then the newest of the series that has a `-dbg` takes their place. */
+/** The builds that golden digests are of; once Debian drops one, the newest of the series takes its place. */
 const preferred: Record<string, string> = {
   '6.1': '6.1.0-56-cloud-amd64',
   '6.12': '6.12.117+deb12-cloud-amd64',
 };
+
+/** Every suite that offers kernels for the cloud. */
+const suites = [...['bookworm', 'bookworm-security', 'trixie', 'trixie-security', 'trixie-backports', 'sid']] as const;
+
+/** Packages that a kernel may be split into: its own name is always there, the others since 6.19. */
+const parts = ['image', 'binary', 'modules', 'base'] as const;
 
 export interface Kernel {
   release: string;
   vmlinuzPath: string;
   /** The folder `lib/modules/<release>`. */
   modulesDir: string;
-  /** Where it comes from; a folder that the user gave has no package. */
-  packageVersion?: string;
+}
+
+/** Debian offers no kernel of this series any more, or never did. */
+export class KernelNotOffered extends SetupFailure {
+  constructor(series: string) {
+    super(
+      `kernel ${series} is not offered`,
+      'Debian packages',
+      'Choose another series, or give a folder that holds a kernel and its modules.',
+    );
+  }
+}
+
+/** The package lists that kernels and their debugging symbols come from. */
+export async function ensureKernelLists(): Promise<DebianLists> {
+  return await ensureDebianLists('kernels', suites);
 }
 
 /**
- * A kernel that a lab node can boot: `series` is `6.1`, `6.12`, or a folder that holds `boot/vmlinuz-<release>` and
- * `lib/modules/<release>` as a Debian package does.
+ * Returns a kernel that a lab node can boot: `series` is one such as `6.1`, `newest`, or a folder with the unpacked packages of a
+ * Debian kernel. Throws KernelNotOffered for a series that Debian has dropped.
  */
 export async function ensureKernel(series: string): Promise<Kernel> {
-  if (!/^\d+\.\d+$/.test(series)) {
-    const given = kernelIn(resolve(series));
+  if (series !== 'newest' && !/^\d+\.\d+$/.test(series)) {
+    const folder = resolve(series);
+    const given = kernelIn(folder);
     // an unpacked package has no list of what depends on what: Debian makes it when it installs one
-    if (!existsSync(join(given.modulesDir, 'modules.dep')))
-      await command('depmod', ['-b', resolve(series), given.release]);
+    if (!existsSync(join(given.modulesDir, 'modules.dep'))) await command('depmod', ['-b', folder, given.release]);
     return given;
   }
   const cached = cachedKernel(series);
   if (cached) return cached;
-  const chosen = await resolveKernel(series);
+  const lists = await ensureKernelLists();
+  const chosen = await resolveKernel(series, lists);
   const folder = await buildOnce(
     cachePath('kernels', chosen.release),
     `kernel ${chosen.release}`,
     async (temporaryPath) => {
       await ensureHostPackages();
+      const debsDir = cachePath('debs', `kernel-${chosen.release}`, '.');
+      const debs = await downloadPackages(await packagesOf(chosen, lists), debsDir, lists);
       mkdirSync(temporaryPath, { recursive: true });
-      const deb = await downloadPackage(
-        `linux-image-${chosen.release}`,
-        chosen.packageVersion,
-        cachePath('debs', `kernel-${chosen.release}`, '.'),
-      );
-      await unpackDebs([deb], temporaryPath);
-      await command('depmod', ['-b', temporaryPath, chosen.release]);
+      await unpackDebs(debs, temporaryPath);
+      rmSync(debsDir, { recursive: true });
+      await command('depmod', ['-b', withModules(temporaryPath), chosen.release]);
     },
   ).catch((cause: unknown) => {
     throw new SetupFailure(
@@ -61,67 +81,83 @@ export async function ensureKernel(series: string): Promise<Kernel> {
       cause,
     );
   });
-  return { ...kernelIn(folder), packageVersion: chosen.packageVersion };
+  if (series === 'newest') writeFileSync(newestPath(), chosen.release);
+  return kernelIn(folder);
 }
 
-/** Which build of the series to take, by the package lists of this machine (refreshed when they offer none). */
-async function resolveKernel(series: string): Promise<KernelVersion> {
-  const chosen = await offeredKernel(series);
+/** Which build of the series to take, by the package lists (refreshed when they offer none). */
+async function resolveKernel(series: string, lists: DebianLists): Promise<KernelVersion> {
+  const chosen = await offeredKernel(series, lists);
   if (chosen) return chosen;
   say(`  no kernel ${series} in the package lists: refreshing them`);
-  await refreshPackageLists().catch((cause: unknown) => {
-    throw new SetupFailure(
-      'cannot refresh the package lists',
-      'Debian packages',
-      'Run `apt-get update`, then try again.',
-      cause,
-    );
-  });
-  const afterRefresh = await offeredKernel(series);
+  await lists.refresh();
+  const afterRefresh = await offeredKernel(series, lists);
   if (afterRefresh) return afterRefresh;
-  throw new SetupFailure(
-    `no linux-image-${series}.*-cloud-amd64 with a -dbg of the same version is offered`,
-    'Debian packages',
-    'Take another series, or give a folder with boot/vmlinuz-* and lib/modules/*.',
-  );
+  throw new KernelNotOffered(series);
 }
 
-async function offeredKernel(series: string): Promise<KernelVersion | undefined> {
-  const names = (await command('apt-cache', ['pkgnames', `linux-image-${series}.`]))
+async function offeredKernel(series: string, lists: DebianLists): Promise<KernelVersion | undefined> {
+  const names = (await command('apt-cache', [...lists.options, 'pkgnames', 'linux-image-']))
     .split('\n')
-    .filter((name) => /-cloud-amd64(-dbg)?$/.test(name));
+    .filter((name) => /^linux-image-\d.*-cloud-amd64(-dbg)?$/.test(name));
   if (names.length === 0) return undefined;
-  const chosen = chooseKernel(
-    kernelVersions(await command('apt-cache', ['madison', ...names]), series),
-    preferred[series],
-  );
-  if (chosen && chosen.release !== preferred[series]) {
-    say(`  kernel ${preferred[series]} is not offered any more: taking ${chosen.release}, the newest that has a -dbg`);
-  }
+  const madison = await command('apt-cache', [...lists.options, 'madison', ...names]);
+  const wanted = preferred[series];
+  const chosen = chooseKernel(kernelVersions(madison, series), wanted);
+  if (chosen && wanted !== undefined && chosen.release !== wanted)
+    say(`  kernel ${wanted} is not offered any more: taking ${chosen.release}`);
   return chosen;
+}
+
+/** The packages that make up a kernel, as `name=version`. */
+async function packagesOf({ release, packageVersion }: KernelVersion, lists: DebianLists): Promise<string[]> {
+  const names = parts.map((part) => `linux-${part}-${release}`);
+  const madison = await command('apt-cache', [...lists.options, 'madison', ...names]);
+  return names
+    .filter((name) => madison.split('\n').some((line) => isVersion(line, name, packageVersion)))
+    .map((name) => `${name}=${packageVersion}`);
+}
+
+function isVersion(line: string, name: string, version: string): boolean {
+  const [packageName, offered] = line.split('|').map((cell) => cell.trim());
+  return packageName === name && offered === version;
 }
 
 /** What is already in the cache serves without asking the package lists: the second run needs no network. */
 function cachedKernel(series: string): Kernel | undefined {
   const folder = join(cacheDir, 'kernels');
   if (!existsSync(folder)) return undefined;
-  const [newest] = readdirSync(folder)
-    .filter((name) => name.startsWith(`${series}.`) && name.endsWith('-cloud-amd64'))
+  const newest = existsSync(newestPath()) ? readFileSync(newestPath(), 'utf8') : undefined;
+  const [found] = readdirSync(folder)
+    .filter((name) => name.endsWith('-cloud-amd64'))
+    .filter((name) => (series === 'newest' ? name === newest : isOfSeries(name, series)))
     .sort((a, b) => compareReleases(b, a));
-  return newest ? kernelIn(join(folder, newest)) : undefined;
+  return found ? kernelIn(join(folder, found)) : undefined;
+}
+
+/** Remembers which release was the newest when it was fetched. */
+function newestPath(): string {
+  return cachePath('kernels', 'newest');
+}
+
+/** Makes `lib/modules` lead to the modules, where depmod and modprobe look for them: packages since 6.12 have them below `usr`. */
+function withModules(folder: string): string {
+  if (!existsSync(join(folder, 'lib')) && existsSync(join(folder, 'usr/lib/modules')))
+    symlinkSync('usr/lib', join(folder, 'lib'));
+  return folder;
 }
 
 function kernelIn(folder: string): Kernel {
-  const boot = join(folder, 'boot');
-  const image = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz-')) : undefined;
-  const release = image && basename(image).slice('vmlinuz-'.length);
-  const modulesDir = join(folder, 'lib/modules', release ?? '');
-  if (!release || !existsSync(join(modulesDir, 'kernel'))) {
-    throw new SetupFailure(
-      `${folder} holds no kernel`,
-      'this machine',
-      'It must hold boot/vmlinuz-<release> and lib/modules/<release>, as an unpacked Debian kernel package does.',
-    );
+  const modules = join(withModules(folder), 'lib/modules');
+  for (const release of existsSync(modules) ? readdirSync(modules) : []) {
+    const modulesDir = join(modules, release);
+    const vmlinuzPath = [join(folder, 'boot', `vmlinuz-${release}`), join(modulesDir, 'vmlinuz')].find(existsSync);
+    if (vmlinuzPath !== undefined && existsSync(join(modulesDir, 'kernel')))
+      return { release, vmlinuzPath, modulesDir };
   }
-  return { release, vmlinuzPath: join(boot, image), modulesDir };
+  throw new SetupFailure(
+    `${folder} holds no kernel`,
+    'this machine',
+    'It must hold lib/modules/<release> and, there or in boot, its vmlinuz, as the unpacked packages of a Debian kernel do.',
+  );
 }

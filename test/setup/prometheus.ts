@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { downloadPackage, unpackDebs } from './apt-download.ts';
+import { downloadPackages, unpackDebs } from './apt-download.ts';
 import { buildOnce } from './build-once.ts';
 import { cachePath } from './cache.ts';
 import { command } from './command.ts';
@@ -29,7 +29,7 @@ export async function ensurePrometheus(): Promise<PrometheusPrograms> {
     const debs = `${temporaryPath}.debs`;
     mkdirSync(temporaryPath);
     for (const [index, name] of packages.entries())
-      await unpackDebs([await downloadPackage(name, versions[index] ?? '', join(debs, name))], temporaryPath);
+      await unpackDebs(await downloadPackages([`${name}=${versions[index]}`], join(debs, name)), temporaryPath);
     rmSync(debs, { recursive: true });
   });
   const program = (name: string): string => join(root, 'usr/bin', name);

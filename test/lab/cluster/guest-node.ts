@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { ensureEmulator } from '../../setup/emulator.ts';
 import { findProgram } from '../../setup/environment.ts';
 import { ensureKernel } from '../../setup/kernel.ts';
 import { chooseAccelerator } from '../accelerator.ts';
@@ -26,7 +27,8 @@ export async function prepareGuest(image: NodeImage) {
   const initrdPath = await ensureInitrd(kernel, image.busyboxPath, modules);
   const labNetPath = await ensureLabNet();
   if (!labNetPath) throw new Error('the lab cluster needs a tap device: run as root, with /dev/net/tun');
-  return { kernel, initrdPath, labNetPath, accel: await chooseAccelerator(kernel, initrdPath) };
+  const emulator = await ensureEmulator();
+  return { emulator, kernel, initrdPath, labNetPath, accel: await chooseAccelerator(emulator, kernel, initrdPath) };
 }
 
 /** Boots node1 in the cluster's network and processes; resolves when Kubernetes' part in it runs. */
@@ -50,6 +52,7 @@ export async function bootGuest(options: {
   const pid = String(namespace.first.pid);
   const ended = await boot(
     {
+      emulator: prepared.emulator,
       accel: prepared.accel,
       memoryMiB: options.memoryMiB,
       la57: false,

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { defaultPlugins } from '../../collector/analysis/analysis.ts';
+import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import type { NodeOptions } from '../lab/launch.ts';
+import { ensureKernel } from '../setup/kernel.ts';
+import { ensureVmlinux, hasVmlinux } from '../setup/vmlinux.ts';
+import { kcorder } from '../stage/command-line.ts';
+import { type ListedProcess, type Recall, recallOf } from './recall.ts';
+import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from './recorded-node.ts';
+
+/** How the product fared on one kernel. */
+export interface KernelProof {
+  readonly release: string;
+  readonly recall: Recall;
+  /** Exit code of `kcorder ps`. */
+  readonly exitCode: number;
+  /** Plugins that failed, by name with their reason. */
+  readonly failed: readonly string[];
+  /** Plugins whose rows differ between symbols of the vmlinux and those of the node's BTF; undefined where Debian has no -dbg. */
+  readonly differing: readonly string[] | undefined;
+}
+
+/** Boots a node, captures it, and compares what the product tells of it with what the node's own kernel told. */
+export async function proveKernel(dir: string, options: NodeOptions & { kernel: string }): Promise<KernelProof> {
+  const recorded = await recordNode(dir, options);
+  try {
+    const { exitCode, stdout, stderr } = await kcorder(recorded.stage.context, ['ps', options.name, '-o', 'json']);
+    if (stdout === '') throw new Error(`kcorder ps printed nothing: ${stderr}`);
+    const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
+    const btf = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'btf'));
+    const dwarf = await withDwarf(recorded, options.kernel, dir);
+    return {
+      release: recorded.release,
+      recall: recallOf(recorded.lived, processes),
+      exitCode,
+      failed: btf.report.plugins
+        .filter(({ state }) => state === 'failed')
+        .map(({ name, reason }) => `${name}: ${reason}`),
+      differing: dwarf && differingPlugins(btf, dwarf),
+    };
+  } finally {
+    await recorded.stage.close();
+  }
+}
+
+/** The names of the plugins whose state, warnings or rows differ between two analyses of one image. */
+export function differingPlugins(one: Analyzed, other: Analyzed): string[] {
+  const text = ({ rows }: Analyzed, plugin: string): string | undefined => JSON.stringify(rows.get(plugin));
+  return defaultPlugins.filter((plugin) => text(one, plugin) !== text(other, plugin));
+}
+
+/** Builds the ISF of the kernel's vmlinux and returns its path; undefined where Debian offers no -dbg. */
+export async function isfOfVmlinux(recorded: RecordedNode, series: string, dir: string): Promise<string | undefined> {
+  const kernel = await ensureKernel(series);
+  if (!(await hasVmlinux(kernel))) return undefined;
+  const path = join(dir, 'dwarf.json');
+  if (existsSync(path)) return path;
+  const names = { banner: recorded.banner, release: recorded.release };
+  const vmlinux = { kind: 'elf', path: await ensureVmlinux(kernel) } as const;
+  const built = await buildIsf(vmlinux, names, path, new AbortController().signal);
+  if (built.kind !== 'built') throw new Error(`no ISF of the vmlinux of ${kernel.release}: ${JSON.stringify(built)}`);
+  return path;
+}
+
+async function withDwarf(recorded: RecordedNode, series: string, dir: string): Promise<Analyzed | undefined> {
+  const path = await isfOfVmlinux(recorded, series, dir);
+  return path === undefined ? undefined : await analyzeRecorded(recorded, path, join(dir, 'dwarf'));
+}
