@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
-import { say } from '../setup/progress.ts';
 import { agentArguments } from '../stage/agent-launch.ts';
 import { type PodDefinition, podFiles } from './pods.ts';
 import { quote } from './quote.ts';
