@@ -62,6 +62,11 @@ export function nodeKey(kernel: KernelIdentity): string | undefined {
   return hexDigest.test(digest) ? `${kernelKey(kernel)}.node-${digest.slice(0, 32)}-${banner}` : undefined;
 }
 
+/** The banner in images of an ISF's kernel; the ISF's own while none is known, or if they contradict each other. */
+export function bannerInImages({ banner, imageBanners = [] }: CacheEntry): string {
+  return imageBanners.length === 1 ? (imageBanners[0] ?? banner) : banner;
+}
+
 /** True for symbols that were found by the banner in them, with no build-id to go by. */
 export function isBannerKey(key: string): boolean {
   return /^banner-[0-9a-f]{32}$/.test(key);
