@@ -130,7 +130,7 @@ function addBuild(symbols: Command, { alone }: Runs): void {
     .requiredOption('-o, --output <file>', 'name of the ISF, such as kernel.json', plainFile)
     .option(
       '--banner <text>',
-      'text of /proc/version; with a vmlinux only where it lacks .rodata, as split debug files do',
+      'text of /proc/version, on Ubuntu with " ($(cat /proc/version_signature))" after it; with a vmlinux only where it lacks .rodata, as split debug files do',
       filled,
     )
     .option('--like-dwarf2json', 'exactly what dwarf2json makes of a vmlinux, its faults included')

@@ -126,7 +126,13 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   const queue = new AnalysisQueue({
     ...{ journal, again, evidence, images, symbols, analysis },
     events: {
-      analyzed: recorder.analyzed,
+      analyzed: async (capture, report) => {
+        await recorder.analyzed(capture, report);
+        const { kernel, symbols: used, kernelMismatch } = report;
+        if (kernel === undefined || used === undefined || kernelMismatch) return;
+        const failed = complain('the banner of an image could not be noted');
+        await symbols.cache.noteImageBanner(used.isfSha256, kernel.banner).catch(failed);
+      },
       again: recorder.analyzedAgain,
       failed: (captureId, error) => log.error({ capture: captureId, causes: causeChain(error) }, 'analysis broke down'),
     },

@@ -94,7 +94,7 @@ export async function symbolsBuild(
   });
   if (banner === undefined) {
     warn(
-      `${file} does not say which kernel it is of, so that no Volatility finds it: build it again with --banner and the text of /proc/version of that kernel`,
+      `${file} does not say which kernel it is of, so that no Volatility finds it: build it again with --banner and the text of /proc/version of that kernel; on Ubuntu add " ($(cat /proc/version_signature))"`,
     );
   }
   for (const remark of remarks) warn(remark);

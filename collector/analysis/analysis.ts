@@ -25,7 +25,7 @@ export interface AnalysisJob {
   readonly image: ImageSource;
   readonly symbols: JobSymbols;
   /** As the node told them when it registered. */
-  readonly kernel: { readonly banner: string; readonly vmcoreinfo: string };
+  readonly kernel: { readonly banner: string; readonly buildId?: string; readonly vmcoreinfo: string };
   /** The containers that the node named; kept in the report for the join with processes. */
   readonly containers: readonly PodContainerNames[];
   /** Absolute path of the directory for the results. What an earlier analysis left there is replaced. */
@@ -61,7 +61,10 @@ export interface PluginReport {
 
 /** What the runner found out about the kernel in the image. */
 export interface ImageKernel {
+  /** Text of linux_banner without its line end. */
   readonly banner: string;
+  /** Lower-case hex; unset when its notes could not be read. */
+  readonly buildId?: string;
   /** 4 or 5. */
   readonly pagingLevels: number;
   /** Addresses, 0x…. */
@@ -81,7 +84,7 @@ export interface AnalysisReport {
   readonly reason: string;
   /** One sentence for people; empty when done. */
   readonly detail: string;
-  /** The banner in the image is not the node's. */
+  /** The banner or the build-id in the image is not of the kernel that the node told. */
   readonly kernelMismatch: boolean;
   /** Unset when the runner did not get so far. */
   readonly kernel?: ImageKernel;

@@ -156,6 +156,17 @@ test('a kernel of another banner than the node told is on record', async () => {
   expect(report.versions).toEqual({ volatility: '2.28.2', python: '3.11.2' });
 });
 
+test.each([
+  ['another', 'cd'.repeat(20), true],
+  ['the same', 'ab'.repeat(20), false],
+  ['none', '', false],
+])('a node that told %s build-id than the image has', async (_what, buildId, kernelMismatch) => {
+  const job = makeJob(['before']);
+  const analysis = createAnalysis(program, limits);
+  const report = await analysis.analyze({ ...job, kernel: { ...job.kernel, buildId } }, new AbortController().signal);
+  expect(report).toMatchObject({ kernelMismatch, kernel: { buildId: 'ab'.repeat(20) } });
+});
+
 test('the runner gets a minimal environment, no network where that can be had, and a directory that goes', async () => {
   process.env.KCORDER_TEST_SECRET = 'hidden';
   const report = await run(['surroundings']);

@@ -11,6 +11,25 @@ test.each<[string, object, object]>([
     { type: 'kernel', imageBanner: 'Linux', kernelMismatch: true, pagingLevels: 5, kernelOffset: '0x1', dtb: '0x2' },
   ],
   [
+    'the kernel with its build-id',
+    {
+      ...{ type: 'kernel', imageBanner: 'Linux', kernelMismatch: false, pagingLevels: 4, kernelOffset: '0x1' },
+      ...{ dtb: '0x2', imageBuildId: 'ab'.repeat(20) },
+    },
+    {
+      ...{ type: 'kernel', imageBanner: 'Linux', kernelMismatch: false, pagingLevels: 4, kernelOffset: '0x1' },
+      ...{ dtb: '0x2', imageBuildId: 'ab'.repeat(20) },
+    },
+  ],
+  [
+    'the kernel with what is no build-id',
+    {
+      ...{ type: 'kernel', imageBanner: 'Linux', kernelMismatch: false, pagingLevels: 4, kernelOffset: '0x1' },
+      ...{ dtb: '0x2', imageBuildId: '<script>' },
+    },
+    { type: 'kernel', imageBanner: 'Linux', kernelMismatch: false, pagingLevels: 4, kernelOffset: '0x1', dtb: '0x2' },
+  ],
+  [
     'a fatal end',
     { type: 'fatal', reason: 'image_rejected', detail: 'no LiME' },
     { type: 'fatal', reason: 'image_rejected', detail: 'no LiME' },

@@ -8,7 +8,8 @@ export interface RunnerJob {
     | { readonly kind: 'ranges'; readonly sizeBytes: number };
   readonly isfPath: string;
   readonly isfSha256: string;
-  readonly kernel: { readonly banner: string | null; readonly vmcoreinfo: string };
+  /** As the node told them; null when it told none. */
+  readonly kernel: { readonly banner: string | null; readonly buildId: string | null; readonly vmcoreinfo: string };
   readonly plugins: readonly string[];
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
   /** A private directory, removed after the run. */
@@ -20,6 +21,7 @@ export type RunnerLine =
   | {
       readonly type: 'kernel';
       readonly imageBanner: string;
+      readonly imageBuildId?: string;
       readonly pagingLevels: number;
       readonly kernelOffset: string;
       readonly dtb: string;
@@ -65,6 +67,7 @@ export function parseLine(line: Buffer): RunnerLine {
       return {
         type: 'kernel',
         imageBanner: text(fields, 'imageBanner'),
+        ...(isBuildId(fields.imageBuildId) ? { imageBuildId: fields.imageBuildId } : {}),
         pagingLevels: count(fields, 'pagingLevels'),
         kernelOffset: text(fields, 'kernelOffset'),
         dtb: text(fields, 'dtb'),
@@ -81,6 +84,10 @@ export function parseLine(line: Buffer): RunnerLine {
     default:
       throw new ProtocolError(`the runner printed a line of unknown type ${JSON.stringify(fields.type)?.slice(0, 80)}`);
   }
+}
+
+function isBuildId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{8,64}$/.test(value);
 }
 
 function parsePlugin(fields: Fields): RunnerLine {

@@ -158,8 +158,8 @@ async function takePluginLine(
 
 function takeKernel(end: RunEnd, line: Extract<RunnerLine, { type: 'kernel' }>): void {
   if (end.kernel !== undefined) throw new ProtocolError('the runner told the kernel twice');
-  const { imageBanner, pagingLevels, kernelOffset, dtb } = line;
-  end.kernel = { banner: imageBanner, pagingLevels, kernelOffset, dtb };
+  const { imageBanner, imageBuildId: buildId, pagingLevels, kernelOffset, dtb } = line;
+  end.kernel = { banner: imageBanner, pagingLevels, kernelOffset, dtb, ...(buildId === undefined ? {} : { buildId }) };
   end.kernelMismatch = line.kernelMismatch;
 }
 
@@ -179,12 +179,12 @@ function makeRunnerJob(
   cacheDir: string,
   limits: AnalysisLimits,
 ): RunnerJob {
-  const { banner, vmcoreinfo } = job.kernel;
+  const { banner, buildId = '', vmcoreinfo } = job.kernel;
   return {
     image: job.image.kind === 'lime' ? job.image : { kind: 'ranges', sizeBytes: job.image.source.sizeBytes },
     isfPath: job.symbols.isfPath,
     isfSha256: job.symbols.isfSha256,
-    kernel: { banner: banner === '' ? null : banner, vmcoreinfo },
+    kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
     plugins,
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
     cacheDir,

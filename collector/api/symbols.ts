@@ -1,13 +1,13 @@
-import { open } from 'node:fs/promises';
 import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { ImportSymbolsRequest, SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { KeptSymbols } from '../symbols/cache/cache.ts';
-import type { CacheEntry } from '../symbols/cache/entry.ts';
+import { bannerInImages, type CacheEntry } from '../symbols/cache/entry.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import { importIsf } from '../symbols/import.ts';
+import { sha256Of, withBanner } from '../symbols/isf-banner.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
 import { actorOf } from './identity.ts';
 import { callerOf } from './policy.ts';
@@ -22,8 +22,6 @@ export interface SymbolsRooms {
   readonly fleet: Fleet;
   readonly journal: CaptureJournal;
 }
-
-const chunkBytes = 256 * 1024;
 
 /** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
 export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): SymbolsHandlers {
@@ -95,16 +93,20 @@ function namesOf(fleet: Fleet, fits: (kernel: KernelIdentity) => boolean): strin
     .map(({ node }) => node.name);
 }
 
-async function* exportSymbols({ key, sizeBytes, sha256, banner }: CacheEntry, path: string, signal: AbortSignal) {
-  await using file = await open(path, 'r').catch((error: unknown) => {
-    throw new Fault('symbols_unknown', `the symbols ${key} have just been evicted: find them again`, { cause: error });
-  });
-  yield { header: { size: BigInt(sizeBytes), sha256, banner } };
-  while (true) {
-    signal.throwIfAborted();
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes));
-    if (bytesRead === 0) return;
-    yield { data: buffer.subarray(0, bytesRead) };
+/** An ISF with the banner that a Volatility finds in images of its kernel. */
+async function* exportSymbols(entry: CacheEntry, path: string, signal: AbortSignal) {
+  const banner = bannerInImages(entry);
+  try {
+    const isf = await withBanner(path, entry.sizeBytes, entry.banner, banner);
+    const sha256 = banner === entry.banner ? entry.sha256 : await sha256Of(isf);
+    yield { header: { size: BigInt(isf.sizeBytes), sha256, banner } };
+    for await (const data of isf.read()) {
+      signal.throwIfAborted();
+      yield { data };
+    }
+  } catch (cause) {
+    if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
+    throw new Fault('symbols_unknown', `the symbols ${entry.key} have just been evicted: find them again`, { cause });
   }
 }
 

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type KeptSymbols, SymbolCache } from './cache/cache.ts';
-import { bannerKey, type CacheEntry, kernelKey, nodeKey } from './cache/entry.ts';
+import { bannerKey, type CacheEntry, isBannerKey, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
 import { Findings } from './findings.ts';
 import { Remembered } from './remembered.ts';
+import { isBannerOf, isSameKernel } from './same-kernel.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { Nothing, SymbolSource } from './sources/source.ts';
 import { KernelStatus, Statuses } from './statuses.ts';
@@ -77,8 +78,18 @@ export class SymbolSearch implements Symbols {
 
   /** What is kept for a kernel and carries its banner, without counting as a use. */
   kept(kernel: KernelIdentity): KeptSymbols | undefined {
-    const keys = [kernelKey(kernel), bannerKey(kernel.banner), nodeKey(kernel) ?? ''];
-    return keys.map((key) => this.cache.peek(key)).find((kept) => kept?.entry.banner === kernel.banner);
+    const found = this.#keys(kernel).map((key) => this.cache.peek(key));
+    return found.find((kept) => kept !== undefined && isSameKernel(kept.entry, kernel));
+  }
+
+  /** Keys under which symbols of a kernel may be kept, the best first. */
+  #keys(kernel: KernelIdentity): string[] {
+    const byBanner = this.cache
+      .list()
+      .filter(({ entry }) => isBannerKey(entry.key) && isBannerOf(entry.banner, kernel.banner))
+      .map(({ entry }) => entry.key);
+    const keys = [kernelKey(kernel), toldKey(kernel), bannerKey(kernel.banner), ...byBanner, nodeKey(kernel) ?? ''];
+    return [...new Set(keys)];
   }
 
   async #recorded(kernel: KernelIdentity, id: string, again: boolean, signal: AbortSignal): Promise<SymbolsEnd> {
@@ -109,7 +120,7 @@ export class SymbolSearch implements Symbols {
   ): Promise<SymbolsEnd> {
     if (kernel.architecture !== 'x86_64') return { kind: 'unsupported', architecture: kernel.architecture };
     const held = await this.#held(kernel);
-    const differs = held !== undefined && held.banner !== kernel.banner;
+    const differs = held !== undefined && !isSameKernel(held, kernel);
     const usable = held !== undefined && !differs ? held : undefined;
     status.report('cache', differs ? 'mismatch' : held ? 'found' : 'nothing', held?.source ?? this.#settings.cacheDir);
     if (usable?.quality === 'dwarf') return this.#use(usable, status);
@@ -180,9 +191,14 @@ export class SymbolSearch implements Symbols {
       signal,
     });
     switch (taken.kind) {
-      case 'kept':
+      case 'kept': {
         status.report(name, 'found', answer.from);
+        const before = work.usable;
+        // A file that was changed in its place: what it held before must not be found instead.
+        const replaced = name === 'directory' && answer.kind === 'isf' && before?.key !== taken.entry.key;
+        if (replaced && before !== undefined && before.origin !== '') await this.cache.remove(before.key);
         return this.#use(taken.entry, status);
+      }
       case 'contradiction':
         status.report(name, 'mismatch', taken.detail);
         return { kind: 'mismatch', detail: taken.detail };
@@ -218,14 +234,17 @@ export class SymbolSearch implements Symbols {
     }
   }
 
-  /** What is kept for a kernel, whatever its banner: by build-id, by banner, or as the node itself sent it. */
+  /** Kept symbols of a kernel, or else those that claim to be. */
   async #held(kernel: KernelIdentity): Promise<CacheEntry | undefined> {
-    const own = nodeKey(kernel);
-    return (
-      (await this.cache.use(kernelKey(kernel))) ??
-      (await this.cache.use(bannerKey(kernel.banner))) ??
-      (own === undefined ? undefined : await this.cache.use(own))
-    );
+    let other: CacheEntry | undefined;
+    for (const key of this.#keys(kernel)) {
+      const entry = await this.cache.use(key);
+      if (entry === undefined) continue;
+      // The build-id of a kernel's own file is no claim: whoever contradicts it finds nothing else.
+      if (isSameKernel(entry, kernel) || entry.quality === 'dwarf') return entry;
+      other ??= entry;
+    }
+    return other;
   }
 
   #use(entry: CacheEntry, status: KernelStatus): SymbolsReady {

@@ -32,5 +32,5 @@ export class Findings {
 function adviceFor(kernel: KernelIdentity, firstDirectory: string | undefined): string {
   const where = firstDirectory ?? 'a directory and name it in KCORDER_SYMBOL_DIRS';
   const what = kernel.buildId === '' ? '' : `the vmlinux with debugging information of build-id ${kernel.buildId}, or `;
-  return `Put ${what}an ISF whose banner is "${kernel.banner}", into ${where}, or import the ISF with 'kcorder symbols import'; then capture again.`;
+  return `Put ${what}an ISF whose banner is "${kernel.banner}", with at most one more group in parentheses at its end, into ${where}, or import the ISF with 'kcorder symbols import'; then capture again.`;
 }

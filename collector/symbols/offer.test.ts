@@ -3,10 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SymbolCache } from './cache/cache.ts';
+import type { CacheEntry } from './cache/entry.ts';
 import { offerSymbols } from './offer.ts';
 import type { SymbolsQuality } from './symbols.ts';
+import { makeIsf } from './testing/symbol-files.ts';
 
 let home: string;
 let cache: SymbolCache;
@@ -27,7 +29,13 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function keep(key: string, banner: string, content: string, quality: SymbolsQuality): Promise<string> {
+async function keep(
+  key: string,
+  banner: string,
+  content: string,
+  quality: SymbolsQuality,
+  changes: Partial<CacheEntry> = {},
+): Promise<string> {
   await using scratch = await cache.scratch();
   const draft = join(scratch.path, 'draft');
   await writeFile(draft, content);
@@ -51,6 +59,7 @@ async function keep(key: string, banner: string, content: string, quality: Symbo
     builderRevision: 1,
     remarks: [],
     ...facts,
+    ...changes,
   });
   return `${base}/isf/${sha256}.json`;
 }
@@ -75,6 +84,66 @@ test('what nodes sent is offered while they agree, and never beside something be
   expect((await index()).linux).toEqual({});
   const better = await keep('aaaaaaaa', 'Linux version 6.1', '{"dwarf":1}', 'dwarf');
   expect((await index()).linux).toEqual({ [named('Linux version 6.1')]: [better] });
+});
+
+describe('where images of a kernel have a longer banner than its nodes tell', () => {
+  const told = 'Linux version 6 (b@h) (gcc) #1';
+  const ubuntu = `${told} (U 6)`;
+  const sha256Of = (url: string) => /[0-9a-f]{64}/.exec(url)?.[0] ?? '';
+  const node = (digit: string) => `aaaaaaaa.node-${digit.repeat(32)}-${'0'.repeat(16)}`;
+
+  test('the index names both, by a URL each, and the ISF carries the banner that it is found by', async () => {
+    const isf = makeIsf(told);
+    const url = await keep(node('1'), told, isf, 'btf');
+    await cache.noteImageBanner(sha256Of(url), ubuntu);
+    const { linux } = await index();
+    expect(Object.keys(linux).sort()).toEqual([named(told), named(ubuntu)].sort());
+    expect(linux[named(told)]).toEqual([url]);
+    // Volatility's cache keeps one banner for a URL: the last.
+    const [other = '', ...rest] = linux[named(ubuntu)] ?? [];
+    expect(rest).toEqual([]);
+    expect(other).not.toBe(url);
+    const response = await fetch(other);
+    expect(await response.text()).toBe(makeIsf(ubuntu));
+    const head = await fetch(other, { method: 'HEAD' });
+    for (const { headers } of [response, head]) expect(headers.get('content-length')).toBe(`${makeIsf(ubuntu).length}`);
+    expect(await (await fetch(url)).text()).toBe(isf);
+    expect((await fetch(`${base}/isf/${sha256Of(url)}-${'0'.repeat(16)}.json`)).status).toBe(404);
+  });
+
+  test('a hostile image adds a name and takes none away', async () => {
+    const url = await keep(node('1'), told, makeIsf(told), 'btf');
+    await cache.noteImageBanner(sha256Of(url), ubuntu);
+    const before = (await index()).linux;
+    await cache.noteImageBanner(sha256Of(url), `${told} (lie)`);
+    expect((await index()).linux).toMatchObject(before);
+  });
+
+  test("the banner in a kernel's own file goes before one that an image had", async () => {
+    const own = await keep('bbbbbbbb', ubuntu, makeIsf(ubuntu), 'dwarf');
+    const lie = await keep(node('1'), told, makeIsf(told), 'btf');
+    await cache.noteImageBanner(sha256Of(lie), ubuntu);
+    expect((await index()).linux[named(ubuntu)]).toEqual([own]);
+    const provided = await keep('banner-1', told, makeIsf(told, 1), 'provided');
+    await cache.noteImageBanner(sha256Of(provided), ubuntu);
+    expect((await index()).linux[named(ubuntu)]).toEqual([own]);
+  });
+
+  test('a node that tells the whole banner, and lies, does not take the place of those who tell less', async () => {
+    const honest = await keep(node('1'), told, makeIsf(told), 'btf');
+    await cache.noteImageBanner(sha256Of(honest), ubuntu);
+    await keep(node('2'), ubuntu, makeIsf(ubuntu, 1), 'btf');
+    expect((await index()).linux[named(ubuntu)]).toBeUndefined();
+    expect((await index()).linux[named(told)]).toEqual([honest]);
+  });
+
+  test("a file of another kernel with a lying node's banner is no better than what nodes sent", async () => {
+    const honest = await keep(node('1'), told, makeIsf(told), 'btf');
+    await keep('bbbbbbbb-000000000000000', told, makeIsf(told, 1), 'dwarf', { bannerTold: true });
+    expect((await index()).linux).toEqual({});
+    await cache.remove('bbbbbbbb-000000000000000');
+    expect((await index()).linux).toEqual({ [named(told)]: [honest] });
+  });
 });
 
 test.each([

@@ -1,13 +1,15 @@
-import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import type { CacheEntry } from './cache/entry.ts';
+import { withBanner } from './isf-banner.ts';
 
 /**
  * Offers the kept ISFs over HTTP to any Volatility 3: `/index.json` is what its option --remote-isf-url takes (volatility3.framework.automagic.symbol_cache,
- * RemoteIdentifierFormat version 1: banner to URLs), `/isf/<SHA-256>.json` an ISF. There is nothing else, nothing can be written, and nobody is asked who he is. Throws config_invalid.
+ * RemoteIdentifierFormat version 1: banner to URLs), `/isf/<SHA-256>.json` an ISF,
+ * `/isf/<SHA-256>-<digest>.json` the same with the banner of an image. There is nothing else, nothing can be written, and nobody is asked who he is. Throws config_invalid.
  */
 export async function offerSymbols(cache: SymbolCache, address: string): Promise<Server> {
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
@@ -37,34 +39,58 @@ async function answer(cache: SymbolCache, request: IncomingMessage, response: Se
     response.end(request.method === 'HEAD' ? undefined : body);
     return;
   }
-  const sha256 = /^\/isf\/([0-9a-f]{64})\.json$/.exec(path)?.[1];
-  const kept = cache.list().find(({ entry }) => entry.sha256 === sha256)?.entry;
-  if (kept === undefined) return refuse(response, 404, 'there is /index.json, and what it names');
-  const headers = { 'content-type': 'application/json', 'content-length': kept.sizeBytes, etag: `"${kept.sha256}"` };
+  const kept = cache.list().find(({ entry }) => namesOf(entry).some((name) => pathOf(entry, name) === path))?.entry;
+  const banner = kept && namesOf(kept).find((name) => pathOf(kept, name) === path);
+  if (kept === undefined || banner === undefined)
+    return refuse(response, 404, 'there is /index.json, and what it names');
+  const isf = await withBanner(cache.isfPath(kept), kept.sizeBytes, kept.banner, banner);
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': isf.sizeBytes,
+    etag: `"${path.slice(5, -5)}"`,
+  };
   if (request.method === 'HEAD') {
     response.writeHead(200, headers).end();
     return;
   }
-  const file = createReadStream(cache.isfPath(kept));
   response.writeHead(200, headers);
-  await pipeline(file, response);
+  await pipeline(isf.read(), response);
 }
 
-/** Volatility compares the whole constant of linux_banner: the banner as the kernel has it, with its line end and its NUL. */
+/** Every banner that an ISF is offered under. */
+function namesOf({ banner, imageBanners = [] }: CacheEntry): readonly string[] {
+  return [banner, ...imageBanners];
+}
+
+/** A path for each banner of an ISF: Volatility's cache takes each URL under one banner only. */
+function pathOf({ sha256, banner }: CacheEntry, name: string): string {
+  const digest = name === banner ? '' : `-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
+  return `/isf/${sha256}${digest}.json`;
+}
+
+/**
+ * Index of banners, each the whole text of linux_banner with its line end, for which Volatility scans an image. A banner
+ * from a kernel's file goes before one that a node told or an image had.
+ */
 function indexOf(cache: SymbolCache, host: string) {
   const linux: Record<string, string[]> = {};
-  const url = ({ sha256 }: CacheEntry): string => `http://${host}/isf/${sha256}.json`;
   const entries = cache.list().map(({ entry }) => entry);
-  for (const entry of entries) {
-    const same = entries.filter(({ banner }) => banner === entry.banner);
-    const offered = same.filter(({ quality }) => quality !== 'btf');
-    // Nodes that contradict each other: one of them lies, and from here nobody can tell which.
-    const trusted = offered.length > 0 ? offered : new Set(same.map(({ sha256 }) => sha256)).size === 1 ? same : [];
+  for (const name of new Set(entries.flatMap(namesOf))) {
+    const same = entries.filter((entry) => namesOf(entry).includes(name));
+    const sound = same.filter(({ quality, bannerTold }) => quality !== 'btf' && bannerTold !== true);
+    const own = sound.filter(({ banner }) => banner === name);
+    const trusted = own.length > 0 ? own : sound.length > 0 ? sound : agreed(same);
     if (trusted.length > 0) {
-      linux[Buffer.from(`${entry.banner}\n\0`).toString('base64')] = [...new Set(trusted.map(url))];
+      const urls = trusted.map((entry) => `http://${host}${pathOf(entry, name)}`);
+      linux[Buffer.from(`${name}\n\0`).toString('base64')] = [...new Set(urls)];
     }
   }
   return { version: 1, linux, mac: {}, windows: {} };
+}
+
+/** All entries when they have one ISF, else none: one of the nodes lies, and from here nobody can tell which. */
+function agreed(entries: readonly CacheEntry[]): readonly CacheEntry[] {
+  return new Set(entries.map(({ sha256 }) => sha256)).size === 1 ? entries : [];
 }
 
 function refuse(response: ServerResponse, status: number, sentence: string): void {

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { builderRevision } from '@kcorder/isf/isf.ts';
 import { type BuildInput, buildIsf } from './build/builder.ts';
 import type { SymbolCache } from './cache/cache.ts';
-import { type CacheEntry, kernelKey, nodeKey } from './cache/entry.ts';
+import { bannerKey, type CacheEntry, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
 import { inspectIsf } from './isf-file.ts';
+import { isBannerOf, isSameKernel } from './same-kernel.ts';
 import type { SingleFlight } from './single-flight.ts';
 import type { Nothing, SourceAnswer } from './sources/source.ts';
 import type { KernelIdentity, SourceName, SymbolsQuality } from './symbols.ts';
@@ -53,12 +54,12 @@ export async function take(
     case 'built':
       break;
   }
-  const key = answer.kind === 'elf' ? kernelKey(kernel) : (nodeKey(kernel) ?? kernelKey(kernel));
+  const elfKey = end.bannerTold ? toldKey(kernel) : kernelKey(kernel);
+  const key = answer.kind === 'elf' ? elfKey : (nodeKey(kernel) ?? kernelKey(kernel));
   const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
-  const text = answer.from;
-  const entry = entryOf(kernel, key, quality, text, end);
+  const entry = entryOf(kernel, key, quality, answer.from, end);
   await means.cache.keep(draftPath, entry);
-  return end.banner === kernel.banner ? { kind: 'kept', entry } : contradiction(entry, kernel);
+  return isSameKernel(entry, kernel) ? { kind: 'kept', entry } : contradiction(entry, kernel);
 }
 
 /** That kept symbols of a build-id carry another banner than the node tells. */
@@ -93,12 +94,15 @@ async function takeIsf(
     const rejected = `${answer.from} ${isf.problem}`;
     return { kind: 'nothing', nothing: { kind: 'nothing', looked: [rejected], rejected } };
   }
-  if (isf.banner !== kernel.banner) {
+  if (!isBannerOf(isf.banner, kernel.banner)) {
     const mismatch = `${answer.from} has the banner "${isf.banner}", the node says "${kernel.banner}"`;
     return { kind: 'nothing', nothing: { kind: 'nothing', looked: [mismatch], mismatch } };
   }
   const quality = source === 'dwarf2json' ? 'dwarf' : 'provided';
-  const entry = entryOf(kernel, kernelKey(kernel), quality, answer.from, isf, answer.origin);
+  // A file that was found by its banner says nothing of the build-id, which here is only a node's word.
+  const byBanner = source === 'directory';
+  const [named, key] = byBanner ? [{ ...kernel, buildId: '' }, bannerKey(isf.banner)] : [kernel, kernelKey(kernel)];
+  const entry = entryOf(named, key, quality, answer.from, isf, answer.origin);
   await cache.keep(draftPath, entry);
   return { kind: 'kept', entry };
 }
@@ -110,6 +114,7 @@ function entryOf(
   source: string,
   isf: {
     readonly banner: string;
+    readonly bannerTold?: boolean;
     readonly sha256: string;
     readonly sizeBytes: number;
     readonly remarks?: readonly string[];
@@ -117,8 +122,9 @@ function entryOf(
   origin = '',
 ): CacheEntry {
   const { buildId, release, architecture, cosBuildId } = kernel;
-  const { banner, sha256, sizeBytes, remarks = [] } = isf;
+  const { banner, bannerTold, sha256, sizeBytes, remarks = [] } = isf;
   const builtAt = new Date().toISOString();
   const facts = { buildId, banner, release, architecture, cosBuildId, sha256, sizeBytes, remarks };
-  return { key, ...facts, quality, builderRevision, source, origin, builtAt, pinned: false };
+  const told = bannerTold === true ? { bannerTold } : {};
+  return { key, ...facts, ...told, quality, builderRevision, source, origin, builtAt, pinned: false };
 }

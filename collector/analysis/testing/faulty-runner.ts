@@ -92,10 +92,13 @@ const inPlugin: Record<string, (plugin: string) => void> = {
 
 process.stderr.write(`pid ${process.pid}\n`);
 beforeKernel[job.kernel.banner ?? '']?.();
-const kernelMismatch = job.kernel.banner !== 'banner of the image';
+const imageBuildId = 'ab'.repeat(20);
+const otherBuild = job.kernel.buildId !== null && job.kernel.buildId !== imageBuildId;
+const kernelMismatch = otherBuild || job.kernel.banner !== 'banner of the image';
 print({
   type: 'kernel',
   imageBanner: 'banner of the image',
+  imageBuildId,
   kernelMismatch,
   pagingLevels: 4,
   kernelOffset: '0x0',

@@ -38,7 +38,8 @@ def analyse(job: Job, lines: Lines) -> None:
         {
             "type": "kernel",
             "imageBanner": kernel.banner,
-            "kernelMismatch": kernel.banner_differs,
+            "imageBuildId": kernel.build_id,
+            "kernelMismatch": kernel.differs,
             "pagingLevels": kernel.place.paging_levels,
             "kernelOffset": hex(kernel.place.kernel_offset),
             "dtb": hex(kernel.place.dtb),

@@ -8,6 +8,7 @@ from typing import Any
 
 from fatal import Fatal
 
+_BUILD_ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 
 
@@ -22,7 +23,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Job:
-    """`banner` is the node's /proc/version without its line end, or None; `memory_bytes`, `file_bytes` are limits."""
+    """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None.
+
+    `memory_bytes`, `file_bytes` are limits.
+    """
 
     image: Image
     isf_path: str
@@ -33,6 +37,7 @@ class Job:
     memory_bytes: int
     file_bytes: int
     cache_dir: str
+    build_id: str | None = None
 
 
 def parse_job(text: str | bytes) -> Job:
@@ -42,6 +47,7 @@ def parse_job(text: str | bytes) -> Job:
     except (ValueError, RecursionError) as error:
         raise Fatal("job_rejected", f"The job on stdin is not JSON: {error}.") from error
     banner = _field(job, "kernel.banner", (str, type(None)))
+    build_id = _field(job, "kernel.buildId", (str, type(None)))
     return Job(
         image=_image(job),
         isf_path=_absolute(job, "isfPath"),
@@ -52,6 +58,7 @@ def parse_job(text: str | bytes) -> Job:
         memory_bytes=_positive(job, "limits.memoryBytes"),
         file_bytes=_positive(job, "limits.fileBytes"),
         cache_dir=_absolute(job, "cacheDir"),
+        build_id=build_id if build_id and _BUILD_ID.match(build_id) else None,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from volatility3.framework import constants, contexts, exceptions
 from volatility3.framework.layers import intel
 
+from banner import is_banner_of
+from build_id import read_build_id
 from fatal import Fatal
 from images import open_image
 from job import Job
@@ -20,7 +22,8 @@ _CAUSES = "it is of another boot or another node, or it is damaged"
 
 @dataclass
 class Kernel:
-    """`module_name` is what plugins take as their `kernel` option; `banner` was read from the image and may lie.
+    """`module_name` is what plugins take as their `kernel` option; `banner` and `build_id` were read from the image and
+    may lie; `differs` says that they are not of the kernel that the node told.
 
     `findings` holds what one plugin has found out and another can use again, such as the task list.
     """
@@ -29,7 +32,8 @@ class Kernel:
     module_name: str
     place: KernelPlace
     banner: str
-    banner_differs: bool
+    build_id: str | None
+    differs: bool
     findings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,7 +66,11 @@ def open_kernel(job: Job) -> Kernel:
         symbol_table_name=TABLE,
     )
     banner = _read_banner(layer, table.get_symbol("linux_banner").address + place.kernel_offset)
-    return Kernel(context, module.name, place, banner, banner != (job.banner or made_for))
+    build_id = read_build_id(layer, table, place.kernel_offset)
+    # A node can claim any build-id, so an equal one excuses nothing: only one that differs counts.
+    other_build = None not in (build_id, job.build_id) and build_id != job.build_id
+    same_banner = is_banner_of(banner, made_for) and is_banner_of(banner, job.banner or made_for)
+    return Kernel(context, module.name, place, banner, build_id, other_build or not same_banner)
 
 
 def _open_page_tables(context: contexts.Context, memory: str, place: KernelPlace) -> intel.Intel:

@@ -11,6 +11,7 @@ from volatility3.framework.layers import intel
 from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import network
 
+from banner import is_banner_of
 from fatal import Fatal
 from vmcoreinfo import KernelPlace
 
@@ -69,7 +70,7 @@ def check_symbols(table: KernelSymbols, banner: str | None, place: KernelPlace, 
     two builds of one release can share a banner but hardly all addresses.
     """
     made_for = _banner_constant(table)
-    if banner is not None and banner != made_for:
+    if banner is not None and not is_banner_of(made_for, banner):
         raise Fatal("symbols_mismatch", f"The symbols are for {made_for!r}, but the node runs {banner!r}.")
     compared = 0
     for name in ("_stext", "init_top_pgt", "init_uts_ns", "vmap_area_list", "prb", "node_data"):

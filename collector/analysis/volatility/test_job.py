@@ -35,6 +35,14 @@ class ParseJob(unittest.TestCase):
             job = parse_job(json.dumps(_job(kernel={"banner": banner, "vmcoreinfo": ""})))
             self.assertIsNone(job.banner)
 
+    def test_a_build_id_is_hexadecimal_or_none(self) -> None:
+        cases = {"0f" * 20: "0f" * 20, "": None, "0F" * 20: None, "0f": None, "0f" * 20 + "\n": None, "0f" * 33: None}
+        for told, build_id in cases.items():
+            with self.subTest(told):
+                job = parse_job(json.dumps(_job(kernel={"banner": None, "buildId": told, "vmcoreinfo": ""})))
+                self.assertEqual(job.build_id, build_id)
+        self.assertIsNone(parse_job(json.dumps(_job())).build_id)
+
     def test_a_bad_job_names_the_field(self) -> None:
         cases = {
             "isfPath": _job(isfPath="http://symbols/x.json"),
@@ -42,6 +50,7 @@ class ParseJob(unittest.TestCase):
             "image.kind": _job(image=[]),
             "image.sizeBytes": _job(image={"kind": "ranges", "path": "/evidence/x.lime"}),
             "kernel.banner": _job(kernel={"banner": 5, "vmcoreinfo": ""}),
+            "kernel.buildId": _job(kernel={"banner": None, "buildId": 5, "vmcoreinfo": ""}),
             "limits.memoryBytes": _job(limits={"memoryBytes": True, "fileBytes": 1}),
             "limits.fileBytes": _job(limits={"memoryBytes": 1, "fileBytes": 0}),
             "plugins": _job(plugins=["processes", "processes"]),

@@ -14,6 +14,8 @@ export type BuildEnd =
   | {
       readonly kind: 'built';
       readonly banner: string;
+      /** True when the banner is the one that was given, and the input holds none. */
+      readonly bannerTold: boolean;
       readonly sha256: string;
       readonly sizeBytes: number;
       readonly remarks: readonly string[];
@@ -91,8 +93,9 @@ function endOf(end: WorkerEnd): BuildEnd {
   switch (end.kind) {
     case 'built': {
       const { summary, sha256, sizeBytes } = end;
-      if (summary.banner === undefined) return { kind: 'refused', problem: 'does not say which kernel it is of' };
-      return { kind: 'built', banner: summary.banner, sha256, sizeBytes, remarks: summary.remarks };
+      const { banner, bannerTold, remarks } = summary;
+      if (banner === undefined) return { kind: 'refused', problem: 'does not say which kernel it is of' };
+      return { kind: 'built', banner, bannerTold, sha256, sizeBytes, remarks };
     }
     case 'refused':
       return end;

@@ -6,7 +6,7 @@ import { builderRevision } from '@kcorder/isf/isf.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SymbolCache } from './cache.ts';
-import { type CacheEntry, isKey, kernelKey, nodeKey, parseEntry } from './entry.ts';
+import { type CacheEntry, isKey, kernelKey, nodeKey, parseEntry, toldKey } from './entry.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -135,10 +135,70 @@ test('an ISF whose size has changed is gone', async () => {
   expect(cache.list()).toEqual([]);
 });
 
+describe('the banner of an image', () => {
+  const told = 'Linux version 6 (b@h) (gcc) #1';
+  const images = (cache: SymbolCache) => cache.peek('aaaaaaaa')?.entry.imageBanners;
+
+  test('is noted where the ISF has a shorter one, for the next collector too; the latest first, four at most', async () => {
+    const cache = await open();
+    const { sha256 } = await keep(cache, 'aaaaaaaa', 'one', { banner: told, quality: 'btf' });
+    for (const letter of 'ABCDECE') await cache.noteImageBanner(sha256, `${told} (${letter})`);
+    const noted = ['E', 'C', 'D', 'B'].map((letter) => `${told} (${letter})`);
+    expect(images(cache)).toEqual(noted);
+    expect(images(await open())).toEqual(noted);
+    expect(cache.peek('aaaaaaaa')?.entry.banner).toBe(told);
+  });
+
+  test.each([
+    ['that is no longer', told],
+    ['of another kernel', `${told.replace('#1', '#2')} (U 6)`],
+    ['with more than a group', `${told} (U 6) (x)`],
+    ['of any length', `${told} (${'x'.repeat(4000)})`],
+    ['that is empty', ''],
+  ])('%s is not', async (_what, banner) => {
+    const cache = await open();
+    const { sha256 } = await keep(cache, 'aaaaaaaa', 'one', { banner: told, quality: 'btf' });
+    await cache.noteImageBanner(sha256, banner);
+    expect(images(cache)).toBeUndefined();
+  });
+
+  test("is not noted for a banner from a kernel's file, but for one that a node told in its place, and an operator's", async () => {
+    const cache = await open();
+    const own = await keep(cache, 'bbbbbbbb', 'own', { banner: told });
+    const tellings = [
+      await keep(cache, 'cccccccc', 'split', { banner: told, bannerTold: true }),
+      await keep(cache, 'dddddddd', 'provided', { banner: told, quality: 'provided' }),
+    ];
+    for (const { sha256 } of [own, ...tellings]) await cache.noteImageBanner(sha256, `${told} (U 6)`);
+    const noted = (key: string) => cache.peek(key)?.entry.imageBanners;
+    expect(['bbbbbbbb', 'cccccccc', 'dddddddd'].map(noted)).toEqual([undefined, [`${told} (U 6)`], [`${told} (U 6)`]]);
+  });
+
+  test('stays with the kernel when its symbols are built again, and goes with another banner', async () => {
+    const cache = await open();
+    const { sha256 } = await keep(cache, 'aaaaaaaa', 'one', { banner: told, quality: 'btf' });
+    await cache.noteImageBanner(sha256, `${told} (U 6)`);
+    await cache.pin('aaaaaaaa', true);
+    await keep(cache, 'aaaaaaaa', 'two', { banner: told, quality: 'btf' });
+    expect(images(cache)).toEqual([`${told} (U 6)`]);
+    await keep(cache, 'aaaaaaaa', 'three', { banner: 'Linux version 7', quality: 'btf' });
+    expect(images(cache)).toBeUndefined();
+  });
+});
+
 describe('an entry', () => {
   test('survives its own text', () => {
-    const entry = entryOf('aaaaaaaa', 'one', { remarks: ['x'] });
+    const entry = entryOf('aaaaaaaa', 'one', { remarks: ['x'], bannerTold: true, imageBanners: ['y'] });
     expect(parseEntry(JSON.stringify(entry))).toEqual(entry);
+  });
+
+  test.each([
+    ['bannerTold', 1],
+    ['imageBanners', 'x'],
+    ['imageBanners', [1]],
+    ['imageBanners', null],
+  ])('with the %s %j is none of ours', (name, value) => {
+    expect(parseEntry(JSON.stringify({ ...entryOf('aaaaaaaa', 'one'), [name]: value }))).toBeUndefined();
   });
 
   test('is taken whole or not at all, whatever the file holds', () => {
@@ -159,6 +219,7 @@ describe('an entry', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (buildId, banner, typesDigest) => {
         expect(isKey(kernelKey({ buildId, banner }))).toBe(true);
+        expect(isKey(toldKey({ buildId: 'ab'.repeat(32), banner }))).toBe(true);
         expect(nodeKey({ ...kernel, buildId, banner, typesDigest })).toBeUndefined();
         const key = nodeKey({ ...kernel, buildId, banner, typesDigest: 'ab'.repeat(32) }) ?? '';
         expect(isKey(key) && key.includes('.node-')).toBe(true);

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:f
 import { join } from 'node:path';
 import { builderRevision } from '@kcorder/isf/isf.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { isBannerOf } from '../same-kernel.ts';
 import { type CacheEntry, parseEntry } from './entry.ts';
 
 /** Symbols that are kept, with the moment when somebody last used them. */
@@ -19,6 +20,8 @@ export interface Scratch extends AsyncDisposable {
 
 /** A use is written down once in so long. */
 const touchMs = 60_000;
+/** Nodes that share an ISF have images of one banner; if they have more, some of them lie. */
+const maxImageBanners = 4;
 
 /**
  * Built symbols on disk: `isf/<SHA-256>.json`, one file for equal content, and `kernels/<key>.json`, which says what it is of. Both appear whole, by rename, the
@@ -100,7 +103,9 @@ export class SymbolCache {
       const before = this.#kept.get(entry.key)?.entry;
       await rename(draftPath, this.isfPath(entry));
       await syncDirectory(join(this.#directory, 'isf'));
-      await this.#write({ ...entry, pinned: entry.pinned || before?.pinned === true });
+      const imageBanners = before?.banner === entry.banner ? before.imageBanners : undefined;
+      const pinned = entry.pinned || before?.pinned === true;
+      await this.#write({ ...entry, pinned, ...(imageBanners === undefined ? {} : { imageBanners }) });
       if (before !== undefined) await this.#removeIsf(before);
       await this.#sweep(entry.key);
     });
@@ -113,6 +118,23 @@ export class SymbolCache {
       if (kept === undefined) return false;
       await this.#write({ ...kept.entry, pinned });
       return true;
+    });
+  }
+
+  /**
+   * Notes the banner of an image that was read with an ISF, if it may be longer than the ISF's own: not where that is
+   * from a kernel's file. Throws Fault storage_failed.
+   */
+  async noteImageBanner(sha256: string, imageBanner: string): Promise<void> {
+    await this.#change('note the banner of an image', async () => {
+      for (const { entry } of this.list()) {
+        const { banner, imageBanners = [] } = entry;
+        const fromFile = entry.quality === 'dwarf' && entry.bannerTold !== true;
+        const known = imageBanner === banner || imageBanner === imageBanners[0];
+        if (entry.sha256 !== sha256 || fromFile || known || !isBannerOf(imageBanner, banner)) continue;
+        const others = imageBanners.filter((each) => each !== imageBanner);
+        await this.#write({ ...entry, imageBanners: [imageBanner, ...others].slice(0, maxImageBanners) });
+      }
     });
   }
 

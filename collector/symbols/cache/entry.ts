@@ -5,7 +5,12 @@ import type { KernelIdentity, SymbolsQuality } from '../symbols.ts';
 export interface CacheEntry {
   readonly key: string;
   readonly buildId: string;
+  /** The text of linux_banner in the ISF. */
   readonly banner: string;
+  /** True when the banner is a node's /proc/version: what the ISF was built from has no linux_banner of its own. */
+  readonly bannerTold?: boolean;
+  /** linux_banner of images that were read with the ISF, where it is not `banner`; the latest first, at most 4. */
+  readonly imageBanners?: readonly string[];
   readonly release: string;
   readonly architecture: string;
   readonly cosBuildId: string;
@@ -39,6 +44,14 @@ export function bannerKey(banner: string): string {
 }
 
 /**
+ * Name of symbols built from a kernel's ELF file that holds no text of linux_banner: they have the node's in its place,
+ * and serve only nodes that tell the same.
+ */
+export function toldKey(kernel: Pick<KernelIdentity, 'buildId' | 'banner'>): string {
+  return `${kernelKey(kernel)}-${createHash('sha256').update(kernel.banner).digest('hex').slice(0, 15)}`;
+}
+
+/**
  * Name of symbols built from what nodes sent; undefined when they would send none. It holds the digest of what was sent, so that what one node
  * sends is never used for another that would send something else.
  */
@@ -49,6 +62,17 @@ export function nodeKey(kernel: KernelIdentity): string | undefined {
   return hexDigest.test(digest) ? `${kernelKey(kernel)}.node-${digest.slice(0, 32)}-${banner}` : undefined;
 }
 
+/** The banner in images of an ISF's kernel; the ISF's own while none is known, or if they contradict each other. */
+export function bannerInImages({ banner, imageBanners = [] }: CacheEntry): string {
+  return imageBanners.length === 1 ? (imageBanners[0] ?? banner) : banner;
+}
+
+/** True for symbols that were found by the banner in them, with no build-id to go by. */
+export function isBannerKey(key: string): boolean {
+  return /^banner-[0-9a-f]{32}$/.test(key);
+}
+
+/** True for a GNU build-id as lower-case hex. */
 export function isBuildId(text: string): boolean {
   return /^[0-9a-f]{8,64}$/.test(text);
 }
@@ -88,7 +112,12 @@ export function parseEntry(text: string): CacheEntry | undefined {
     Number.isSafeInteger(entry.builderRevision) &&
     ['dwarf', 'btf', 'provided'].includes(String(entry.quality)) &&
     typeof entry.pinned === 'boolean' &&
-    Array.isArray(entry.remarks) &&
-    entry.remarks.every((each) => typeof each === 'string');
+    ['undefined', 'boolean'].includes(typeof entry.bannerTold) &&
+    (entry.imageBanners === undefined || areTexts(entry.imageBanners)) &&
+    areTexts(entry.remarks);
   return sound ? (value as CacheEntry) : undefined;
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
 }

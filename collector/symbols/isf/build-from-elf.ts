@@ -86,12 +86,13 @@ export function buildFromElf(
 
   writer.section('symbols');
   let banner: string | undefined;
+  let bannerTold = true;
   for (const [name, index] of symbols) {
     let constant = '';
     if (name === 'linux_banner') {
-      const data =
-        constantData(elf, sections, table.address(index), table.sizeBytes(index)) ??
-        (options.banner === undefined ? undefined : Buffer.from(`${options.banner}\n\0`));
+      const own = constantData(elf, sections, table.address(index), table.sizeBytes(index));
+      const data = own ?? (options.banner === undefined ? undefined : Buffer.from(`${options.banner}\n\0`));
+      bannerTold = own === undefined;
       banner = data && bannerText(data);
       if (data) constant = `,"constant_data":"${data.toString('base64')}"`;
     }
@@ -103,6 +104,7 @@ export function buildFromElf(
   writer.end();
   return {
     banner: banner ?? options.banner,
+    bannerTold,
     baseTypes: bases.length,
     userTypes: users.size,
     enums: enums.size,

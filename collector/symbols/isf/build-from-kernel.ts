@@ -67,6 +67,7 @@ export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => voi
   writer.end();
   return {
     banner: addresses.has('linux_banner') ? input.banner : undefined,
+    bannerTold: true,
     baseTypes: bases.length,
     userTypes: sets.reduce((sum, { users }) => sum + users.size, 0),
     enums: sets.reduce((sum, { enums }) => sum + enums.size, 0),

@@ -8,6 +8,8 @@ export const builderRevision = 1;
 export interface IsfSummary {
   /** Text of linux_banner without line end and NUL; undefined when neither the input nor the caller knows it. */
   readonly banner: string | undefined;
+  /** True when the caller gave the banner, and the input holds none. */
+  readonly bannerTold: boolean;
   readonly baseTypes: number;
   readonly userTypes: number;
   readonly enums: number;

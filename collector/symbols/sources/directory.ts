@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isBannerOf } from '../same-kernel.ts';
 import type { KernelIdentity } from '../symbols.ts';
 import { KnownFiles, type SymbolFile } from './known-files.ts';
 import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
@@ -92,7 +93,7 @@ type Answer =
 function judge(path: string, file: SymbolFile, kernel: KernelIdentity): Answer {
   switch (file.kind) {
     case 'isf': {
-      if (file.banner === kernel.banner) return { kind: 'isf' };
+      if (isBannerOf(file.banner, kernel.banner)) return { kind: 'isf' };
       if (isNamedFor(path, kernel) || releaseOf(file.banner) === kernel.release) {
         const detail = `${path} is of another build of the kernel: its banner is "${file.banner}", the node's is "${kernel.banner}"`;
         return { kind: 'mismatch', detail };

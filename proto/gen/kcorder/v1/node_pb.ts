@@ -30,7 +30,7 @@ export type KernelDescriptor = Message<"kcorder.v1.KernelDescriptor"> & {
   release: string;
 
   /**
-   * /proc/version without its line end: the banner that symbols must carry too.
+   * /proc/version without its line end: the banner that symbols must carry too, or with one more group in parentheses at its end.
    *
    * @generated from field: string banner = 2;
    */

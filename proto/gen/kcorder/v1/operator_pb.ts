@@ -409,7 +409,7 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
   containers: PodContainer[];
 
   /**
-   * The kernel banner found in the image differs from the one that the node told.
+   * The kernel found in the image is not the one that the node told, by its banner or its build-id.
    *
    * @generated from field: bool kernel_mismatch = 5;
    */

@@ -415,6 +415,8 @@ export type ExportHeader = Message<"kcorder.v1.ExportHeader"> & {
   sha256: string;
 
   /**
+   * Of the ISF as it is sent: the one that images of its kernel have, where that is known.
+   *
    * @generated from field: string banner = 3;
    */
   banner: string;

@@ -1,0 +1,16 @@
+import json
+import pathlib
+import unittest
+
+from banner import is_banner_of
+
+_CASES = pathlib.Path(__file__).parents[2] / "symbols" / "testing" / "kernel-banners.json"
+
+
+class IsBannerOf(unittest.TestCase):
+    def test_each_case_that_the_search_for_symbols_is_held_to(self) -> None:
+        cases = json.loads(_CASES.read_text(encoding="utf-8"))
+        self.assertGreater(len(cases), 30)
+        for case in cases:
+            with self.subTest(case["what"]):
+                self.assertIs(is_banner_of(case["linuxBanner"], case["procVersion"]), case["same"])

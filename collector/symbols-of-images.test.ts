@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SymbolsQuality } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeIsf } from './symbols/testing/symbol-files.ts';
+import { freePort } from './testing/files.ts';
+import { ordinaryHello } from './testing/hand-agent.ts';
+import { limeImage } from './testing/lime-image.ts';
+import { Parties, Rig } from './testing/rig.ts';
+
+let parties: Parties;
+beforeAll(() => {
+  parties = new Parties();
+});
+afterAll(() => parties[Symbol.dispose]());
+
+const told = 'Linux version 6.8.0-31-generic (buildd@h) (gcc) #31-Ubuntu SMP';
+const ubuntu = `${told} (Ubuntu 6.8.0-31.31-generic 6.8.1)`;
+const image = limeImage(1, [600_000]);
+const named = (banner: string) => Buffer.from(`${banner}\n\0`).toString('base64');
+
+/** A program in the place of Python that finds this banner in every image. */
+function runner(dir: string, imageBanner: string, kernelMismatch: boolean): string {
+  const path = join(dir, 'runner.sh');
+  const place = { pagingLevels: 4, kernelOffset: '0x0', dtb: '0x1000' };
+  const lines = [
+    { type: 'kernel', imageBanner, kernelMismatch, ...place },
+    { type: 'plugin', plugin: 'processes', state: 'started' },
+    { type: 'plugin', plugin: 'processes', state: 'empty', rows: 0, seconds: 0 },
+    { type: 'done', versions: {} },
+  ].map((line) => JSON.stringify(line));
+  writeFileSync(path, `#!/bin/sh\ncat >/dev/null\ncat <<'END'\n${lines.join('\n')}\nEND\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+test.each([
+  ['that is of its kernel names its symbols for other Volatilities', ubuntu, false, [told, ubuntu]],
+  ['of another kernel does not', ubuntu, true, [told]],
+  ['with more than a group does not', `${ubuntu} (x)`, false, [told]],
+])('the banner of an image %s', async (_what, imageBanner, mismatch, offered) => {
+  const symbolsListen = `127.0.0.1:${await freePort()}`;
+  const python = runner(parties.dir, imageBanner, mismatch);
+  await using rig = await Rig.start(parties, { symbolsListen, python });
+  const symbols = rig.symbols();
+  const isf = Buffer.from(makeIsf(told));
+  const upload = symbols.importSymbols();
+  await upload.send({ message: { case: 'head', value: { fileName: 'x.json', size: BigInt(isf.length) } } });
+  await upload.send({ message: { case: 'data', value: isf } });
+  upload.end();
+  let key = '';
+  for await (const { symbols: kept } of upload.responses) key = kept?.key ?? '';
+
+  const [agent, operator] = [rig.agent(), rig.operator()];
+  await agent.attach({ kernel: { ...ordinaryHello.kernel, banner: told } });
+  await operator.createCapture({ nodeName: 'n1', reason: 'a test', idempotencyKey: 'k' });
+  const captureId = await agent.ordered();
+  const sent = await agent.open(captureId);
+  await sent.chunks(image);
+  await sent.finish(image);
+  expect(await sent.ended()).toBeUndefined();
+  expect((await rig.done(captureId)).symbols?.quality).toBe(SymbolsQuality.PROVIDED);
+
+  const index = (await (await fetch(`http://${symbolsListen}/index.json`)).json()) as { linux: object };
+  expect(Object.keys(index.linux).sort()).toEqual(offered.map(named).sort());
+
+  const exported: Uint8Array[] = [];
+  let header: { sha256: string; size: bigint; banner: string } | undefined;
+  for await (const response of symbols.exportSymbols({ key })) {
+    header ??= response.header;
+    exported.push(response.data);
+  }
+  const banner = offered.at(-1) ?? '';
+  const bytes = Buffer.concat(exported);
+  expect(bytes.toString()).toBe(makeIsf(banner));
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  expect(header).toMatchObject({ banner, sha256, size: BigInt(bytes.length) });
+});

@@ -1,0 +1,32 @@
+import { isBuildId } from './cache/entry.ts';
+
+/** Printable ASCII up to the version, which begins with "#": parentheses before it are the builder and the compiler. */
+const procVersionForm = /^Linux version [!-~]+ \([ -~]*\) #[!-~][ -~]*$/;
+/** Ubuntu's CONFIG_VERSION_SIGNATURE, which its init/version.c adds to linux_banner and not to /proc/version. */
+const oneGroup = /^ \([ -'*-~]{1,128}\)$/;
+
+/** A kernel's build-id, empty when it is not known, and its banner without its line end. */
+export interface KernelNames {
+  readonly buildId: string;
+  readonly banner: string;
+}
+
+/**
+ * True when a linux_banner and a node's /proc/version are of one kernel: they are equal, or the former has one more
+ * group in parentheses at its end. Both are without line end; an empty one is of no kernel.
+ * collector/analysis/volatility/banner.py is the same rule for images.
+ */
+export function isBannerOf(linuxBanner: string, procVersion: string): boolean {
+  if (linuxBanner === procVersion) return procVersion !== '';
+  if (!procVersionForm.test(procVersion) || !linuxBanner.startsWith(procVersion)) return false;
+  return oneGroup.test(linuxBanner.slice(procVersion.length));
+}
+
+/**
+ * True when symbols are of the kernel that a node tells of. A build-id that differs makes it another kernel, whatever
+ * the banners; an equal one, which the node only claims, never makes up for a banner that contradicts.
+ */
+export function isSameKernel(symbols: KernelNames, told: KernelNames): boolean {
+  const differs = isBuildId(symbols.buildId) && isBuildId(told.buildId) && symbols.buildId !== told.buildId;
+  return !differs && isBannerOf(symbols.banner, told.banner);
+}
