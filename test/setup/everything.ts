@@ -13,10 +13,11 @@ import { ensureKernel } from './kernel.ts';
 import { ensureKubeconform } from './kubeconform.ts';
 import { say } from './progress.ts';
 import { ensurePrometheus } from './prometheus.ts';
+import { ensureVmlinux, hasVmlinux } from './vmlinux.ts';
 import { ensureVolatility } from './volatility.ts';
 
-/** The kernel series that tests compare symbols of; nodes boot the first. */
-const series = ['6.1', '6.12'] as const;
+/** The kernel series whose symbols tests compare with dwarf2json's; nodes boot the first. */
+const comparedSeries = ['6.1', '6.12'] as const;
 
 /** Fetches and builds all that the demo and the tests need; goes on past a failure and tells all of them. Exit code. */
 export async function ensureEverything(): Promise<number> {
@@ -29,10 +30,12 @@ export async function ensureEverything(): Promise<number> {
     ensurePrometheus(),
     ensureClusterAndCharts(),
     ensureRootImage().then(async (root) => {
-      for (const each of series) {
-        const kernel = await ensureKernel(each);
+      const newest = await ensureKernel('newest');
+      await ensureInitrd(newest, root.busyboxPath);
+      if (await hasVmlinux(newest)) await ensureVmlinux(newest);
+      for (const series of comparedSeries) {
+        const kernel = await ensureKernel(series);
         await ensureInitrd(kernel, root.busyboxPath);
-        // What our own symbols are compared with.
         await ensureIsf(kernel);
       }
     }),
