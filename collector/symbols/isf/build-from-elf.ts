@@ -47,7 +47,7 @@ export function buildFromElf(
   const units = new Units(debug);
   const variables = likeDwarf2json ? new AllVariables(debug) : new StaticVariables(debug);
   const survey = takeSurvey(debug, units, variables);
-  const nodes = new TypeNodes(debug, units);
+  const nodes = new TypeNodes(debug, units, likeDwarf2json);
   const sizes = new TypeSizes(nodes);
   const budget = new Budget(debug.info.sizeBytes + debug.types.sizeBytes);
   const names = new GoNames(nodes, sizes, budget);
