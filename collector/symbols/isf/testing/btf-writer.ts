@@ -52,9 +52,9 @@ export class BtfWriter {
     return this.add(name, found, members.length, sizeBytes, words, true);
   }
 
-  enum(name: string, constants: Readonly<Record<string, number>>, signed = false): number {
+  enum(name: string, constants: Readonly<Record<string, number>>, signed = false, sizeBytes = 4): number {
     const words = Object.entries(constants).flatMap(([constant, value]) => [this.#string(constant), value]);
-    return this.add(name, kind.enum, words.length / 2, 4, words, signed);
+    return this.add(name, kind.enum, words.length / 2, sizeBytes, words, signed);
   }
 
   enum64(name: string, constants: Readonly<Record<string, bigint>>, signed = false): number {
