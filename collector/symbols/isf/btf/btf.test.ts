@@ -41,7 +41,7 @@ test("a module's types are stepped over by the kernel's layout", () => {
   expect([btf.kind(4), btf.name(5)]).toEqual([location, 'own']);
 });
 
-test('more than 65,535 members, which the wider head of Linux 7.1 can count', () => {
+test('more than 65,535 members, which only the wider head of 2026 can count', () => {
   const btf = new BtfWriter();
   const int = btf.int('int', 4);
   const members = Array.from({ length: 70_000 }, (_, index) => ({ name: 'm', type: int, offsetBits: index }));

@@ -107,12 +107,12 @@ export class Btf {
   }
 }
 
-/** Bits 24 to 30 since Linux 7.1, 24 to 28 before, when those above were 0. */
+/** Bits 24 to 30; up to 2026 bits 24 to 28, and those above were 0. */
 function kindOf(info: number): number {
   return (info >>> 24) & 0x7f;
 }
 
-/** Bits 0 to 23 since Linux 7.1, 0 to 15 before, when those above were 0. */
+/** Bits 0 to 23; up to 2026 bits 0 to 15, and those above were 0. */
 function itemsOf(info: number): number {
   return info & 0xff_ffff;
 }
