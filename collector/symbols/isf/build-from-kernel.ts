@@ -60,12 +60,8 @@ export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => voi
   }
   writer.section('symbols');
   const perCpu = readPerCpuVariables(btf, types, addresses);
-  const known = {
-    users: new Map([...kernel.users].map(([name, id]) => [name, types.kindOf(id)])),
-    bases: new Set(bases.map(({ name }) => name)),
-  };
-  const asked = { release: input.release, addresses, ambiguous };
-  const { references, remarks } = readGlobals(btf, types, known, asked);
+  const known = { btf, types, users: kernel.users, bases: new Set(bases.map(({ name }) => name)) };
+  const { references, remarks } = readGlobals(known, { release: input.release, addresses, ambiguous });
   for (const [name, address] of addresses) {
     const constant = name === 'linux_banner' ? `,"constant_data":"${bannerData(input.banner)}"` : '';
     const type = references.get(name) ?? perCpu.get(name) ?? voidText;
