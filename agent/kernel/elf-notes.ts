@@ -10,9 +10,9 @@ const alignBytes = 4;
 const align = (bytes: number): number => (bytes + alignBytes - 1) & -alignBytes;
 
 /**
- * The notes of a little-endian ELF note section, aligned to 4 bytes as the kernel writes them (elf(5), Nhdr). A linker that joins notes of other
- * alignment, such as .note.gnu.property with 8 bytes, fills the gaps with zeros: these are stepped over, as every note has a name. Stops quietly at
- * the first note that does not fit: a truncated section gives what was whole.
+ * The notes of a little-endian ELF note section, aligned to 4 bytes as the kernel writes them (elf(5), Nhdr). A linker
+ * fills the gap before a note of larger alignment (.note.gnu.property: 8 bytes) with zeros: these are skipped, as every
+ * note has a name. Stops quietly at the first note that does not fit: a truncated section gives what was whole.
  */
 export function* elfNotes(section: Buffer): Generator<ElfNote> {
   let offset = 0;

@@ -81,8 +81,8 @@ async function searchTable(
 }
 
 /**
- * The build-id among ELF notes, names and values padded to four bytes; undefined when there is none. Zeros where a note should begin are
- * what a linker fills in before a note of larger alignment (.note.gnu.property).
+ * The build-id among ELF notes, names and values padded to four bytes; undefined when there is none. Zeros where a note
+ * should begin are skipped: a linker fills them in before a note of larger alignment (.note.gnu.property).
  */
 export function findBuildId(notes: Buffer): string | undefined {
   let at = 0;

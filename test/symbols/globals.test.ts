@@ -16,7 +16,7 @@ interface Symbol {
   readonly type: unknown;
 }
 
-/** Types as far as BTF and DWARF tell the same: unnamed ones are named by other texts, and pg_data_t is a typedef of struct pglist_data. */
+/** A type as BTF and DWARF both have it: unnamed ones are named by other texts, and pg_data_t is struct pglist_data. */
 const comparable = (type: unknown): object =>
   JSON.parse(
     JSON.stringify(type ?? {})
@@ -24,7 +24,7 @@ const comparable = (type: unknown): object =>
       .replace('pg_data_t', 'pglist_data'),
   );
 
-/** Whether they are the same; a row of the table that says `[0]` leaves the length open. */
+/** True if they are the same; a row of the table that says `[0]` leaves the length open. */
 function isSame(row: unknown, type: unknown): boolean {
   const [a, b] = [comparable(row), comparable(type)];
   return isDeepStrictEqual('count' in a && a.count === 0 ? { ...b, count: 0 } : b, a);

@@ -12,7 +12,7 @@ const magics: readonly (readonly [hex: string, unpack: (bytes: Buffer) => Buffer
   ['02214c18', (bytes) => unpackWith('lz4', bytes)],
 ];
 
-/** BTF of the kernel in a bzImage (Documentation/arch/x86/boot.rst), which boots nothing; throws for another kind of file. */
+/** BTF of the kernel in a bzImage (Documentation/arch/x86/boot.rst). Throws for another kind of file. */
 export function btfOfImage(image: Buffer): Buffer {
   if (image.toString('latin1', 0x202, 0x206) !== 'HdrS') throw new Error('this is no bzImage');
   const payloadAt = (image.readUInt8(0x1f1) + 1) * 512 + image.readUInt32LE(0x248);

@@ -9,12 +9,12 @@ const integers = [
 ] as const;
 
 /**
- * The base types that enumerations are made of: of a size and sign the first integer type by name, as dwarf2json chooses it, else a character.
- * Volatility cannot read an enumeration whose base is no number.
+ * The base types that enumerations are made of: of a size and sign the first integer type by name, as dwarf2json chooses
+ * it, else a character. Volatility cannot read an enumeration whose base is no number.
  */
 export class EnumBases {
   readonly #bases: readonly BaseType[];
-  /** Integer types for the sizes and signs that the kernel describes none of; an ISF that refers to them has to define them. */
+  /** Integer types for sizes and signs that the kernel describes none of; the ISF must define them. */
   readonly added: readonly BaseType[];
 
   /** `bases` are those that an enumeration can be made of; no name of `taken` is given to another type. */

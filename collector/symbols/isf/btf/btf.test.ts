@@ -63,6 +63,7 @@ test.each<[string, Buffer, RegExp]>([
   ['an integer with a flag', withInfo((info) => info | 0x8000_0000, kind.int), /kind 1 has bits/],
 ])('%s: refused as not known', (_, bytes, message) => {
   expect(() => new Btf(bytes)).toThrow(refused('unsupported', message));
+  expect(() => new Btf(bytes)).toThrow(/give a vmlinux or an ISF/);
 });
 
 test.each([

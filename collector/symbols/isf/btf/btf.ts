@@ -1,5 +1,5 @@
 import { BadInput } from '../bad-input.ts';
-import { type BtfHeader, readHeader } from './header.ts';
+import { type BtfHeader, newer, readHeader } from './header.ts';
 import { flaggedKinds, kind, tailBytes } from './kinds.ts';
 
 const headBytes = 12;
@@ -35,8 +35,9 @@ export class Btf {
       const info = bytes.readUInt32LE(offset + 4);
       const found = kindOf(info);
       const tail = header.tails[found];
-      if (tail === undefined || found === kind.void) throw refusal(`kind ${found} of type is not known`, true);
-      if (hasUnknownBits(info)) throw refusal(`a type of kind ${found} has bits that are not known`, true);
+      if (tail === undefined || found === kind.void)
+        throw refusal(`kind ${found} of type is not known: ${newer}`, true);
+      if (hasUnknownBits(info)) throw refusal(`a type of kind ${found} has bits that are not known: ${newer}`, true);
       const next = offset + headBytes + tail.fixed + tail.each * itemsOf(info);
       if (next > header.typesEnd) throw refusal('a type goes beyond the end of the types');
       if (heads.length >= maxTypes) throw refusal(`more than ${maxTypes} types`);
@@ -117,7 +118,7 @@ function itemsOf(info: number): number {
   return info & 0xff_ffff;
 }
 
-/** Whether a type of a known kind has what its kind has not: items, but for a function, whose linkage this is, or a flag. */
+/** True for a type of a known kind with a flag or items that its kind does not have; those of a function are its linkage. */
 function hasUnknownBits(info: number): boolean {
   const found = kindOf(info);
   const known = tailBytes[found];

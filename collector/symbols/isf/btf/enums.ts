@@ -9,5 +9,6 @@ export function enumText(btf: Btf, types: TypeText, id: number, bases: EnumBases
   if (constants.length === 0) return '{"size":0,"base":"void","constants":{}}';
   const sizeBytes = btf.sizeOrType(id);
   const signed = constants.some((constant) => /:-\d+$/.test(constant));
-  return `{"size":${sizeBytes},"base":${JSON.stringify(bases.of(sizeBytes, signed))},"constants":{${constants.join()}}}`;
+  const base = JSON.stringify(bases.of(sizeBytes, signed));
+  return `{"size":${sizeBytes},"base":${base},"constants":{${constants.join()}}}`;
 }

@@ -110,7 +110,7 @@ function membersOf({ btf }: KernelTypes, id: number | undefined): readonly strin
   return Array.from({ length: btf.itemCount(id) }, (_, index) => btf.text(btf.word(id, 12 + index * 12), id));
 }
 
-/** What all are; undefined if there is none, or if they differ. */
+/** The value that all have; undefined if there is none, or if they differ. */
 function only<T>(found: Iterable<T>): T | undefined {
   const different = new Set(found);
   const [one] = different;

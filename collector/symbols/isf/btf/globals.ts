@@ -1,12 +1,13 @@
 /**
- * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. Each line was compared with the
- * debugging information of Debian's 6.1 and 6.12 (test/symbols/rows.test.ts does it again). BTF has types and no variables, but for
- * those of each CPU. The kallsyms_… tables themselves are not in kallsyms. Where a type differs between kernels, the first that the kernel has is taken:
- * by what its BTF holds, and by its version only where BTF cannot tell.
+ * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. BTF has types and
+ * no variables, but for those of each CPU. test/symbols/globals.test.ts compares each row with the debugging information
+ * of real kernels. The kallsyms_… tables themselves are not in kallsyms.
  *
- * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct whose members these are. `[NAME]T` has as many
- * elements as a constant of an enumeration says, and `[?]T` as many as the only array of T in BTF: that of the variable, as arrays are there
- * whatever refers to them. `with STRUCT.MEMBER: T` holds for kernels whose struct has the member, `before X.Y: T` for kernels before that version.
+ * Of several types the first that the kernel has is taken: by its BTF, and by its version only where BTF cannot tell.
+ * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct with these
+ * members. `[NAME]T` is as long as a constant of an enumeration says, `[?]T` as the only array of T in BTF, which is that
+ * of the variable: BTF keeps arrays that nothing refers to. `with STRUCT.MEMBER: T` holds for kernels whose struct has the
+ * member, `before X.Y: T` for kernels before that version.
  */
 export const globals: Readonly<Record<string, readonly string[]>> = {
   __log_buf: ['[0]char'],
@@ -104,7 +105,10 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   vmemmap_base: ['long unsigned int'],
 };
 
-/** The types that a variable may have in a kernel, the first that it knows before others; those of other versions left out, and all that depend on one if `release` is none. */
+/**
+ * The types that a variable may have in a kernel, the first that it knows before others. Those of other versions are left
+ * out, and all that depend on a version if `release` is none.
+ */
 export function typesFor(name: string, release: string): readonly string[] {
   const [, major, minor] = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(release) ?? [];
   return (globals[name] ?? []).flatMap((text) => {

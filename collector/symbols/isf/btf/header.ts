@@ -9,6 +9,9 @@ const knownBytes = 32;
 const layoutBytes = 4;
 const lastKind = 0x7f;
 
+/** The end of a refusal of BTF that is not known. */
+export const newer = 'the kernel is newer than this builder, so give a vmlinux or an ISF instead';
+
 /** Where the parts of BTF lie, all of them within the file. */
 export interface BtfHeader {
   readonly typesAt: number;
@@ -19,17 +22,20 @@ export interface BtfHeader {
   readonly tails: readonly Tail[];
 }
 
-/** Reads struct btf_header (include/uapi/linux/btf.h). `name` names the part, and `base` is the kernel's, for a module. Throws BadInput. */
+/**
+ * Reads struct btf_header (include/uapi/linux/btf.h). `name` names the file in messages; `base` is the kernel's header, for
+ * the BTF of a module. Throws BadInput.
+ */
 export function readHeader(bytes: Buffer, name: string, base: BtfHeader | undefined): BtfHeader {
   const refusal = (offset: number, problem: string, isUnknown = false) =>
     new BadInput(`${name} at 0x${offset.toString(16)}`, problem, isUnknown ? 'unsupported' : 'damaged');
   if (bytes.length < leastBytes || bytes.readUInt16LE(0) !== magic) throw new BadInput(name, 'this is no BTF');
-  if (bytes[2] !== 1) throw refusal(2, `version ${bytes[2]} of BTF is not known`, true);
-  if (bytes[3] !== 0) throw refusal(3, `flags 0x${bytes[3]?.toString(16)} of BTF are not known`, true);
+  if (bytes[2] !== 1) throw refusal(2, `version ${bytes[2]} of BTF is not known: ${newer}`, true);
+  if (bytes[3] !== 0) throw refusal(3, `flags 0x${bytes[3]?.toString(16)} of BTF are not known: ${newer}`, true);
   const bodyAt = bytes.readUInt32LE(4);
   if (bodyAt < leastBytes || bodyAt > bytes.length) throw refusal(4, `a header of ${bodyAt} bytes`);
   if (bytes.subarray(knownBytes, bodyAt).some((byte) => byte !== 0))
-    throw refusal(knownBytes, 'the header has fields that are not known', true);
+    throw refusal(knownBytes, `the header has fields that are not known: ${newer}`, true);
   const part = (offset: number, what: string) => {
     const at = bodyAt + bytes.readUInt32LE(offset);
     const length = bytes.readUInt32LE(offset + 4);

@@ -4,7 +4,7 @@ import { checkKernelOffset, checkSymbols, imageBase } from './check-symbols.ts';
 
 /** The kernel's own symbols. */
 export interface KernelSymbols {
-  /** Link-time addresses by name, in the order of the list; then the plain names of what link-time optimization renamed. */
+  /** Link-time addresses by name, in the order of the list; then plain names of what link-time optimization renamed. */
   readonly addresses: ReadonlyMap<string, bigint>;
   /** Names of several static symbols and of no global one: which of them a name means cannot be told. */
   readonly ambiguous: ReadonlySet<string>;

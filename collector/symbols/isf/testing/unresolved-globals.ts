@@ -6,8 +6,8 @@ import { TypeText } from '../btf/type-text.ts';
 import { readUserTypes } from '../btf/user-types.ts';
 
 /**
- * A sentence for each row of the table of globals whose variable the kernel has and whose type its BTF does not have. `release` is uname -r, `names` are
- * those of kallsyms. Throws BadInput.
+ * A sentence for each row of the table of globals whose variable the kernel has and whose type its BTF does not have.
+ * `release` is uname -r, `names` are those of kallsyms. Throws BadInput.
  */
 export function unresolvedGlobals(btf: Btf, release: string, names: Iterable<string>): readonly string[] {
   const types = new TypeText(btf, new TypeNames(btf));
