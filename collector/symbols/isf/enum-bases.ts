@@ -9,8 +9,8 @@ const integers = [
 ] as const;
 
 /**
- * The base types that enumerations are made of: of a size and sign the first integer type by name, as dwarf2json chooses
- * it, else a character. Volatility cannot read an enumeration whose base is no number.
+ * The base types that enumerations are made of: of a size and sign the first integer type by name, as dwarf2json
+ * chooses it, else a character. Volatility cannot read an enumeration whose base is no number.
  */
 export class EnumBases {
   readonly #bases: readonly BaseType[];

@@ -1,7 +1,7 @@
 /**
- * LLVM's link-time optimization appends this to the name of a static object that another part of the program refers to
- * (kernel/kallsyms.c, cleanup_symbol_name). The object stays what it was; `.cold`, `.isra`, `.constprop` and `.part` name
- * other code than the plain name does.
+ * LLVM's link-time optimization appends this to the name of a static object that another part of the program refers
+ * to (kernel/kallsyms.c, cleanup_symbol_name). The object stays what it was; `.cold`, `.isra`, `.constprop` and
+ * `.part` name other code than the plain name does.
  */
 const suffix = /\.llvm\.[0-9a-f]+$/;
 

@@ -118,7 +118,7 @@ function itemsOf(info: number): number {
   return info & 0xff_ffff;
 }
 
-/** True for a type of a known kind with a flag or items that its kind does not have; those of a function are its linkage. */
+/** True for a type of a known kind with a flag or items that the kind cannot have; a function's are its linkage. */
 function hasUnknownBits(info: number): boolean {
   const found = kindOf(info);
   const known = tailBytes[found];

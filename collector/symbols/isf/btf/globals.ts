@@ -1,13 +1,13 @@
 /**
- * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. BTF has types and
- * no variables, but for those of each CPU. test/symbols/globals.test.ts compares each row with the debugging information
- * of real kernels. The kallsyms_… tables themselves are not in kallsyms.
+ * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. BTF has types
+ * and no variables, but for those of each CPU. test/symbols/globals.test.ts compares each row with the debugging
+ * information of real kernels. The kallsyms_… tables themselves are not in kallsyms.
  *
  * Of several types the first that the kernel has is taken: by its BTF, and by its version only where BTF cannot tell.
  * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct with these
- * members. `[NAME]T` is as long as a constant of an enumeration says, `[?]T` as the only array of T in BTF, which is that
- * of the variable: BTF keeps arrays that nothing refers to. `with STRUCT.MEMBER: T` holds for kernels whose struct has the
- * member, `before X.Y: T` for kernels before that version.
+ * members. `[NAME]T` is as long as a constant of an enumeration says, `[?]T` as the only array of T in BTF, which is
+ * that of the variable: BTF keeps arrays that nothing refers to. `with STRUCT.MEMBER: T` holds for kernels whose
+ * struct has the member, `before X.Y: T` for kernels before that version.
  */
 export const globals: Readonly<Record<string, readonly string[]>> = {
   __log_buf: ['[0]char'],
@@ -106,8 +106,8 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The types that a variable may have in a kernel, the first that it knows before others. Those of other versions are left
- * out, and all that depend on a version if `release` is none.
+ * The types that a variable may have in a kernel, the first that it knows before others. Those of other versions are
+ * left out, and all that depend on a version if `release` is none.
  */
 export function typesFor(name: string, release: string): readonly string[] {
   const [, major, minor] = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(release) ?? [];

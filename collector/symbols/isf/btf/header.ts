@@ -23,8 +23,8 @@ export interface BtfHeader {
 }
 
 /**
- * Reads struct btf_header (include/uapi/linux/btf.h). `name` names the file in messages; `base` is the kernel's header, for
- * the BTF of a module. Throws BadInput.
+ * Reads struct btf_header (include/uapi/linux/btf.h). `name` names the file in messages; `base` is the kernel's
+ * header, for the BTF of a module. Throws BadInput.
  */
 export function readHeader(bytes: Buffer, name: string, base: BtfHeader | undefined): BtfHeader {
   const refusal = (offset: number, problem: string, isUnknown = false) =>

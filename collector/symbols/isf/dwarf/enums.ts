@@ -57,7 +57,7 @@ export class Enums {
     return `{"size":${Math.max(0, node.byteSize ?? 0)},"base":${base},"constants":{${text}}}`;
   }
 
-  /** dwarf2json knows only bases described before the enumeration, pointers and complex numbers too, and no characters. */
+  /** dwarf2json knows only what was described before, pointers and complex numbers too, and no characters. */
   #baseOf(node: TypeNode, signed: boolean): string {
     const size = node.byteSize ?? -1;
     if (!this.#likeDwarf2json) return this.bases.of(size, signed);

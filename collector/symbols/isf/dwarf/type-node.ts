@@ -159,8 +159,8 @@ export class TypeNodes {
   }
 
   /**
-   * Calls back for each direct child of the kind; what is nested deeper is not the type's own. dwarf2json leaves out those
-   * with children themselves, as clang gives them to whatever carries a btf_decl_tag (DW_TAG_LLVM_annotation).
+   * Calls back for each direct child of the kind; what is nested deeper is not the type's own. dwarf2json leaves out
+   * those with children themselves, as clang gives them to whatever carries a btf_decl_tag (DW_TAG_LLVM_annotation).
    */
   #children(unit: Unit, wanted: number, take: () => void, parameters?: number[]): void {
     const entry = this.#entry;
