@@ -11,3 +11,8 @@ export function parseBuildId(kernelNotes: Buffer): string {
   }
   return '';
 }
+
+/** The same as VMCOREINFO has it (Linux 5.9 and later); empty when it has none. */
+export function buildIdOfVmcoreinfo(vmcoreinfo: string): string {
+  return /^BUILD-ID=((?:[0-9a-f]{2}){1,64})$/m.exec(vmcoreinfo)?.[1] ?? '';
+}

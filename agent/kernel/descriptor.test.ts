@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeSystemTree, vmcoreinfo } from '../testing/system-tree.ts';
+import { elfCore, elfNote, makeSystemTree, vmcoreinfo } from '../testing/system-tree.ts';
 import { describeKernel } from './descriptor.ts';
 
 const recorded = join(import.meta.dirname, '../testing/nodes/debian-6.1');
@@ -48,6 +48,21 @@ test('a node that shows everything, on Container-Optimized OS', () => {
     bootId: '0f2ac1c2-5c4b-4f0e-9d0e-0123456789ab',
     machineId: '0123456789abcdef0123456789abcdef',
   });
+});
+
+const ofVmcoreinfo = `${vmcoreinfo}BUILD-ID=00112233445566778899aabbccddeeff00112233\n`;
+const none = elfNote('Linux', 0, Buffer.alloc(4));
+test.each([
+  ['the notes', undefined, ofVmcoreinfo, '7bdad2f33eb86414'],
+  ['VMCOREINFO where the notes have none', none, ofVmcoreinfo, '00112233445566778899aabbccddeeff00112233'],
+  ['VMCOREINFO where the notes cannot be read', null, ofVmcoreinfo, '00112233445566778899aabbccddeeff00112233'],
+  ['nothing where both have none', none, vmcoreinfo, ''],
+  ['nothing where VMCOREINFO has half a byte', none, `${vmcoreinfo}BUILD-ID=00112\n`, ''],
+  ['nothing where VMCOREINFO has a name', none, `${vmcoreinfo}BUILD-ID=../../x\n`, ''],
+])('the build-id comes from %s', (_, kernelNotes, text, expected) => {
+  const kcore = elfCore(elfNote('VMCOREINFO', 0, Buffer.from(text)));
+  const changes = kernelNotes === undefined ? { kcore } : { kcore, kernelNotes };
+  expect(describeKernel(makeSystemTree(dir(), changes)).buildId).toBe(expected);
 });
 
 test('what cannot be read is empty, and nothing fails', () => {

@@ -1,5 +1,5 @@
 import type { SystemPaths } from '../system.ts';
-import { parseBuildId } from './build-id.ts';
+import { buildIdOfVmcoreinfo, parseBuildId } from './build-id.ts';
 import { parseIomem, type RamRange } from './iomem.ts';
 import { describeTypes, type KernelTypes } from './kernel-types.ts';
 import { parseLockdown } from './lockdown.ts';
@@ -28,7 +28,7 @@ export function describeKernel(system: SystemPaths): KernelDescription {
   return {
     release: (readText(system.release) ?? '').trim(),
     banner: (readText(system.banner) ?? '').replace(/\n+$/, ''),
-    buildId: parseBuildId(readBytes(system.kernelNotes) ?? Buffer.alloc(0)),
+    buildId: parseBuildId(readBytes(system.kernelNotes) ?? Buffer.alloc(0)) || buildIdOfVmcoreinfo(vmcoreinfo),
     vmcoreinfo,
     architecture: system.architecture,
     cosBuildId: cosBuildId(readText(system.osRelease) ?? ''),

@@ -46,6 +46,18 @@ test.each([
     [elfNote('GNU', 1, Buffer.alloc(16)), elfNote('GNU', 3, Buffer.from('abcd', 'hex'))],
     'abcd',
   ],
+  [
+    'a note aligned to 8 bytes comes first',
+    [
+      elfNote('Xen', 7, Buffer.from('2.6\0')),
+      Buffer.alloc(4),
+      elfNote('GNU', 5, Buffer.alloc(16, 2)),
+      elfNote('GNU', 3, Buffer.from('abcd', 'hex')),
+    ],
+    'abcd',
+  ],
+  ['a gap is filled with many zeros', [Buffer.alloc(4096), elfNote('GNU', 3, Buffer.from('abcd', 'hex'))], 'abcd'],
+  ['there are only zeros', [Buffer.alloc(4099)], ''],
   ['there is none', [elfNote('Linux', 0, Buffer.alloc(4))], ''],
   ['the section is cut in the middle of it', [elfNote('GNU', 3, Buffer.alloc(20, 1)).subarray(0, 25)], ''],
 ])('build-id when %s', (_, notes, expected) => {

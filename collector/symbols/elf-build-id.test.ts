@@ -42,6 +42,26 @@ test('the build-id of a note segment, where there are no sections', async () => 
   expect(await readBuildId(inMemory(elf))).toBe(buildId);
 });
 
+const note = (name: string, type: number, value: Buffer) => {
+  const head = Buffer.alloc(12);
+  for (const [index, word] of [name.length + 1, value.length, type].entries()) head.writeUInt32LE(word, index * 4);
+  return Buffer.concat([head, Buffer.from(`${name}\0`), value]);
+};
+const ofKernel = [note('GNU', 3, Buffer.from(buildId, 'hex')), note('LNX', 0x101, Buffer.alloc(4))];
+
+test.each<[string, Buffer[], string | undefined]>([
+  [
+    'behind a note that is aligned to eight bytes',
+    [note('Xen', 7, Buffer.alloc(4)), Buffer.alloc(4), note('GNU', 5, Buffer.alloc(16, 2)), ...ofKernel],
+    buildId,
+  ],
+  ['behind a gap of many zeros', [Buffer.alloc(4096), ...ofKernel], buildId],
+  ['behind what is no note', [Buffer.alloc(12, 0xff), ...ofKernel], undefined],
+  ['in zeros alone', [Buffer.alloc(4097)], undefined],
+])('the build-id %s', (_, notes, expected) => {
+  expect(findBuildId(Buffer.concat(notes))).toBe(expected);
+});
+
 test.each<[string, Buffer]>([
   ['nothing', Buffer.alloc(0)],
   ['a header that is cut', makeElf(buildId).subarray(0, 63)],

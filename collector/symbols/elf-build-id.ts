@@ -80,11 +80,18 @@ async function searchTable(
   return undefined;
 }
 
-/** The build-id among ELF notes, names and values padded to four bytes; undefined when there is none. */
+/**
+ * The build-id among ELF notes, names and values padded to four bytes; undefined when there is none. Zeros where a note
+ * should begin are skipped: a linker fills them in before a note of larger alignment (.note.gnu.property).
+ */
 export function findBuildId(notes: Buffer): string | undefined {
   let at = 0;
   while (at + 12 <= notes.length) {
     const nameBytes = notes.readUInt32LE(at);
+    if (nameBytes === 0) {
+      at += 4;
+      continue;
+    }
     const valueBytes = notes.readUInt32LE(at + 4);
     const type = notes.readUInt32LE(at + 8);
     const value = at + 12 + align(nameBytes);

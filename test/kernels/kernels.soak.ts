@@ -42,6 +42,7 @@ test.each([...kernels, large])(
       expect(proof.recall).toMatchObject({ missing: [], misplaced: [], undated: [] });
       expect(proof.recall.lived).toBeGreaterThan(40);
       expect(proof.recall.inPods).toBeGreaterThan(5);
+      expect(proof.untyped).toEqual([]);
       expect(proof.differing ?? []).toEqual([]);
       expect(proof.failed).toEqual([]);
       expect(proof.exitCode).toBe(0);

@@ -1,11 +1,14 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultPlugins } from '../../collector/analysis/analysis.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import { Btf } from '../../collector/symbols/isf/btf/btf.ts';
+import { unresolvedGlobals } from '../../collector/symbols/isf/testing/unresolved-globals.ts';
 import type { NodeOptions } from '../lab/launch.ts';
 import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVmlinux, hasVmlinux } from '../setup/vmlinux.ts';
 import { kcorder } from '../stage/command-line.ts';
+import { btfOfImage } from '../symbols/kernel-image.ts';
 import { type ListedProcess, type Recall, recallOf } from './recall.ts';
 import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from './recorded-node.ts';
 
@@ -19,6 +22,8 @@ export interface KernelProof {
   readonly failed: readonly string[];
   /** Plugins whose rows differ between symbols of the vmlinux and those of the node's BTF; undefined where Debian has no -dbg. */
   readonly differing: readonly string[] | undefined;
+  /** Variables that the kernel has and whose types its BTF does not give. */
+  readonly untyped: readonly string[];
 }
 
 /** Boots a node, captures it, and compares what the product tells of it with what the node's own kernel told. */
@@ -38,6 +43,7 @@ export async function proveKernel(dir: string, options: NodeOptions & { kernel: 
         .filter(({ state }) => state === 'failed')
         .map(({ name, reason }) => `${name}: ${reason}`),
       differing: dwarf && differingPlugins(btf, dwarf),
+      untyped: await untypedGlobals(recorded, options.kernel),
     };
   } finally {
     await recorded.stage.close();
@@ -61,6 +67,13 @@ export async function isfOfVmlinux(recorded: RecordedNode, series: string, dir: 
   const built = await buildIsf(vmlinux, names, path, new AbortController().signal);
   if (built.kind !== 'built') throw new Error(`no ISF of the vmlinux of ${kernel.release}: ${JSON.stringify(built)}`);
   return path;
+}
+
+/** Names of known variables that the kernel has and whose types do not resolve in its BTF. */
+export async function untypedGlobals({ release, btfPath }: RecordedNode, series: string): Promise<readonly string[]> {
+  const { vmlinuzPath } = await ensureKernel(series);
+  const { symbols } = JSON.parse(readFileSync(btfPath, 'utf8')) as { symbols: Record<string, unknown> };
+  return unresolvedGlobals(new Btf(btfOfImage(readFileSync(vmlinuzPath))), release, Object.keys(symbols));
 }
 
 async function withDwarf(recorded: RecordedNode, series: string, dir: string): Promise<Analyzed | undefined> {

@@ -13,7 +13,7 @@ import { openFrames } from '../../collector/evidence/frames/open-frames.ts';
 import { packImage } from '../../collector/evidence/frames/pack.ts';
 import { globals } from '../../collector/symbols/isf/btf/globals.ts';
 import { buildFromKernel } from '../../collector/symbols/isf/build-from-kernel.ts';
-import { differingPlugins, isfOfVmlinux } from '../kernels/prove-kernel.ts';
+import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
 import { type ListedProcess, recallOf } from '../kernels/recall.ts';
 import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
 import { type LabNode, startNode } from '../lab/node.ts';
@@ -153,6 +153,7 @@ describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) 
     if (ours === undefined || peer === undefined) throw new Error('an ISF is missing');
     const typed = Object.keys(globals).filter((name) => ours.symbols[name] !== undefined);
     expect(typed.length).toBeGreaterThan(60);
+    expect(await untypedGlobals(recorded, series)).toEqual([]);
     // How large the log is says only the size of its variable, which kallsyms does not have.
     const differing = typed.filter((name) => named(ours.symbols[name]?.type) !== named(peer.symbols[name]?.type));
     expect(differing.filter((name) => name !== '__log_buf')).toEqual([]);

@@ -1,6 +1,7 @@
+import { baseText } from './base-type.ts';
 import type { ByteSource } from './byte-source.ts';
 import { AllVariables } from './dwarf/all-variables.ts';
-import { baseText, readBaseTypes } from './dwarf/base-types.ts';
+import { readBaseTypes } from './dwarf/base-types.ts';
 import { Budget } from './dwarf/budget.ts';
 import { tag } from './dwarf/codes.ts';
 import { DebugSections } from './dwarf/debug-sections.ts';
@@ -47,7 +48,7 @@ export function buildFromElf(
   const units = new Units(debug);
   const variables = likeDwarf2json ? new AllVariables(debug) : new StaticVariables(debug);
   const survey = takeSurvey(debug, units, variables);
-  const nodes = new TypeNodes(debug, units);
+  const nodes = new TypeNodes(debug, units, likeDwarf2json);
   const sizes = new TypeSizes(nodes);
   const budget = new Budget(debug.info.sizeBytes + debug.types.sizeBytes);
   const names = new GoNames(nodes, sizes, budget);
@@ -61,11 +62,12 @@ export function buildFromElf(
 
   const writer = new IsfWriter(take, metadataFor('dwarf', ['dwarf', 'symtab']));
   writer.section('base_types');
-  const bases = readBaseTypes(nodes, survey.bases, survey.pointer);
+  const described = readBaseTypes(nodes, survey.bases, survey.pointer);
+  const enums = new Enums(described, names, budget, likeDwarf2json);
+  const bases = likeDwarf2json ? described : [...described, ...enums.bases.added];
   for (const base of bases) writer.entry(base.name, baseText(base));
 
   writer.section('user_types');
-  const enums = new Enums(bases, names, budget, likeDwarf2json);
   const users = new Set<string>();
   for (const { offset, isVariable } of winners(survey, nodes, choice.offsets)) {
     if (isVariable) {

@@ -1,4 +1,5 @@
-import { baseText, readBaseTypes } from './btf/base-types.ts';
+import { baseText } from './base-type.ts';
+import { readBaseTypes } from './btf/base-types.ts';
 import { Btf } from './btf/btf.ts';
 import { enumText } from './btf/enums.ts';
 import { readGlobals } from './btf/global-types.ts';
@@ -6,6 +7,7 @@ import { TypeNames } from './btf/type-names.ts';
 import { TypeText, voidText } from './btf/type-text.ts';
 import { readUserTypes, type UserTypes } from './btf/user-types.ts';
 import { readPerCpuVariables } from './btf/variables.ts';
+import { EnumBases } from './enum-bases.ts';
 import { type IsfSummary, IsfWriter } from './isf.ts';
 import { readKallsyms } from './kallsyms/kallsyms.ts';
 import { metadataFor } from './metadata.ts';
@@ -38,7 +40,12 @@ export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => voi
   const btf = new Btf(input.btf);
   const names = new TypeNames(btf);
   const types = new TypeText(btf, names);
-  const bases = readBaseTypes(btf);
+  const described = readBaseTypes(btf);
+  const enumBases = new EnumBases(
+    described.filter(({ kind, name }) => (kind === 'int' || kind === 'char') && name !== 'pointer'),
+    new Set(described.map(({ name }) => name)),
+  );
+  const bases = [...described, ...enumBases.added];
   const kernel = readUserTypes(btf, types);
   const sets = [{ btf, types, ...kernel }, ...readModules(input.moduleBtf, btf, names, kernel)];
 
@@ -49,16 +56,12 @@ export function buildFromKernel(input: KernelInput, take: (bytes: Buffer) => voi
   for (const set of sets) for (const [name, id] of set.users) writer.entry(name, set.types.user(id));
   writer.section('enums');
   for (const set of sets) {
-    for (const [name, id] of set.enums) writer.entry(name, enumText(set.btf, set.types, id, bases));
+    for (const [name, id] of set.enums) writer.entry(name, enumText(set.btf, set.types, id, enumBases));
   }
   writer.section('symbols');
   const perCpu = readPerCpuVariables(btf, types, addresses);
-  const known = {
-    users: new Map([...kernel.users].map(([name, id]) => [name, types.kindOf(id)])),
-    bases: new Set(bases.map(({ name }) => name)),
-  };
-  const asked = { release: input.release, addresses, ambiguous };
-  const { references, remarks } = readGlobals(btf, types, known, asked);
+  const known = { btf, types, users: kernel.users, bases: new Set(bases.map(({ name }) => name)) };
+  const { references, remarks } = readGlobals(known, { release: input.release, addresses, ambiguous });
   for (const [name, address] of addresses) {
     const constant = name === 'linux_banner' ? `,"constant_data":"${bannerData(input.banner)}"` : '';
     const type = references.get(name) ?? perCpu.get(name) ?? voidText;

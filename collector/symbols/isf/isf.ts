@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 
 /** Counted up when the builder gives other content for the same input: what an earlier one built is then built anew. */
-export const builderRevision = 1;
+export const builderRevision = 2;
 
 /** What an ISF holds, for the record beside the file. */
 export interface IsfSummary {

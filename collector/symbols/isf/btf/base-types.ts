@@ -1,13 +1,6 @@
+import type { BaseType } from '../base-type.ts';
 import type { Btf } from './btf.ts';
 import { kind } from './kinds.ts';
-
-/** A base type as an ISF has it. */
-export interface BaseType {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly signed: boolean;
-  readonly kind: 'void' | 'int' | 'char' | 'bool' | 'float';
-}
 
 const encoding = { signed: 1, bool: 4 } as const;
 
@@ -34,9 +27,4 @@ function kindOf(btf: Btf, id: number, name: string): Pick<BaseType, 'signed' | '
   // BTF has a flag for characters that no compiler or pahole sets.
   const isChar = btf.sizeOrType(id) === 1 && /\bchar$/.test(name);
   return { signed: (flags & encoding.signed) !== 0, kind: isChar ? 'char' : 'int' };
-}
-
-/** JSON text of a base type. */
-export function baseText({ sizeBytes, signed, kind: name }: BaseType): string {
-  return `{"size":${sizeBytes},"signed":${signed},"kind":"${name}","endian":"little"}`;
 }

@@ -1,8 +1,7 @@
 import { BadInput } from '../bad-input.ts';
-import { kind, tailBytes } from './kinds.ts';
+import { type BtfHeader, newer, readHeader } from './header.ts';
+import { flaggedKinds, kind, tailBytes } from './kinds.ts';
 
-const magic = 0xeb9f;
-const headerBytes = 24;
 const headBytes = 12;
 /** A kernel has about 100,000. */
 const maxTypes = 1 << 22;
@@ -16,8 +15,7 @@ export class Btf {
   readonly #bytes: Buffer;
   readonly #name: string;
   readonly #base: Btf | undefined;
-  readonly #stringsAt: number;
-  readonly #stringsBytes: number;
+  readonly #header: BtfHeader;
   /** Offset of each type's head; the first is that of `firstId`. */
   readonly #heads: Uint32Array;
   /** Number of the first type that is not the kernel's. */
@@ -27,32 +25,26 @@ export class Btf {
 
   /** Throws BadInput; `name` names the part in it. `base` is the kernel's, for the BTF of a module. */
   constructor(bytes: Buffer, name = 'BTF', base?: Btf) {
-    const at = (offset: number) => `${name} at 0x${offset.toString(16)}`;
-    if (bytes.length < headerBytes || bytes.readUInt16LE(0) !== magic) throw new BadInput(name, 'this is no BTF');
-    if (bytes[2] !== 1) throw new BadInput(at(2), `version ${bytes[2]} of BTF is not known`, 'unsupported');
-    const bodyAt = bytes.readUInt32LE(4);
-    const typesAt = bodyAt + bytes.readUInt32LE(8);
-    const typesEnd = typesAt + bytes.readUInt32LE(12);
-    this.#stringsAt = bodyAt + bytes.readUInt32LE(16);
-    this.#stringsBytes = bytes.readUInt32LE(20);
-    if (bodyAt < headerBytes || typesEnd > bytes.length) throw new BadInput(at(8), 'the types go beyond the end');
-    if (this.#stringsAt + this.#stringsBytes > bytes.length)
-      throw new BadInput(at(16), 'the strings go beyond the end');
+    const header = readHeader(bytes, name, base === undefined ? undefined : base.#header);
     const heads: number[] = [];
-    for (let offset = typesAt; offset < typesEnd; ) {
-      if (offset + headBytes > typesEnd) throw new BadInput(at(offset), 'a type is cut off');
+    let offset = header.typesAt;
+    const refusal = (problem: string, isUnknown = false) =>
+      new BadInput(`${name} at 0x${offset.toString(16)}`, problem, isUnknown ? 'unsupported' : 'damaged');
+    while (offset < header.typesEnd) {
+      if (offset + headBytes > header.typesEnd) throw refusal('a type is cut off');
       const info = bytes.readUInt32LE(offset + 4);
-      const found = (info >>> 24) & 0x1f;
-      const tail = tailBytes[found];
-      if (tail === undefined || found === kind.void) {
-        throw new BadInput(at(offset), `kind ${found} of type is not known`, 'unsupported');
-      }
-      const next = offset + headBytes + tail.fixed + tail.each * (info & 0xffff);
-      if (next > typesEnd) throw new BadInput(at(offset), 'a type goes beyond the end of the types');
-      if (heads.length >= maxTypes) throw new BadInput(at(offset), `more than ${maxTypes} types`);
+      const found = kindOf(info);
+      const tail = header.tails[found];
+      if (tail === undefined || found === kind.void)
+        throw refusal(`kind ${found} of type is not known: ${newer}`, true);
+      if (hasUnknownBits(info)) throw refusal(`a type of kind ${found} has bits that are not known: ${newer}`, true);
+      const next = offset + headBytes + tail.fixed + tail.each * itemsOf(info);
+      if (next > header.typesEnd) throw refusal('a type goes beyond the end of the types');
+      if (heads.length >= maxTypes) throw refusal(`more than ${maxTypes} types`);
       heads.push(offset);
       offset = next;
     }
+    this.#header = header;
     this.#bytes = bytes;
     this.#name = name;
     this.#base = base;
@@ -68,7 +60,7 @@ export class Btf {
   }
 
   kind(id: number): number {
-    return id === 0 ? kind.void : (this.word(id, 4) >>> 24) & 0x1f;
+    return id === 0 ? kind.void : kindOf(this.word(id, 4));
   }
 
   /** Bit 31 of the head: what it means depends on the kind. */
@@ -77,7 +69,7 @@ export class Btf {
   }
 
   itemCount(id: number): number {
-    return this.word(id, 4) & 0xffff;
+    return itemsOf(this.word(id, 4));
   }
 
   /** Size in bytes, or the type referred to, by the kind. */
@@ -102,8 +94,8 @@ export class Btf {
   text(offset: number, id: number): string {
     const from = this.#base?.stringsEnd ?? 0;
     if (offset < from && this.#base !== undefined) return this.#base.text(offset, id);
-    const start = this.#stringsAt + offset - from;
-    const limit = this.#stringsAt + this.#stringsBytes;
+    const start = this.#header.stringsAt + offset - from;
+    const limit = this.#header.stringsAt + this.#header.stringsBytes;
     if (start >= limit) throw new BadInput(this.place(id), `a name at 0x${offset.toString(16)} is beyond the strings`);
     const end = this.#bytes.subarray(start, Math.min(limit, start + maxNameBytes)).indexOf(0);
     if (end < 0) throw new BadInput(this.place(id), `a name has no end within ${maxNameBytes} bytes`);
@@ -112,6 +104,25 @@ export class Btf {
 
   /** Offset after the last string, where those of a module begin. */
   get stringsEnd(): number {
-    return (this.#base?.stringsEnd ?? 0) + this.#stringsBytes;
+    return (this.#base?.stringsEnd ?? 0) + this.#header.stringsBytes;
   }
+}
+
+/** Bits 24 to 30; up to 2026 bits 24 to 28, and those above were 0. */
+function kindOf(info: number): number {
+  return (info >>> 24) & 0x7f;
+}
+
+/** Bits 0 to 23; up to 2026 bits 0 to 15, and those above were 0. */
+function itemsOf(info: number): number {
+  return info & 0xff_ffff;
+}
+
+/** True for a type of a known kind with a flag or items that the kind cannot have; a function's are its linkage. */
+function hasUnknownBits(info: number): boolean {
+  const found = kindOf(info);
+  const known = tailBytes[found];
+  if (known === undefined) return false;
+  const hasItems = itemsOf(info) !== 0 && known.each === 0 && found !== kind.function;
+  return hasItems || (info >>> 31 === 1 && !flaggedKinds.has(found));
 }

@@ -1,10 +1,13 @@
 /**
- * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. Each line was compared with the
- * debugging information of Debian's 6.1 and 6.12 (test/symbols/rows.test.ts does it again). BTF has types and no variables, but for
- * those of each CPU. The kallsyms_… tables themselves are not in kallsyms. Where a type differs between versions, the first that the kernel has is taken.
+ * The kernel's variables that Volatility 3 (2.28.2) and kcorder ask for by name, with their types in C. BTF has types
+ * and no variables, but for those of each CPU. test/symbols/globals.test.ts compares each row with the debugging
+ * information of real kernels. The kallsyms_… tables themselves are not in kallsyms.
  *
- * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct whose members these are; `before X.Y: T`
- * holds for kernels before that version.
+ * Of several types the first that the kernel has is taken: by its BTF, and by its version only where BTF cannot tell.
+ * `T`, `*T`, `[N]T` nest; `struct NAME` may be a typedef of a struct too; `{a b}` is the unnamed struct with these
+ * members. `[NAME]T` is as long as a constant of an enumeration says, `[?]T` as the only array of T in BTF, which is
+ * that of the variable: BTF keeps arrays that nothing refers to. `with STRUCT.MEMBER: T` holds for kernels whose
+ * struct has the member, `before X.Y: T` for kernels before that version.
  */
 export const globals: Readonly<Record<string, readonly string[]>> = {
   __log_buf: ['[0]char'],
@@ -24,7 +27,10 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   cap_last_cap: ['int'],
   cgroup_roots: ['struct list_head'],
   fair_sched_class: ['struct sched_class'],
-  file_systems: ['*struct file_system_type'],
+  file_systems: [
+    'with file_system_type.next: *struct file_system_type',
+    'with file_system_type.list: struct hlist_head',
+  ],
   ftrace_list_end: ['struct ftrace_ops'],
   ftrace_mod_maps: ['struct list_head'],
   ftrace_ops_list: ['*struct ftrace_ops'],
@@ -74,11 +80,17 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   super_blocks: ['struct list_head'],
   sys_call_table: ['[0]*function'],
   // TAINT_FLAGS_COUNT, include/linux/panic.h: TAINT_TEST came with 6.0, TAINT_FWCTL with 6.15
-  taint_flags: ['before 6.0: [18]struct taint_flag', 'before 6.15: [19]struct taint_flag', '[20]struct taint_flag'],
+  taint_flags: [
+    '[?]struct taint_flag',
+    'before 6.0: [18]struct taint_flag',
+    'before 6.15: [19]struct taint_flag',
+    'before 7.4: [20]struct taint_flag',
+  ],
   tcp4_seq_afinfo: ['struct tcp_seq_afinfo'],
   tcp4_seq_ops: ['struct seq_operations'],
   tcp6_seq_afinfo: ['struct tcp_seq_afinfo'],
   tcp6_seq_ops: ['struct seq_operations'],
+  timekeeper_data: ['[TIMEKEEPERS_MAX]struct tk_data', '[?]struct tk_data'],
   tk_core: ['{seq timekeeper}', 'struct tk_data'],
   tty_drivers: ['struct list_head'],
   udp4_seq_afinfo: ['struct udp_seq_afinfo'],
@@ -93,14 +105,14 @@ export const globals: Readonly<Record<string, readonly string[]>> = {
   vmemmap_base: ['long unsigned int'],
 };
 
-/** The types that a variable may have in a kernel, the first that it knows before others; none if that depends on a version and `release` is none. */
+/**
+ * The types that a variable may have in a kernel, the first that it knows before others. Those of other versions are
+ * left out, and all that depend on a version if `release` is none.
+ */
 export function typesFor(name: string, release: string): readonly string[] {
   const [, major, minor] = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(release) ?? [];
-  const texts = globals[name] ?? [];
-  const limits = texts.map((text) => /^before (\d+)\.(\d+): (.*)$/.exec(text));
-  if (major === undefined && limits.some((limit) => limit !== null)) return [];
-  return texts.flatMap((text, index) => {
-    const [, limitMajor, limitMinor, type] = limits[index] ?? [];
+  return (globals[name] ?? []).flatMap((text) => {
+    const [, limitMajor, limitMinor, type] = /^before (\d+)\.(\d+): (.*)$/.exec(text) ?? [];
     if (type === undefined) return [text];
     const before = Number(major) - Number(limitMajor) || Number(minor) - Number(limitMinor);
     return before < 0 ? [type] : [];

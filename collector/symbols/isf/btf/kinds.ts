@@ -23,7 +23,12 @@ export const kind = {
 } as const;
 
 /** Bytes after a type's 12 bytes of head: fixed, and for each of its `vlen` items. */
-export const tailBytes: readonly { readonly fixed: number; readonly each: number }[] = [
+export interface Tail {
+  readonly fixed: number;
+  readonly each: number;
+}
+
+export const tailBytes: readonly Tail[] = [
   { fixed: 0, each: 0 },
   { fixed: 4, each: 0 },
   { fixed: 0, each: 0 },
@@ -45,3 +50,14 @@ export const tailBytes: readonly { readonly fixed: number; readonly each: number
   { fixed: 0, each: 0 },
   { fixed: 0, each: 12 },
 ];
+
+/** Kinds for which bit 31 of the head means something. */
+export const flaggedKinds: ReadonlySet<number> = new Set([
+  kind.struct,
+  kind.union,
+  kind.enum,
+  kind.forward,
+  kind.declTag,
+  kind.typeTag,
+  kind.enum64,
+]);

@@ -1,13 +1,10 @@
+import type { BaseType } from '../base-type.ts';
 import { tag } from './codes.ts';
 import type { TypeNode, TypeNodes } from './type-node.ts';
 import { baseName, encoding } from './type-text.ts';
 
-/** An entry of an ISF's base_types. */
-export interface BaseType {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly signed: boolean;
-  readonly kind: 'void' | 'int' | 'char' | 'bool' | 'float';
+/** A base type that a file describes. */
+export interface DescribedBase extends BaseType {
   /** Whether an enumeration can be made of it. */
   readonly isInteger: boolean;
   /** Where it is described first. */
@@ -15,8 +12,8 @@ export interface BaseType {
 }
 
 /** The base types at these offsets, the first of each name, and the pointer, for which Volatility wants one too. Throws BadInput. */
-export function readBaseTypes(nodes: TypeNodes, offsets: readonly number[], pointer: number): readonly BaseType[] {
-  const byName = new Map<string, BaseType>();
+export function readBaseTypes(nodes: TypeNodes, offsets: readonly number[], pointer: number): readonly DescribedBase[] {
+  const byName = new Map<string, DescribedBase>();
   for (const offset of offsets) {
     const node = nodes.at(offset);
     const kind = kindOf(node);
@@ -39,12 +36,9 @@ export function readBaseTypes(nodes: TypeNodes, offsets: readonly number[], poin
   return [{ name: 'void', sizeBytes: 0, signed: false, kind: 'void', isInteger: false, offset: 0 }, ...byName.values()];
 }
 
-export function baseText(type: BaseType): string {
-  return `{"size":${type.sizeBytes},"signed":${type.signed},"kind":"${type.kind}","endian":"little"}`;
-}
-
 function isInteger(node: TypeNode): boolean {
-  return node.encoding === encoding.signed || node.encoding === encoding.unsigned;
+  const code = node.encoding ?? 0;
+  return code >= encoding.signed && code <= encoding.unsignedChar;
 }
 
 /** As dwarf2json has it: _Bool, floating-point and complex types are "signed". */

@@ -1,24 +1,28 @@
-import type { BaseType } from './base-types.ts';
+import { EnumBases } from '../enum-bases.ts';
+import type { DescribedBase } from './base-types.ts';
 import type { Budget } from './budget.ts';
 import type { GoNames } from './go-names.ts';
 import type { TypeNode } from './type-node.ts';
 
 /** An ISF's enums. */
 export class Enums {
-  readonly #integers: readonly BaseType[];
+  readonly #described: readonly DescribedBase[];
+  readonly bases: EnumBases;
   readonly #names: GoNames;
   readonly #budget: Budget;
   readonly #likeDwarf2json: boolean;
   readonly #texts = new Map<string, string>();
   readonly #declared = new Map<string, string>();
 
-  constructor(bases: readonly BaseType[], names: GoNames, budget: Budget, likeDwarf2json: boolean) {
+  constructor(described: readonly DescribedBase[], names: GoNames, budget: Budget, likeDwarf2json: boolean) {
     this.#budget = budget;
     this.#names = names;
     this.#likeDwarf2json = likeDwarf2json;
-    this.#integers = bases
-      .filter((base) => base.kind === 'int' && (likeDwarf2json || base.isInteger))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#described = described.filter(({ kind }) => kind === 'int').sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.bases = new EnumBases(
+      described.filter(({ isInteger }) => isInteger),
+      new Set(described.map(({ name }) => name)),
+    );
   }
 
   get size(): number {
@@ -53,14 +57,12 @@ export class Enums {
     return `{"size":${Math.max(0, node.byteSize ?? 0)},"base":${base},"constants":{${text}}}`;
   }
 
-  /**
-   * The first integer type, by name, that has the size and sign. dwarf2json knows only those that were described before the
-   * enumeration, and takes pointers and complex numbers for integers.
-   */
+  /** dwarf2json knows only what was described before, pointers and complex numbers too, and no characters. */
   #baseOf(node: TypeNode, signed: boolean): string {
     const size = node.byteSize ?? -1;
-    const fits = (base: BaseType) =>
-      base.sizeBytes === size && base.signed === signed && (!this.#likeDwarf2json || base.offset < node.offset);
-    return this.#integers.find(fits)?.name ?? 'void';
+    if (!this.#likeDwarf2json) return this.bases.of(size, signed);
+    const fits = (base: DescribedBase) =>
+      base.sizeBytes === size && base.signed === signed && base.offset < node.offset;
+    return this.#described.find(fits)?.name ?? 'void';
   }
 }

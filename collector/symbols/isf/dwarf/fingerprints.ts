@@ -137,8 +137,8 @@ export class Fingerprints {
       if (row === 0) throw new BadInput(place(unit, at), `abbreviation ${code} is not in the unit's table`);
       const next = afterValues(unit, values, row);
       if (next > bytes.length) throw new BadInput(place(unit, at), 'the entry is cut');
+      if (depth === 0) this.#child(unit, at, values, row);
       if (table.hasChildren[row]) depth += 1;
-      else if (depth === 0) this.#child(unit, at, values, row);
       at = next;
     }
   }

@@ -1,4 +1,5 @@
 import type { SymbolTable } from '../elf/symbol-table.ts';
+import { PromotedNames } from '../promoted-names.ts';
 import type { AllVariables } from './all-variables.ts';
 import type { Names } from './names.ts';
 import type { StaticVariables } from './static-variables.ts';
@@ -17,14 +18,17 @@ export interface SymbolChoice {
   readonly others: ReadonlyMap<string, bigint>;
 }
 
-/** Index of the last symbol of each name. */
+/** Index of the last symbol of each name, and of those that link-time optimization renamed by their plain names too. */
 export function symbolsByName(table: SymbolTable, likeDwarf2json: boolean): ReadonlyMap<string, number> {
   const byName = new Map<string, number>();
+  const promoted = new PromotedNames();
   for (let index = 1; index < table.count; index++) {
     if (!likeDwarf2json && !table.isPlace(index)) continue;
     const name = table.name(index);
     if (name !== '' || likeDwarf2json) byName.set(name, index);
+    if (!likeDwarf2json) promoted.note(name);
   }
+  for (const [plain, full] of promoted.unambiguous(byName)) byName.set(plain, byName.get(full) as number);
   return byName;
 }
 
@@ -57,7 +61,7 @@ export class ByName implements SymbolChoice {
 }
 
 /** What compilers append to the names of symbols that the source calls by the same name. */
-const suffix = /(\.(\d+|llvm\.\d+|lto_priv\.\d+))+$/;
+const suffix = /(\.(\d+|llvm\.[0-9a-f]+|lto_priv\.\d+))+$/;
 
 /**
  * The symbols of the symbol table, each typed by the variable of its name at its address: the last such if there are several.

@@ -56,14 +56,16 @@ export class TypeNodes {
   readonly #sections: DebugSections;
   readonly #units: Units;
   readonly #entry: Entry;
+  readonly #likeDwarf2json: boolean;
   readonly #nodes = new Map<number, TypeNode>();
   #weight = 0;
   /** Children that may still be read: hostile files nest structs so that each holds all the following. */
   #childrenLeft: number;
 
-  constructor(sections: DebugSections, units: Units) {
+  constructor(sections: DebugSections, units: Units, likeDwarf2json: boolean) {
     this.#sections = sections;
     this.#units = units;
+    this.#likeDwarf2json = likeDwarf2json;
     this.#entry = new Entry(sections);
     this.#childrenLeft = 16 * (sections.info.sizeBytes + sections.types.sizeBytes) + (1 << 16);
   }
@@ -156,7 +158,10 @@ export class TypeNodes {
     }
   }
 
-  /** Calls back for each direct child of the kind that has no children itself: what C++ and clang nest is not the type's own. */
+  /**
+   * Calls back for each direct child of the kind; what is nested deeper is not the type's own. dwarf2json leaves out
+   * those with children themselves, as clang gives them to whatever carries a btf_decl_tag (DW_TAG_LLVM_annotation).
+   */
   #children(unit: Unit, wanted: number, take: () => void, parameters?: number[]): void {
     const entry = this.#entry;
     let depth = 0;
@@ -169,8 +174,9 @@ export class TypeNodes {
         depth -= 1;
         continue;
       }
+      const isOwn = depth === 0 && !(entry.hasChildren && this.#likeDwarf2json);
       if (entry.hasChildren) depth += 1;
-      if (depth > 0) continue;
+      if (!isOwn) continue;
       if (++children > maxChildren)
         throw new BadInput(place(unit, at), `more than ${maxChildren} members or parameters`);
       this.#weight += 1;

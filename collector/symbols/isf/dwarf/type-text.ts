@@ -59,8 +59,10 @@ export class TypeText {
     const fields = new Map<string, string>();
     let unnamed = 0;
     for (const [index, member] of node.members.entries()) {
-      const type = emptied?.has(index) ? this.#array(this.#nodes.at(member.type), true, 1) : this.of(member.type);
-      if (type === undefined) continue;
+      const known = emptied?.has(index) ? this.#array(this.#nodes.at(member.type), true, 1) : this.of(member.type);
+      if (known === undefined && this.#likeDwarf2json) continue;
+      // a member of a type that an ISF has no word for still has its place
+      const type = known ?? voidText;
       const isUnnamed = member.name === '';
       const name = isUnnamed ? `unnamed_field_${(unnamed++).toString(16)}` : member.name;
       const { text, offset } =

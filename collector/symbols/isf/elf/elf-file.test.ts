@@ -81,7 +81,7 @@ test.each([
 });
 
 test('symbols are read by index', () => {
-  const elf = inMemory(elfOf(symbolSections('init_task', 0xffffffff81000000n)));
+  const elf = inMemory(elfOf(symbolSections([['init_task', 0xffffffff81000000n]])));
   const table = new SymbolTable(elf, readSections(elf));
   expect([table.count, table.name(0), table.name(1), table.address(1)]).toEqual([
     2,

@@ -1,9 +1,10 @@
 import { BadInput } from '../bad-input.ts';
+import { PromotedNames } from '../promoted-names.ts';
 import { checkKernelOffset, checkSymbols, imageBase } from './check-symbols.ts';
 
 /** The kernel's own symbols. */
 export interface KernelSymbols {
-  /** Link-time addresses by name, in the order of the list. */
+  /** Link-time addresses by name, in the order of the list; then plain names of what link-time optimization renamed. */
   readonly addresses: ReadonlyMap<string, bigint>;
   /** Names of several static symbols and of no global one: which of them a name means cannot be told. */
   readonly ambiguous: ReadonlySet<string>;
@@ -29,6 +30,7 @@ export function readKallsyms(bytes: Buffer, kernelOffset: bigint): KernelSymbols
   const addresses = new Map<string, bigint>();
   const ranks = new Map<string, number>();
   const repeated = new Set<string>();
+  const promoted = new PromotedNames();
   let line = 0;
   let shown = false;
   for (let at = 0; at < bytes.length; ) {
@@ -42,6 +44,7 @@ export function readKallsyms(bytes: Buffer, kernelOffset: bigint): KernelSymbols
       const address = addressOf(bytes, at, place);
       shown ||= address !== 0n;
       const name = bytes.toString('utf8', at + nameAt, end);
+      promoted.note(name);
       if (addresses.has(name)) repeated.add(name);
       else if (addresses.size >= maxSymbols) throw new BadInput(place, `more than ${maxSymbols} symbols`);
       const found = rankOf(bytes[at + typeAt] ?? 0);
@@ -53,6 +56,7 @@ export function readKallsyms(bytes: Buffer, kernelOffset: bigint): KernelSymbols
     at = end + 1;
   }
   checkSymbols(addresses, shown, kernelOffset);
+  for (const [plain, full] of promoted.unambiguous(addresses)) addresses.set(plain, addresses.get(full) as bigint);
   return { addresses, ambiguous: new Set([...repeated].filter((name) => ranks.get(name) !== rank.global)) };
 }
 

@@ -52,9 +52,9 @@ export class BtfWriter {
     return this.add(name, found, members.length, sizeBytes, words, true);
   }
 
-  enum(name: string, constants: Readonly<Record<string, number>>, signed = false): number {
+  enum(name: string, constants: Readonly<Record<string, number>>, signed = false, sizeBytes = 4): number {
     const words = Object.entries(constants).flatMap(([constant, value]) => [this.#string(constant), value]);
-    return this.add(name, kind.enum, words.length / 2, 4, words, signed);
+    return this.add(name, kind.enum, words.length / 2, sizeBytes, words, signed);
   }
 
   enum64(name: string, constants: Readonly<Record<string, bigint>>, signed = false): number {
@@ -76,16 +76,22 @@ export class BtfWriter {
     return this.nextId - 1;
   }
 
-  bytes(): Buffer {
+  /** With a layout section if `layout` gives sizes of kinds: their fixed part, each item, and flags. */
+  bytes(layout: readonly (readonly [fixed: number, each: number, flags?: number])[] = []): Buffer {
     const types = Buffer.concat(this.#types);
-    const header = Buffer.alloc(24);
+    const header = Buffer.alloc(layout.length > 0 ? 32 : 24);
+    const sizes = Buffer.from(layout.flatMap(([fixed, each, flags = 0]) => [fixed, each, flags, 0]));
     header.writeUInt16LE(0xeb9f, 0);
     header[2] = 1;
-    header.writeUInt32LE(24, 4);
+    header.writeUInt32LE(header.length, 4);
     header.writeUInt32LE(types.length, 12);
-    header.writeUInt32LE(types.length, 16);
+    header.writeUInt32LE(types.length + sizes.length, 16);
     header.writeUInt32LE(this.#strings.length, 20);
-    return Buffer.concat([header, types, this.#strings]);
+    if (layout.length > 0) {
+      header.writeUInt32LE(types.length, 24);
+      header.writeUInt32LE(sizes.length, 28);
+    }
+    return Buffer.concat([header, types, sizes, this.#strings]);
   }
 
   #string(text: string): number {

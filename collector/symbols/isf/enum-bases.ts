@@ -1,0 +1,42 @@
+import type { BaseType } from './base-type.ts';
+
+/** C's integer types by size, unsigned and signed. */
+const integers = [
+  [1, 'unsigned char', 'signed char'],
+  [2, 'short unsigned int', 'short int'],
+  [4, 'unsigned int', 'int'],
+  [8, 'long unsigned int', 'long int'],
+] as const;
+
+/**
+ * The base types that enumerations are made of: of a size and sign the first integer type by name, as dwarf2json
+ * chooses it, else a character. Volatility cannot read an enumeration whose base is no number.
+ */
+export class EnumBases {
+  readonly #bases: readonly BaseType[];
+  /** Integer types for sizes and signs that the kernel describes none of; the ISF must define them. */
+  readonly added: readonly BaseType[];
+
+  /** `bases` are those that an enumeration can be made of; no name of `taken` is given to another type. */
+  constructor(bases: readonly BaseType[], taken: ReadonlySet<string>) {
+    this.added = integers.flatMap(([sizeBytes, ...names]) =>
+      names.flatMap((name, index): BaseType[] => {
+        const signed = index === 1;
+        const isThere = bases.some((base) => base.sizeBytes === sizeBytes && base.signed === signed);
+        return isThere || taken.has(name) ? [] : [{ name, sizeBytes, signed, kind: sizeBytes === 1 ? 'char' : 'int' }];
+      }),
+    );
+    this.#bases = [...bases, ...this.added].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+  }
+
+  /** Name of the base type; `void` for a size that no integer has. */
+  of(sizeBytes: number, signed: boolean): string {
+    return this.#bases.find((base) => base.sizeBytes === sizeBytes && base.signed === signed)?.name ?? 'void';
+  }
+}
+
+/** Whether a plain char is signed depends on the build: one that says so comes first. */
+function rank({ kind, name }: BaseType): number {
+  if (kind === 'int') return 0;
+  return name === 'char' ? 2 : 1;
+}
