@@ -108,6 +108,30 @@ test('a right that is missing is trouble too, and it is asked with patience', as
   expect(api.asked.length).toBeLessThan(12);
 });
 
+test('a static pod has its config hash, an ordinary pod that claims one has none', async () => {
+  const hash = '5d41402abc4b2a76b9719d911017c592';
+  const claiming = (name: string, annotations: Record<string, string>, n: number) => {
+    const { metadata, ...rest } = pod(name, 'n1', `containerd://${id(n)}`);
+    return { metadata: { ...metadata, annotations }, ...rest };
+  };
+  const claim = { 'kubernetes.io/config.hash': hash };
+  api.put('pods', claiming('etcd', { ...claim, 'kubernetes.io/config.mirror': hash }, 1));
+  api.put('pods', claiming('evil', claim, 2));
+  inventory.start();
+  await until(() => inventory.inStepAt !== undefined);
+  const hashes = () => inventory.containersOn('n1').map(({ podName, configHash }) => [podName, configHash]);
+  expect(hashes()).toEqual([
+    ['etcd', hash],
+    ['evil', undefined],
+  ]);
+  api.put('pods', claiming('etcd', { ...claim, 'kubernetes.io/config.mirror': hash }, 3));
+  await until(() => inventory.containersOn('n1').some(({ containerId }) => containerId === id(3)));
+  expect(hashes()).toEqual([
+    ['etcd', hash],
+    ['evil', undefined],
+  ]);
+});
+
 describe('in step', () => {
   const lists = (): number => api.asked.filter((path) => !path.includes('watch=true')).length;
   const later = (moment: Date | undefined): boolean => (inventory.inStepAt?.getTime() ?? 0) > (moment?.getTime() ?? 0);

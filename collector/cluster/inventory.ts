@@ -4,6 +4,7 @@ import type { Cluster } from './client.ts';
 import type { WatchPace } from './live-watch.ts';
 import { Reflector } from './reflector.ts';
 import { slimNode, slimPod } from './slim.ts';
+import { configHashOf } from './static-pods.ts';
 
 /** What is told of the cluster's changes. */
 export interface InventoryEvents {
@@ -80,7 +81,11 @@ export class Inventory {
 }
 
 /** The containers of a pod with the ids that its kubelet gave: `containerd://` and 64 hex digits. */
-function containersOf({ metadata, status }: V1Pod): NamedContainer[] {
+function containersOf(pod: V1Pod): NamedContainer[] {
+  const { metadata, status } = pod;
+  const { namespace = '', name: podName = '', uid: podUid = '' } = metadata ?? {};
+  const configHash = configHashOf(pod);
+  const ofPod = { podNamespace: namespace, podName, podUid, ...(configHash === undefined ? {} : { configHash }) };
   const statuses = [
     ...(status?.initContainerStatuses ?? []),
     ...(status?.containerStatuses ?? []),
@@ -88,8 +93,6 @@ function containersOf({ metadata, status }: V1Pod): NamedContainer[] {
   ];
   return statuses.flatMap(({ name, containerID }) => {
     const containerId = /^[a-z0-9.+-]+:\/\/([0-9a-f]{64})$/.exec(containerID ?? '')?.[1];
-    if (containerId === undefined) return [];
-    const { namespace = '', name: podName = '', uid: podUid = '' } = metadata ?? {};
-    return [{ podNamespace: namespace, podName, podUid, containerName: name, containerId }];
+    return containerId === undefined ? [] : [{ ...ofPod, containerName: name, containerId }];
   });
 }
