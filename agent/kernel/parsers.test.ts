@@ -88,6 +88,46 @@ test.each([
   else expect(container).toMatchObject({ ...expected, podUid: uid, containerId: id });
 });
 
+describe('log links of long names, as the kubelet cuts them', () => {
+  const linkOf = (podName: string, podNamespace: string, containerName: string) => ({
+    name: `${`${podName}_${podNamespace}_${containerName}-${id}`.slice(0, 255 - '.log'.length)}.log`,
+    target: `/var/log/pods/${podNamespace}_${podName}_${uid}/${containerName}/0.log`,
+    whole: { podNamespace, podName, podUid: uid, containerName },
+  });
+
+  test.each<[string, string, string, string]>([
+    ['the last digit of the id', 'p'.repeat(170), 'shop', 'c'.repeat(11)],
+    ['the whole id', 'p'.repeat(200), 'n'.repeat(17), 'c'.repeat(31)],
+    ['the dash before the id', 'p'.repeat(200), 'n'.repeat(17), 'c'.repeat(32)],
+    ["half of the container's name, the folder as long as it may be", 'p'.repeat(154), 'n'.repeat(63), 'c-'.repeat(31)],
+  ])('cut by %s: what is whole is named', (_, ...names) => {
+    const { name, target, whole } = linkOf(...names);
+    expect(name.length).toBe(255);
+    expect(parseLogLink(name, target)).toEqual({ ...whole, containerId: '' });
+  });
+
+  test('one that just fits has its id', () => {
+    const { name, target, whole } = linkOf('p'.repeat(170), 'shop', 'c'.repeat(10));
+    expect(name.length).toBe(255);
+    expect(parseLogLink(name, target)).toEqual({ ...whole, containerId: id });
+  });
+
+  const { name, target } = linkOf('p'.repeat(200), 'n'.repeat(17), 'web');
+  test.each([
+    ['a short name without an id', 'checkout_shop_web-abab.log', `/var/log/pods/shop_checkout_${uid}/web/0.log`],
+    ['a cut name of another pod', name.replace('p', 'q'), target],
+    ['a cut name of another container', name, target.replace('/web/', '/wet/')],
+    ['a cut name with something else for an id', name.replace('-ab', '-xy'), target],
+    [
+      'a folder whose uid is cut',
+      `${`${'p'.repeat(155)}_${'n'.repeat(63)}_web-${id}`.slice(0, 251)}.log`,
+      `/var/log/pods/${'n'.repeat(63)}_${'p'.repeat(155)}_${uid.slice(0, 35)}/web/0.log`,
+    ],
+  ])('%s is none', (_, otherName, otherTarget) => {
+    expect(parseLogLink(otherName, otherTarget)).toBeUndefined();
+  });
+});
+
 describe('whatever the system shows, no parser fails', () => {
   const runs = { numRuns: 20_000 };
   const bytes = fc.uint8Array({ maxLength: 600 }).map((content) => Buffer.from(content));

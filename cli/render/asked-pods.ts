@@ -6,15 +6,20 @@ interface PodPlace {
   readonly podUid: string;
 }
 
-/** Whether a place is in one of the pods, by uid or by name: the node names static pods by another uid than the API server. */
+/**
+ * Returns true for a place in one of the pods, by uid or by name. The node has another uid for a static pod than the API server: its config hash,
+ * which is an annotation and so counts only where no name says more.
+ */
 export function isInPods({ podNamespace, podName, podUid }: PodPlace, pods: readonly PodReference[]): boolean {
   return pods.some(
-    ({ namespace, name, uid }) =>
-      (uid !== '' && uid === podUid) || (namespace === podNamespace && name === podName && name !== ''),
+    ({ namespace, name, uid, configHash }) =>
+      (uid !== '' && uid === podUid) ||
+      (namespace === podNamespace && name === podName && name !== '') ||
+      (configHash === podUid && podName === ''),
   );
 }
 
-/** Those of the pods that an analysis found no trace of. */
+/** Returns those of the pods that an analysis found no trace of. */
 export function podsWithoutTrace(analysis: GetAnalysisResponse, pods: readonly PodReference[]): PodReference[] {
   const places = [...analysis.containers, ...analysis.processes.flatMap(({ placement }) => placement ?? [])];
   return pods.filter((pod) => !places.some((place) => isInPods(place, [pod])));

@@ -36,6 +36,12 @@ test('a process joins the container that the node named, by its id', () => {
   ]);
 });
 
+test('of two claims about one container the one that memory bears out is shown', () => {
+  const claimed = { ...namedApp, podUid: 'u8', podName: 'other' };
+  const containers = [claimed, namedApp].map((container) => create(PodContainerSchema, container));
+  expect(groupsOf([processIn(4, namedApp)], containers)).toEqual([['shop > web > app', [4]]]);
+});
+
 test('namespaces, pods and containers come by name; what has no name comes last', () => {
   const places = [
     { podUid: 'u0', containerId: id('0') },

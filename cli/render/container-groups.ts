@@ -36,7 +36,11 @@ export function containerGroups(
   };
   for (const container of containers) groupAt(container);
   for (const process of processes) {
-    if (process.placement !== undefined) groupAt(process.placement).processes.push(process);
+    if (process.placement === undefined) continue;
+    const group = groupAt(process.placement);
+    // The kernel's memory decides where two claims about one container differ.
+    if (process.placement.podName !== '') group.place = process.placement;
+    group.processes.push(process);
   }
   return [...groups.values()]
     .toSorted((a, b) => compare(orderOf(a.place, podsFirst), orderOf(b.place, podsFirst)))

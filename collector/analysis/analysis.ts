@@ -113,10 +113,10 @@ export interface Isolation {
   readonly endsWithCollector: boolean;
 }
 
-/** A container that the node named, as plain text. */
+/** A container that the node or the API server named, as plain text. */
 export type PodContainerNames = Pick<
   PodContainer,
-  'podNamespace' | 'podName' | 'podUid' | 'containerName' | 'containerId'
+  'podNamespace' | 'podName' | 'podUid' | 'containerName' | 'containerId' | 'configHash'
 >;
 
 /** Analyses images. */

@@ -108,8 +108,9 @@ function checkPlugins(plugins: readonly string[]): readonly string[] {
   return plugins;
 }
 
-function namesOf({ podNamespace, podName, podUid, containerName, containerId }: PodContainerNames): PodContainerNames {
-  return { podNamespace, podName, podUid, containerName, containerId };
+function namesOf(container: PodContainerNames): PodContainerNames {
+  const { podNamespace, podName, podUid, containerName, containerId, configHash } = container;
+  return { podNamespace, podName, podUid, containerName, containerId, ...(configHash ? { configHash } : {}) };
 }
 
 function storageFault(job: AnalysisJob, error: unknown): Fault {

@@ -67,20 +67,58 @@ describe('a container of a pod', () => {
   });
 });
 
-describe('not inside a container of a pod', () => {
+describe('in a pod, in no container that can be named', () => {
+  test.each<[string, string]>([
+    ["Kata's sandbox, cgroupfs driver", `/kubepods/burstable/pod${uid}/kata_${id}`],
+    ["Kata's sandbox in a folder of its own", `/kubepods/pod${uid}/kata/${id}`],
+    ["Kata's VM outside the pod's limits", `/kata/kubepods/besteffort/pod${uid}/kata_${id}`],
+    ["Kata's sandbox, systemd driver", `${slices}/kata-${id}.scope`],
+    [
+      "Kata's sandbox under containerd with the cgroupfs driver",
+      `/kubepods-pod${under}.slice:cri-containerd:kata_${id}`,
+    ],
+    ['another runtime with the cgroupfs driver', `/system.slice/kubepods-pod${under}.slice:kata:${id}`],
+    ['iSulad', `${slices}/isulad-${id}.scope`],
+    ['gVisor with a name of its own', `/kubepods/besteffort/pod${uid}/runsc-${id}`],
+    ["the pod's own cgroup, cgroupfs", `/kubepods/besteffort/pod${uid}`],
+    ["the pod's own cgroup, systemd", slices],
+    ['an id that is too short', `/kubepods/besteffort/pod${uid}/${id.slice(1)}`],
+    ['an id that is too long', `/kubepods/besteffort/pod${uid}/${id}0`],
+    ['an id with upper-case digits', `/kubepods/besteffort/pod${uid}/${id.toUpperCase()}`],
+    ['an id with something behind it', `${slices}/cri-containerd-${id}.scope.d`],
+    ['a runtime that is not known', `${slices}/libpod-${id}.scope`],
+    ['a container that is not directly in its pod', `/kubepods/besteffort/pod${uid}/x/${id}`],
+    ['a monitor that is none', `${slices}/crio-conmon-x.scope`],
+    ['another pod made below an unknown scope', `${slices}/libpod-${id}.scope/kubepods/burstable/pod${hash}/${other}`],
+    ["another pod made in the pod's own cgroup", `/kubepods/pod${uid}/kubepods/besteffort/pod${hash}/${other}`],
+  ])('%s', (_what, path) => {
+    expect(placeCgroup(path)).toEqual({ podUid: uid, containerId: '' });
+  });
+});
+
+test.each([
+  ['cgroupfs', `/kubepods/burstable/pod${hash}/${other}`],
+  ['systemd', `/kubepods.slice/kubepods-pod${hash}.slice/crio-${other}.scope`],
+  ['a joined name', `/kubepods-pod${hash}.slice:cri-containerd:${other}`],
+  ['a monitor', `/crio-conmon-${other}.scope`],
+])("a workload cannot leave its container by cgroups of its own that look like another pod's: %s", (_what, made) => {
+  const own = [
+    `/kubepods/besteffort/pod${uid}/${id}`,
+    `${slices}/cri-containerd-${id}.scope`,
+    `/kubepods-pod${under}.slice:cri-containerd:${id}`,
+  ];
+  for (const path of own) expect(placeCgroup(path + made)).toEqual(placeCgroup(path));
+});
+
+describe('not inside a pod', () => {
   test.each<[string, string]>([
     ['nothing', ''],
     ['the root', '/'],
     ['a service of the node', '/system.slice/kubelet.service'],
     ['a relative path', `kubepods/besteffort/pod${uid}/${id}`],
-    ["the pod's own cgroup", `/kubepods/besteffort/pod${uid}`],
     ["the class's cgroup", '/kubepods/besteffort'],
     ['a plain Docker container', `/docker/${id}`],
     ['a plain Docker container under systemd', `/system.slice/docker-${id}.scope`],
-    ['an id that is too short', `/kubepods/besteffort/pod${uid}/${id.slice(1)}`],
-    ['an id that is too long', `/kubepods/besteffort/pod${uid}/${id}0`],
-    ['an id with upper-case digits', `/kubepods/besteffort/pod${uid}/${id.toUpperCase()}`],
-    ['an id with something behind it', `${slices}/cri-containerd-${id}.scope.d`],
     ['a uid that is cut', `/kubepods/besteffort/pod${uid.slice(1)}/${id}`],
     ['a uid that is none', `/kubepods/besteffort/podnginx/${id}`],
     ['a class that does not exist', `/kubepods/besteffort2/pod${uid}/${id}`],
@@ -92,8 +130,7 @@ describe('not inside a container of a pod', () => {
       slices.replace('/kubepods-besteffort.', '/kubepods-burstable.').concat(`/crio-${id}.scope`),
     ],
     ["CRI-O's monitor, a program of the node", `${slices}/crio-conmon-${id}.scope`],
-    ['a runtime that is not known', `${slices}/libpod-${id}.scope`],
-    ['a container that is not directly in its pod', `/kubepods/besteffort/pod${uid}/x/${id}`],
+    ["CRI-O's monitor, cgroupfs driver", `/kubepods/burstable/pod${uid}/crio-conmon-${id}`],
     ['".." in the middle', `/kubepods/besteffort/pod${uid}/../pod${uid}/${id}`],
     ['an empty name in the middle', `/kubepods/besteffort//pod${uid}/${id}`],
     ['relative to a cgroup namespace whose root is the pod', `/../cri-containerd-${id}.scope`],
@@ -105,7 +142,7 @@ describe('not inside a container of a pod', () => {
   });
 });
 
-test('no path makes it throw, and what it finds is always a uid and an id', () => {
+test('no path makes it throw, and what it finds is always a uid and an id or none', () => {
   const parts = fc.constantFrom(
     'kubepods',
     'besteffort',
@@ -128,7 +165,7 @@ test('no path makes it throw, and what it finds is always a uid and an id', () =
       const found = placeCgroup(path);
       if (found === undefined) return;
       expect(found.podUid).toMatch(/^[0-9a-f-]{32,36}$/);
-      expect(found.containerId).toMatch(/^[0-9a-f]{64}$/);
+      expect(found.containerId).toMatch(/^([0-9a-f]{64})?$/);
     }),
     { numRuns: 20_000 },
   );

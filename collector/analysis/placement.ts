@@ -1,8 +1,8 @@
-/** The container that a cgroup belongs to. */
+/** The pod that a cgroup belongs to, and its container. */
 export interface PlacedContainer {
   /** As in the API: dashes, or 32 hex digits for a static pod. */
   readonly podUid: string;
-  /** 64 hex digits. */
+  /** 64 hex digits; empty when the path does not name the container: a runtime that is not known, or the pod's own cgroup. */
   readonly containerId: string;
 }
 
@@ -36,18 +36,22 @@ const layouts: readonly Layout[] = [
 ];
 
 /**
- * containerd with the cgroupfs driver under a kubelet with the systemd driver: the slice's name, the runtime's and the id in one directory,
- * wherever containerd itself runs.
+ * A runtime with the cgroupfs driver under a kubelet with the systemd driver: the slice's name, the runtime's and the id in one directory,
+ * wherever the runtime itself runs.
  */
 const joined = new RegExp(
-  `^(?:[^/:]+-)?kubepods(?:-besteffort|-burstable)?-pod${uid}\\.slice:(?:cri-containerd|crio|docker):${id}$`,
+  `^(?:[^/:]+-)?kubepods(?:-besteffort|-burstable)?-pod${uid}\\.slice:(?<container>[^/:]+:[^/:]+)$`,
 );
+const joinedContainer = new RegExp(`^(?:cri-containerd|crio|docker):${id}$`);
+
+/** CRI-O's monitor of a container: a program of the node in the pod's cgroup. */
+const monitor = /^crio-conmon-[0-9a-f]{64}(?:\.scope)?$/;
 
 const maxPathLength = 4096;
 
 /**
- * The container of a process by its cgroup path, as /proc/PID/cgroup shows it after "0::" or a v1 controller's name; undefined for anything that
- * is not inside a container of a pod. The outermost pod counts: what a container makes of cgroups inside itself does not.
+ * Returns the pod and container of a process by its cgroup path, as /proc/PID/cgroup shows it after "0::" or a v1 controller's name; undefined
+ * for a process of the node. The outermost pod counts, and the directory right below it: no workload can make a cgroup above its own.
  */
 export function placeCgroup(path: string): PlacedContainer | undefined {
   if (path.length > maxPathLength || !path.startsWith('/')) return undefined;
@@ -60,19 +64,18 @@ export function placeCgroup(path: string): PlacedContainer | undefined {
   if (segments.some((segment) => segment === '..' || segment === '.' || segment === '')) return undefined;
   for (const [index, segment] of segments.entries()) {
     const both = joined.exec(segment);
-    if (both !== null) return placed(both, both);
+    if (both !== null) return placed(both, joinedContainer, both.groups?.container ?? '');
     for (const layout of layouts) {
       const pod = layout.pod.exec(segment);
       if (pod === null || !layout.isAbove(pod, segments[index - 1] ?? '', segments[index - 2] ?? '')) continue;
-      const container = layout.container.exec(segments[index + 1] ?? '');
-      return container === null ? undefined : placed(pod, container);
+      return placed(pod, layout.container, segments[index + 1] ?? '');
     }
   }
   return undefined;
 }
 
-function placed(pod: RegExpExecArray, container: RegExpExecArray): PlacedContainer | undefined {
+function placed(pod: RegExpExecArray, container: RegExp, below: string): PlacedContainer | undefined {
   const podUid = pod.groups?.uid?.replaceAll('_', '-');
-  const containerId = container.groups?.id;
-  return podUid === undefined || containerId === undefined ? undefined : { podUid, containerId };
+  if (podUid === undefined || monitor.test(below)) return undefined;
+  return { podUid, containerId: container.exec(below)?.groups?.id ?? '' };
 }

@@ -140,7 +140,7 @@ export class AnalysisQueue {
         image: image.image,
         symbols,
         kernel: request.kernel,
-        containers: containersOf(state).map((container) => ({ $typeName: 'kcorder.v1.PodContainer', ...container })),
+        containers: containersOf(state),
         outputDir: `${this.#means.evidence.pathOf(request.id)}/analysis`,
       },
       signal,

@@ -44,9 +44,7 @@ export async function resolvePods(
   return {
     nodes: names.map((nodeName) => ({
       nodeName,
-      pods: pods
-        .filter((pod) => pod.nodeName === nodeName)
-        .map(({ namespace, name, uid }) => ({ namespace, name, uid })),
+      pods: pods.filter((pod) => pod.nodeName === nodeName).map(({ nodeName: _, ...pod }) => pod),
     })),
     asOf: timestampFromDate(new Date()),
   };

@@ -26,13 +26,16 @@ export interface NodeIdentity {
   readonly uid: string;
 }
 
-/** A container as the node named it when the capture began. */
+/** A container as the node or the API server named it when the capture began. */
 export interface NamedContainer {
   readonly podNamespace: string;
   readonly podName: string;
   readonly podUid: string;
   readonly containerName: string;
+  /** Empty when the node could not tell it. */
   readonly containerId: string;
+  /** Uid that the node has for a static pod, where the API server said it; `podUid` is then the mirror pod's. */
+  readonly configHash?: string;
 }
 
 /** What holds for a capture from its request on. */
@@ -61,6 +64,8 @@ export interface PodOnNode {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  /** Uid that the node has for a static pod; `uid` is then the mirror pod's. */
+  readonly configHash?: string;
 }
 
 /** What holds for an acquisition from its start on. Times are ISO 8601, UTC, by the clock named. */

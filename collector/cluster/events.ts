@@ -41,9 +41,10 @@ export async function tellCluster(cluster: Cluster, { request }: Capture, notice
   // Events of objects without a namespace belong into this one.
   const places = [
     { namespace: 'default', involvedObject: { apiVersion: 'v1', kind: 'Node', name: node.name, uid: node.uid } },
-    ...pods.map(({ namespace, name, uid }) => ({
+    // The kubelet and `kubectl describe` put the events of a static pod under its config hash.
+    ...pods.map(({ namespace, name, uid, configHash = uid }) => ({
       namespace,
-      involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+      involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid: configHash },
     })),
   ];
   const now = new Date();

@@ -1,6 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { KubeConfig } from '@kubernetes/client-node';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { until } from '../testing/files.ts';
 import { Inventory } from './inventory.ts';
+import type { WatchPace } from './live-watch.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
 const id = (n: number): string => String(n).repeat(64).slice(0, 64);
@@ -20,16 +22,22 @@ let api: FakeApiServer;
 let gone: string[];
 let troubles: number;
 let inventory: Inventory;
+const follow = (pace?: WatchPace): Inventory =>
+  new Inventory(
+    api.cluster,
+    {
+      nodeGone: (name, uid) => void gone.push(`${name} ${uid}`),
+      trouble: () => {
+        troubles += 1;
+      },
+    },
+    pace,
+  );
 beforeEach(async () => {
   api = await FakeApiServer.start();
   gone = [];
   troubles = 0;
-  inventory = new Inventory(api.cluster, {
-    nodeGone: (name, uid) => void gone.push(`${name} ${uid}`),
-    trouble: () => {
-      troubles += 1;
-    },
-  });
+  inventory = follow();
 });
 afterEach(async () => {
   inventory.stop();
@@ -98,4 +106,106 @@ test('a right that is missing is trouble too, and it is asked with patience', as
   await until(() => troubles >= 2);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(api.asked.length).toBeLessThan(12);
+});
+
+test('a static pod has its config hash, an ordinary pod that claims one has none', async () => {
+  const hash = '5d41402abc4b2a76b9719d911017c592';
+  const claiming = (name: string, annotations: Record<string, string>, n: number) => {
+    const { metadata, ...rest } = pod(name, 'n1', `containerd://${id(n)}`);
+    return { metadata: { ...metadata, annotations }, ...rest };
+  };
+  const claim = { 'kubernetes.io/config.hash': hash };
+  api.put('pods', claiming('etcd', { ...claim, 'kubernetes.io/config.mirror': hash }, 1));
+  api.put('pods', claiming('evil', claim, 2));
+  inventory.start();
+  await until(() => inventory.inStepAt !== undefined);
+  const hashes = () => inventory.containersOn('n1').map(({ podName, configHash }) => [podName, configHash]);
+  expect(hashes()).toEqual([
+    ['etcd', hash],
+    ['evil', undefined],
+  ]);
+  api.put('pods', claiming('etcd', { ...claim, 'kubernetes.io/config.mirror': hash }, 3));
+  await until(() => inventory.containersOn('n1').some(({ containerId }) => containerId === id(3)));
+  expect(hashes()).toEqual([
+    ['etcd', hash],
+    ['evil', undefined],
+  ]);
+});
+
+describe('in step', () => {
+  const lists = (): number => api.asked.filter((path) => !path.includes('watch=true')).length;
+  const later = (moment: Date | undefined): boolean => (inventory.inStepAt?.getTime() ?? 0) > (moment?.getTime() ?? 0);
+
+  test('a quiet watch that ends in good order shows it, without another list', async () => {
+    inventory = follow({ watchSeconds: 1, silenceMs: 600_000 });
+    inventory.start();
+    await until(() => inventory.inStepAt !== undefined);
+    const before = inventory.inStepAt;
+    await until(() => later(before));
+    expect(lists()).toBe(2);
+    expect(troubles).toBe(0);
+  });
+
+  test('bookmarks of both watches show it, those of one do not', async () => {
+    inventory = follow({ watchSeconds: 3_600, silenceMs: 600_000 });
+    inventory.start();
+    await until(() => api.watching === 2);
+    const heardOfNodes = async (uid: string): Promise<void> => {
+      // Heard as soon as the node that follows it.
+      api.bookmark('nodes');
+      api.put('nodes', node('n1', uid));
+      await until(() => inventory.nodeUid('n1') === uid);
+    };
+    // From here on it is the pods that are behind.
+    await heardOfNodes('u1');
+    const before = inventory.inStepAt;
+    await heardOfNodes('u2');
+    expect(inventory.inStepAt).toEqual(before);
+    api.bookmark('pods');
+    await until(() => later(before));
+    expect(lists()).toBe(2);
+  });
+
+  test('a watch that breaks off does not show it', async () => {
+    inventory = follow({ watchSeconds: 3_600, silenceMs: 600_000 });
+    inventory.start();
+    await until(() => api.watching === 2);
+    const before = inventory.inStepAt;
+    api.fault = 'reset';
+    api.breakWatches();
+    await until(() => troubles >= 2);
+    expect(inventory.inStepAt).toEqual(before);
+  });
+
+  test('nothing but the watch itself or a list shows it: not one that works beside a frozen one', async () => {
+    inventory = follow({ watchSeconds: 1, silenceMs: 2_000 });
+    inventory.start();
+    await until(() => api.watching === 2);
+    api.frozen = true;
+    api.answer = (_method, path) => (path === '/api/v1/pods' ? { status: 503 } : undefined);
+    api.put('pods', pod('a', 'n1', `containerd://${id(1)}`));
+    const listsOf = (kind: string): number =>
+      api.asked.filter((path) => path.startsWith(`/api/v1/${kind}?limit`)).length;
+    // The second new list of nodes comes after the first: from here on it is the pods that are behind.
+    await until(() => listsOf('pods') > 1 && listsOf('nodes') > 2);
+    const before = inventory.inStepAt;
+    await until(() => listsOf('nodes') > 4);
+    expect(inventory.inStepAt).toEqual(before);
+    api.answer = () => undefined;
+    await until(() => later(before));
+    expect(inventory.containersOn('n1')).toHaveLength(1);
+  }, 120_000);
+
+  test('credentials that cannot be read are tried again', async () => {
+    inventory = follow({ watchSeconds: 1, silenceMs: 600_000 });
+    inventory.start();
+    await until(() => api.watching === 2);
+    const unreadable = vi
+      .spyOn(KubeConfig.prototype, 'applySecurityAuthentication')
+      .mockRejectedValue(new Error('gone'));
+    await until(() => troubles >= 2);
+    unreadable.mockRestore();
+    const before = inventory.inStepAt;
+    await until(() => later(before));
+  });
 });

@@ -1,6 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1Pod } from '@kubernetes/client-node';
 import { ask, type Cluster, statusOf } from './client.ts';
+import { configHashOf } from './static-pods.ts';
 
 /** A pod by its name. */
 export interface PodName {
@@ -11,6 +12,8 @@ export interface PodName {
 /** A pod on its node. */
 export interface PlacedPod extends PodName {
   readonly uid: string;
+  /** Uid that the node has for a static pod; `uid` is then the mirror pod's. */
+  readonly configHash?: string;
   readonly nodeName: string;
 }
 
@@ -61,9 +64,11 @@ export async function placesOf(cluster: Cluster, namespace: string, labels: stri
 }
 
 /** Undefined for a pod that has no node or has ended: its processes are gone. */
-function placedOf({ metadata, spec, status }: V1Pod): PlacedPod | undefined {
+function placedOf(pod: V1Pod): PlacedPod | undefined {
+  const { metadata, spec, status } = pod;
   const { namespace, name, uid } = metadata ?? {};
   if (namespace === undefined || name === undefined || uid === undefined || !spec?.nodeName) return undefined;
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined;
-  return { namespace, name, uid, nodeName: spec.nodeName };
+  const configHash = configHashOf(pod);
+  return { namespace, name, uid, ...(configHash === undefined ? {} : { configHash }), nodeName: spec.nodeName };
 }

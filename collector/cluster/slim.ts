@@ -1,4 +1,5 @@
 import type { V1ContainerStatus, V1Node, V1Pod } from '@kubernetes/client-node';
+import { configHashOf, mirrorAnnotations } from './static-pods.ts';
 
 // The cluster's objects are large and many: a list of 60,000 pods would take more memory than all the rest of the collector.
 
@@ -18,7 +19,8 @@ export function slimNode(node: V1Node): void {
 
 /** Leaves of a pod, in place, what the inventory reads. */
 export function slimPod(pod: V1Pod): void {
-  pod.metadata = metadataOf(pod);
+  const hash = configHashOf(pod);
+  pod.metadata = { ...metadataOf(pod), ...(hash === undefined ? {} : { annotations: mirrorAnnotations(hash) }) };
   const nodeName = pod.spec?.nodeName;
   pod.spec = { containers: [], ...(nodeName === undefined ? {} : { nodeName }) };
   const { initContainerStatuses, containerStatuses, ephemeralContainerStatuses, phase } = pod.status ?? {};

@@ -13,6 +13,7 @@ import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { seal, sealedBefore } from '../evidence/seal.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import { Acquisition, type StreamHolder } from './acquisition.ts';
+import { withNodeContainers } from './named-containers.ts';
 
 const closingMs = 5_000;
 
@@ -222,9 +223,8 @@ export class Acquisitions {
 /** The containers that the node named, and those that the API server knows there. */
 function withInventory(start: AcquisitionStart, inventory: NodeInventory | undefined): AcquisitionStart {
   if (inventory === undefined) return start;
-  const known = new Set(inventory.containers.map(({ containerId }) => containerId));
-  const others = start.containers.filter(({ containerId }) => !known.has(containerId));
-  return { ...start, containers: [...inventory.containers, ...others], inventoryAsOf: inventory.asOf };
+  const containers = withNodeContainers(inventory.containers, start.containers);
+  return { ...start, containers, inventoryAsOf: inventory.asOf };
 }
 
 const ending = (): Fault => new Fault('unavailable', 'the collector is ending: come again in a moment');

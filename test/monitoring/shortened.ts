@@ -10,7 +10,7 @@ const patience: readonly { readonly text: string; readonly short: string; readon
   { text: 'kcorder_capture_oldest_progress_timestamp_seconds[5m])) > 600', short: '> 6', times: 1 },
   { text: 'kcorder_analysis_oldest_waiting_timestamp_seconds[5m])) > 3600', short: '> 6', times: 1 },
   { text: 'kcorder_notification_oldest_waiting_timestamp_seconds[5m])) > 900', short: '> 6', times: 1 },
-  // The API server is asked every 15 s.
+  // Watches of the API server last 15 s, and show at their end at the latest that they are alive.
   { text: 'kcorder_inventory_in_step_timestamp_seconds[10m])) > 300', short: '> 30', times: 1 },
 ];
 

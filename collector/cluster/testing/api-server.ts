@@ -14,6 +14,8 @@ interface Stored {
   };
 }
 
+type Kind = 'nodes' | 'pods';
+
 /** An answer in the place of the ordinary one. */
 export type Fault = { readonly status: number; readonly message?: string } | 'reset' | 'silence';
 
@@ -21,12 +23,14 @@ export type Fault = { readonly status: number; readonly message?: string } | 're
 export class FakeApiServer implements AsyncDisposable {
   readonly #server = createServer((request, response) => this.#serve(request, response));
   readonly #objects = { nodes: new Map<string, Stored>(), pods: new Map<string, Stored>() };
-  readonly #watches = new Set<{ kind: 'nodes' | 'pods'; response: ServerResponse }>();
+  readonly #watches = new Set<{ kind: Kind; response: ServerResponse }>();
   #version = 1;
   /** Asked first for every request; undefined: the ordinary answer. */
   answer: (method: string, path: string, body: string) => unknown = () => undefined;
   /** In the place of every answer. */
   fault: Fault | undefined;
+  /** Watches hear nothing while it is set, nor that they have ended; whatever else is asked is answered. */
+  frozen = false;
   /** Paths that were asked for, with their queries. */
   readonly asked: string[] = [];
 
@@ -48,7 +52,12 @@ export class FakeApiServer implements AsyncDisposable {
     return clusterOf(config);
   }
 
-  put(kind: 'nodes' | 'pods', object: Stored): void {
+  /** Watches that are open. */
+  get watching(): number {
+    return this.#watches.size;
+  }
+
+  put(kind: Kind, object: Stored): void {
     const key = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
     const type = this.#objects[kind].has(key) ? 'MODIFIED' : 'ADDED';
     this.#version += 1;
@@ -57,7 +66,7 @@ export class FakeApiServer implements AsyncDisposable {
     this.#tell(kind, type, object);
   }
 
-  remove(kind: 'nodes' | 'pods', name: string, namespace = ''): void {
+  remove(kind: Kind, name: string, namespace = ''): void {
     const object = this.#objects[kind].get(`${namespace}/${name}`);
     this.#objects[kind].delete(`${namespace}/${name}`);
     this.#version += 1;
@@ -70,12 +79,18 @@ export class FakeApiServer implements AsyncDisposable {
     this.#watches.clear();
   }
 
+  /** Tells watches how far they are, as once a minute and before they end. */
+  bookmark(kind: Kind): void {
+    this.#tell(kind, 'BOOKMARK', { metadata: { resourceVersion: String(this.#version) } });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #tell(kind: 'nodes' | 'pods', type: string, object: Stored): void {
+  #tell(kind: Kind, type: string, object: object): void {
+    if (this.frozen) return;
     for (const watch of this.#watches)
       if (watch.kind === kind) watch.response.write(`${JSON.stringify({ type, object })}\n`);
   }
@@ -94,18 +109,28 @@ export class FakeApiServer implements AsyncDisposable {
       if (isStatus(failure))
         return send(response, failure.status, { kind: 'Status', code: failure.status, message: failure.message ?? '' });
       if (failure !== undefined) return send(response, 200, failure);
-      const kind = /^\/api\/v1\/(nodes|pods)$/.exec(url.pathname)?.[1] as 'nodes' | 'pods' | undefined;
+      const kind = /^\/api\/v1\/(nodes|pods)$/.exec(url.pathname)?.[1] as Kind | undefined;
       if (kind === undefined) return send(response, 404, { kind: 'Status', code: 404 });
       if (url.searchParams.get('watch') === 'true') {
         if (Number(url.searchParams.get('resourceVersion')) < this.#version)
           return send(response, 410, { kind: 'Status', code: 410 });
         response.writeHead(200, { 'content-type': 'application/json' });
         response.flushHeaders();
-        this.#watches.add({ kind, response });
+        this.#watch(kind, response, Number(url.searchParams.get('timeoutSeconds') ?? 3_600));
         return;
       }
       const items = [...this.#objects[kind].values()];
       send(response, 200, { kind: 'List', metadata: { resourceVersion: String(this.#version) }, items });
+    });
+  }
+
+  #watch(kind: Kind, response: ServerResponse, seconds: number): void {
+    const watch = { kind, response };
+    this.#watches.add(watch);
+    const timer = setTimeout(() => this.frozen || response.end(), seconds * 1_000);
+    response.on('close', () => {
+      clearTimeout(timer);
+      this.#watches.delete(watch);
     });
   }
 }

@@ -28,5 +28,5 @@ def read_command_line(kernel: Kernel, holder: Any) -> bytes | None:
 
 
 def join_arguments(arguments: bytes) -> str:
-    """One blank between arguments; empty ones are kept."""
-    return arguments.removesuffix(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    """One blank between arguments; NULs at the end, with which programs pad the title that they set, are left out."""
+    return arguments.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type KubeConfig, ListWatch, type V1Node, type V1Pod } from '@kubernetes/client-node';
+import { LiveWatch, type WatchPace } from './live-watch.ts';
+
+/** Reads one page of a list. */
+export type ListPage<T> = (page: {
+  limit: number;
+  _continue?: string;
+}) => Promise<{ items: T[]; metadata?: { _continue?: string; resourceVersion?: string } }>;
+
+const firstRetryMs = 1_000;
+const lastRetryMs = 30_000;
+const pageSize = 500;
+
+/** The objects of one kind, followed by list and watch; what goes wrong is tried again until `stop`. */
+export class Reflector<T extends V1Node | V1Pod> {
+  readonly objects: ListWatch<T>;
+  readonly #trouble: (error: unknown) => void;
+  readonly #stopping = new AbortController();
+  #retryMs = firstRetryMs;
+  #inStepMs: number | undefined;
+
+  /** `slim` takes off an object, in place, what need not be kept. */
+  constructor(
+    config: KubeConfig,
+    { path, list, slim }: { path: string; list: ListPage<T>; slim: (object: T) => void },
+    trouble: (error: unknown) => void,
+    pace: WatchPace,
+  ) {
+    this.#trouble = trouble;
+    const frozen = () =>
+      trouble(new Error(`watch of ${path} is frozen: nothing arrived for too long. The list is read again.`));
+    const live = () => this.#noteStep(Date.now());
+    const watch = new LiveWatch(config, pace, { live, frozen }, this.#stopping.signal);
+    const read = async () => {
+      const askedMs = Date.now();
+      const all = await listAll(list, slim);
+      this.#noteStep(askedMs);
+      return all as never;
+    };
+    // Watches end all the time, in good order: that is no reason to wait longer and longer.
+    const delayFn = (ms: number) => sleep(Math.min(ms, firstRetryMs), undefined, { ref: false });
+    this.objects = new ListWatch<T>(path, watch, read, false, undefined, undefined, { delayFn });
+    this.objects.on('change', slim);
+    this.objects.on('error', (error) => this.#retry(error));
+  }
+
+  /** Milliseconds since 1970 when these were last known to be the API server's objects; undefined before the first list. */
+  get inStepMs(): number | undefined {
+    return this.#inStepMs;
+  }
+
+  start(): void {
+    this.objects.start().catch((error: unknown) => this.#retry(error));
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    void this.objects.stop();
+  }
+
+  #retry(error: unknown): void {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    this.#trouble(error);
+    const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2);
+    sleep(waitMs, undefined, { signal }).then(
+      () => this.start(),
+      () => undefined,
+    );
+  }
+
+  /** Only a whole list and the watch itself show it: an answer on another connection says nothing of a watch that hears nothing. */
+  #noteStep(ms: number): void {
+    this.#inStepMs = ms;
+    this.#retryMs = firstRetryMs;
+  }
+}
+
+async function listAll<T>(
+  list: ListPage<T>,
+  slim: (object: T) => void,
+): Promise<{ items: T[]; metadata: { resourceVersion?: string } }> {
+  const items: T[] = [];
+  let resourceVersion: string | undefined;
+  let next: string | undefined;
+  do {
+    const page = await list({ limit: pageSize, ...(next === undefined ? {} : { _continue: next }) });
+    page.items.forEach(slim);
+    items.push(...page.items);
+    resourceVersion ??= page.metadata?.resourceVersion;
+    next = page.metadata?._continue || undefined;
+  } while (next !== undefined);
+  return { items, metadata: resourceVersion === undefined ? {} : { resourceVersion } };
+}

@@ -1,0 +1,21 @@
+import type { NamedContainer } from '../capture/capture.ts';
+
+/**
+ * Returns the containers that the API server names, and those of the node that are not among them. Where the two contradict each other about a
+ * container's pod both are kept: the uid in memory decides.
+ */
+export function withNodeContainers(
+  fromApi: readonly NamedContainer[],
+  fromNode: readonly NamedContainer[],
+): NamedContainer[] {
+  const known = new Set(
+    fromApi.flatMap(({ podUid, configHash = '', containerName, containerId }) =>
+      [podUid, configHash].flatMap((uid) => [key(uid, 'id', containerId), key(uid, 'name', containerName)]),
+    ),
+  );
+  const isKnown = ({ podUid, containerName, containerId }: NamedContainer) =>
+    known.has(containerId === '' ? key(podUid, 'name', containerName) : key(podUid, 'id', containerId));
+  return [...fromApi, ...fromNode.filter((container) => !isKnown(container))];
+}
+
+const key = (...parts: readonly string[]): string => JSON.stringify(parts);
