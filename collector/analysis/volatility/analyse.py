@@ -15,6 +15,7 @@ from images import check_readable
 from job import Job
 from kernel import Kernel, open_kernel
 from lines import Lines, OutputLost
+from missing import TRIED_IN_VAIN
 from plugins.hidden_modules import open_hidden_modules
 from plugins.modules import open_modules
 from plugins.processes import open_processes
@@ -94,7 +95,7 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
         reason = text[:500]
     check_readable(kernel.context)
     if reason is None:
-        warnings.add_missing(kernel.context.missing)
+        warnings.add_missing(kernel.context.missing - TRIED_IN_VAIN)
     if reason is None and written == 0:
         reason = _why_not_empty(name, warnings)
     end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}

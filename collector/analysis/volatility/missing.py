@@ -4,6 +4,9 @@ from typing import Any
 
 from volatility3.framework import contexts, exceptions, symbols
 
+# Volatility tries these beside names that are there (check_afinfo: tcp4_seq_ops); no kernel from 6.1 on has them.
+TRIED_IN_VAIN = frozenset({"tcp_seq_ops"})
+
 
 class RememberingSpace(symbols.SymbolSpace):
     """Volatility's symbol space. `missing` holds the names that were not found; whoever reads it empties it first."""

@@ -5,7 +5,7 @@ import unittest
 from typing import Any
 
 from testing.mini_kernel import MiniKernel
-from testing.node import PEER, make_node
+from testing.node import PEER, make_node, make_seq_operations
 
 _STARTED = "2026-01-01T00:00:05.000000Z"
 
@@ -167,6 +167,24 @@ class Processes(OnKernel):
     def test_types_that_some_kernels_are_built_without_are_no_reason_to_read_nothing(self) -> None:
         kernel = make_node().without("inet6_ifaddr", "inet6_dev", "in_device", "in_ifaddr", "idr", "page")
         self.assertEqual([row["comm"] for row in self._run(kernel, "processes")[0]], ["server"])
+
+class NothingFound(OnKernel):
+    """check_afinfo asks for ten variables and takes it for an answer when one is not there."""
+
+    _names = ("raw_seq_ops", "udp_seq_ops", "arp_seq_ops", "unix_seq_ops", "udp6_seq_ops", "raw6_seq_ops")
+    _tcp = ("tcp4_seq_ops", "tcp6_seq_ops", "packet_seq_ops")
+
+    def test_what_was_not_looked_at_is_no_absence(self) -> None:
+        plugin = "linux.malware.check_afinfo.Check_afinfo"
+        cases = {"failed": self._names, "empty": self._names + self._tcp}
+        for state, names in cases.items():
+            with self.subTest(state):
+                kernel = make_node()
+                make_seq_operations(kernel, *names)
+                end = self._analyse(kernel, plugin)[plugin]
+                self.assertEqual(end["state"], state, end)
+                self.assertEqual("no packet_seq_ops" in end.get("reason", ""), state == "failed")
+
 
 class Paths(OnKernel):
     def test_the_path_of_a_file(self) -> None:

@@ -100,6 +100,8 @@ kernel_param: *char name
 module: u32 state, list_head list, char[56] name, module_kobject mkobj, u64 taints, *kernel_param kp, u32 num_kp,
  module_memory[7] mem
 mod_tree_root: u64 addr_min, u64 addr_max
+tcp_seq_afinfo: u16 family
+seq_operations: ptr show
 """
 _MEMORY_TYPES = "MOD_TEXT MOD_DATA MOD_RODATA MOD_RO_AFTER_INIT MOD_INIT_TEXT MOD_INIT_DATA MOD_INIT_RODATA".split()
 

@@ -138,6 +138,12 @@ def _packet_socket(kernel: MiniKernel) -> tuple[int, int]:
     return kernel.make("inet_sock", sk___sk_type=3), 17
 
 
+def make_seq_operations(kernel: MiniKernel, *names: str) -> None:
+    """Operations of network protocols that are all empty, and so not hooked."""
+    for name in names:
+        kernel.name(name, kernel.make("seq_operations"), "seq_operations")
+
+
 def _make_modules(kernel: MiniKernel) -> None:
     head = kernel.make("list_head")
     named = ((b"nf_tables", 0), (b"out", 1 << 12 | 1))
