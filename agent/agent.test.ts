@@ -33,6 +33,7 @@ test('an ordered capture arrives whole, with its hash and the facts of its acqui
       acquirer: { name: 'avml', version: '0.21.0', sha256: avml.sha256 },
       argv: ['avml', 'acquire', '--source', join(rig.dir, 'system/kcore'), expect.stringContaining(rig.runDir)],
       bootId: '0f2ac1c2-5c4b-4f0e-9d0e-0123456789ab',
+      leftOutMemory: [{ kind: 'virtio_mem', bytes: 1n << 30n }],
       containers: [{ podNamespace: 'demo', podName: 'web-0', podUid: '6f1e', containerName: 'nginx' }],
     },
   });

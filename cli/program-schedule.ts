@@ -22,7 +22,7 @@ function addCreate(schedule: Command, { inSession }: Runs): void {
     .argument('<name>', 'its name: lower-case letters, digits, dashes', filled)
     .requiredOption(
       '--cron <expression>',
-      'minute, hour, day of the month, month, day of the week; or @daily, …',
+      'minute, hour, day of the month, month, day of the week (a day is due if either day field fits); or @daily, …',
       filled,
     )
     .option('--time-zone <zone>', 'such as Europe/Berlin (default: UTC)', filled)

@@ -4,6 +4,7 @@ import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Logger } from 'pino';
 import type { Avml } from '../avml/avml.ts';
 import { listContainers } from '../containers.ts';
+import { parseIomem } from '../kernel/iomem.ts';
 import { readText } from '../kernel/read.ts';
 import type { Refusal } from '../preflight/refusal.ts';
 import type { SystemPaths } from '../system.ts';
@@ -61,6 +62,7 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
     captureId,
     acquirer: avml.acquirer,
     bootId: (readText(system.bootId) ?? '').trim(),
+    leftOutMemory: parseIomem(readText(system.iomem) ?? '').leftOut,
     containers: listContainers(system.containerLogs),
     canceled: () => canceled,
     tally: means.tally,

@@ -5,6 +5,7 @@ import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Acquirer } from '../avml/avml.ts';
 import { timestamp } from '../clock.ts';
 import type { PodContainer } from '../containers.ts';
+import type { LeftOutMemory } from '../kernel/iomem.ts';
 import type { Tally } from '../tally.ts';
 import type { Acquisition, AcquisitionEnd } from './acquisition.ts';
 
@@ -13,6 +14,7 @@ export interface CaptureFacts {
   readonly captureId: string;
   readonly acquirer: Acquirer;
   readonly bootId: string;
+  readonly leftOutMemory: readonly LeftOutMemory[];
   readonly containers: readonly PodContainer[];
   /** Whether an order has ended it. */
   readonly canceled: () => boolean;
@@ -152,6 +154,7 @@ function openMessage(facts: CaptureFacts, acquisition: Acquisition, attempt: num
       argv: [...acquisition.argv],
       startedAt: timestamp(acquisition.startedAt),
       bootId: facts.bootId,
+      leftOutMemory: [...facts.leftOutMemory],
       containers: [...facts.containers],
     },
   };

@@ -39,7 +39,7 @@ const files: Record<Exclude<keyof SystemPaths, 'architecture' | 'containerLogs'>
     Buffer.concat([elfNote('CORE', 1, Buffer.alloc(336, 7)), elfNote('VMCOREINFO', 0, Buffer.from(vmcoreinfo))]),
   ),
   iomem:
-    '00001000-0009fbff : System RAM\n000a0000-000bffff : PCI Bus 0000:00\n00100000-3ffdafff : System RAM\n  01000000-01ffffff : Kernel code\n',
+    '00001000-0009fbff : System RAM\n000a0000-000bffff : PCI Bus 0000:00\n00100000-3ffdafff : System RAM\n  01000000-01ffffff : Kernel code\n100000000-17fffffff : virtio0\n  100000000-13fffffff : System RAM (virtio_mem)\n',
   kernelNotes: Buffer.concat([
     elfNote('Xen', 6, Buffer.from('linux')),
     elfNote('GNU', 3, Buffer.from('7bdad2f33eb86414', 'hex')),

@@ -80,6 +80,14 @@ test.each(['capture lab-1 --reason INC-4711 --wait', 'watch 0193a5c2d7'])(
   },
 );
 
+test('memory that is not in a complete image is told of', async () => {
+  const ran = await kcorder(wait, handlersFor(captureOf({ leftOutMemory: [{ kind: 'kmem', bytes: 8n << 30n }] })));
+  expect(ran.stderr).toMatch(
+    /evidence complete: .*\n.*not in the image: memory that the kernel uses \(kmem 8\.0 GiB\)/,
+  );
+  expect(ran.exit).toBe(0);
+});
+
 test('what an analysis read the image with is said', async () => {
   const symbols = { source: 'BTF and kallsyms of node lab-1', quality: SymbolsQuality.BTF, isfSha256: 'ef'.repeat(32) };
   const ran = await kcorder(wait, {

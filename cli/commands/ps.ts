@@ -7,7 +7,15 @@ import { needed, remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
 import { resolveTarget } from '../analysis/target.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
-import { analysisWord, because, isComplete, isPartial, lacksSymbols, whereSymbols } from '../render/capture-words.ts';
+import {
+  analysisWord,
+  because,
+  isComplete,
+  isPartial,
+  lacksSymbols,
+  leftOutText,
+  whereSymbols,
+} from '../render/capture-words.ts';
 import { pluginTable } from '../render/plugin-rows.ts';
 import { processesText } from '../render/processes.ts';
 import { isDeleted, tombstoneText } from '../render/storage.ts';
@@ -32,6 +40,7 @@ export async function ps(session: Session, target: string, options: PsOptions): 
       : printPlugin(session, analysis, options.plugin);
   if (isPartial(capture))
     session.warn(`PARTIAL image of capture ${capture.id}: ${because(capture.outcome) || 'no reason given'}`);
+  if (capture.leftOutMemory.length > 0) session.warn(leftOutText(capture));
   if (!good) return exitCode.failure;
   return isPartial(capture) ? exitCode.partial : exitCode.ok;
 }

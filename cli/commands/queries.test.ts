@@ -44,6 +44,7 @@ const captures = [
     analysis: { state: AnalysisState.FAILED, reason: 'symbols_missing', detail: 'looked in /symbols' },
     symbols: { state: SymbolsState.MISSING, detail: 'looked in /symbols' },
   }),
+  captureOf({ id: 'plugged', leftOutMemory: [{ kind: 'virtio_mem', bytes: 2n << 30n }] }),
   captureOf({
     id: 'partial',
     outcome: { kind: OutcomeKind.PARTIAL, reason: 'acquirer_died', detail: 'AVML was killed' },
@@ -155,6 +156,7 @@ test.each([
     3,
     /warning: PARTIAL image of capture partial: acquirer_died/,
   ],
+  ['memory that is not in the image is told of', 'ps plugged', 0, /warning: not in the image: .*virtio_mem 2\.0 GiB/],
   ['a kernel that lied is named', 'ps mismatch', 0, /warning: kernel_mismatch: /],
   ['a failed list of sockets spoils the table, and says so', 'ps socketless', 1, /FAILED: sockets: signal SIGSEGV/],
   [

@@ -18,6 +18,7 @@ import {
   isComplete,
   isPartial,
   lacksSymbols,
+  leftOutText,
   outcomeWord,
   whereSymbols,
 } from '../render/capture-words.ts';
@@ -93,6 +94,7 @@ function remarkOnEvidence(session: Session, capture: Capture): void {
   const get = `\`kcorder download ${id}\` gets it`;
   if (outcome?.kind === OutcomeKind.COMPLETE) {
     session.note(`evidence complete: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
+    if (capture.leftOutMemory.length > 0) session.warn(leftOutText(capture));
   } else if (outcome?.kind === OutcomeKind.PARTIAL) {
     session.warn(`PARTIAL evidence: ${because(outcome) || 'no reason given'}`);
     session.note(`what was acquired is kept: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);

@@ -9,7 +9,22 @@ import {
   Phase,
   PhaseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { bytesText } from '../output/figures.ts';
 import { enumWord } from './enum-word.ts';
+
+/** How much memory of the node is not in the image, in brief: `8.0 GiB left out`; empty when none is known of. */
+export function leftOutBrief({ leftOutMemory }: Capture): string {
+  const bytes = leftOutMemory.reduce((sum, each) => sum + each.bytes, 0n);
+  return bytes === 0n ? '' : `${bytesText(bytes)} left out`;
+}
+
+/** The same in a sentence, by what added the memory. */
+export function leftOutText(capture: Capture): string {
+  const kinds = capture.leftOutMemory.map(({ kind, bytes }) => `${kind} ${bytesText(bytes)}`).join(', ');
+  return kinds === ''
+    ? ''
+    : `not in the image: memory that the kernel uses (${kinds}). AVML acquires only System RAM at the top level of /proc/iomem`;
+}
 
 /** The phase in one word. */
 export function phaseWord(phase: Phase): string {

@@ -51,6 +51,19 @@ sha-256      9f2c8e1d5b7a4c3f0e6d9b8a7c5f4e3d2c1b0a9f8e7d6c5b4a3f2e1d0c9b8a7f
   );
 });
 
+test('what AVML left out stands beside complete', () => {
+  const leftOutMemory = [
+    { kind: 'kmem', bytes: 8n << 30n },
+    { kind: 'virtio_mem', bytes: 2n << 30n },
+  ];
+  const text = captureText(captureOf({ leftOutMemory }), look, nowMs);
+  expect(text).toMatch(/^0193a5c2d7 +lab-1 +done +complete, 10\.0 GiB left out +done /m);
+  expect(text).toMatch(
+    /^left out +not in the image: memory that the kernel uses \(kmem 8\.0 GiB, virtio_mem 2\.0 GiB\)\. AVML /m,
+  );
+  expect(capturesTable([captureOf({ leftOutMemory, outcome: undefined } as object)], look, nowMs)).toMatch(/ done +- /);
+});
+
 test('an approved capture that waits says so', () => {
   const text = captureText(captureOf({ phase: Phase.REQUESTED, waiting: true, approvedBy: 'bob' }), look, nowMs);
   expect(text).toMatch(/^0193a5c2d7 +lab-1 +waiting /m);

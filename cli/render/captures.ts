@@ -3,7 +3,15 @@ import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/captur
 import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
-import { analysisWord, because, outcomeWord, phaseWord, waitingText } from './capture-words.ts';
+import {
+  analysisWord,
+  because,
+  leftOutBrief,
+  leftOutText,
+  outcomeWord,
+  phaseWord,
+  waitingText,
+} from './capture-words.ts';
 import { type Fact, factsText } from './facts.ts';
 import { locationOf, placeCell, storageFacts } from './storage.ts';
 import { symbolsBrief, usedText } from './symbols-words.ts';
@@ -45,6 +53,7 @@ export function captureText(capture: Capture, look: Look, nowMs: number, used?: 
     ['approved', capture.approvedBy === '' ? '' : `by ${capture.approvedBy}`],
     ['waiting', capture.waiting ? waitingText.replace(/^waiting /, '') : ''],
     ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
+    ['left out', leftOutText(capture)],
     ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
     ['symbols', symbolsFact(capture, used)],
     ...capture.interruptions.map(
@@ -93,7 +102,7 @@ function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
 }
 
 function outcomeCell(capture: Capture): string | Cell {
-  const text = outcomeWord(capture.outcome);
+  const text = [outcomeWord(capture.outcome), capture.outcome && leftOutBrief(capture)].filter(Boolean).join(', ');
   const kind = capture.outcome?.kind;
   return kind === OutcomeKind.PARTIAL || kind === OutcomeKind.FAILED ? { text, tone: 'bad' } : text;
 }

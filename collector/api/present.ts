@@ -69,6 +69,7 @@ export function presentCapture(
     ...('outcome' in state ? { outcome: presentOutcome(state.outcome) } : {}),
     ...('endedAt' in state ? { endedAt: time(state.endedAt) } : {}),
     ...(acquired === undefined ? {} : { firstByteAt: time(acquired.start.openedAt) }),
+    leftOutMemory: (acquired?.start.leftOutMemory ?? []).map(({ kind, bytes }) => ({ kind, bytes: BigInt(bytes) })),
     interruptions: (acquired?.interruptions ?? []).map(({ at, offsetBytes, cause }) => ({
       at: time(at),
       offset: BigInt(offsetBytes),

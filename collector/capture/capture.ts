@@ -68,6 +68,12 @@ export interface PodOnNode {
   readonly configHash?: string;
 }
 
+/** Memory of a node that is not in its image: see LeftOutMemory of the contract. */
+export interface LeftOutMemory {
+  readonly kind: string;
+  readonly bytes: number;
+}
+
 /** What holds for an acquisition from its start on. Times are ISO 8601, UTC, by the clock named. */
 export interface AcquisitionStart {
   readonly acquisitionId: string;
@@ -81,6 +87,8 @@ export interface AcquisitionStart {
   readonly containers: readonly NamedContainer[];
   /** When the API server's list of the node's containers, which is part of them, was last in step; unset outside of a cluster. */
   readonly inventoryAsOf?: string;
+  /** Unset when nothing was left out, and when the agent did not tell. */
+  readonly leftOutMemory?: readonly LeftOutMemory[];
 }
 
 /** How the acquirer ended, as the agent saw it. */

@@ -54,6 +54,7 @@ export function manifestOf(sealing: Sealing): string {
       clockOffsetMs: start.clockOffsetMs,
       startedAtAgent: start.startedAtAgent,
       openedAt: start.openedAt,
+      leftOutMemory: start.leftOutMemory,
       end,
       interruptions: sealing.interruptions,
     },

@@ -1,7 +1,8 @@
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { UploadFinish, UploadOpen } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
-import type { AcquisitionEnd, AcquisitionStart } from '../capture/capture.ts';
+import type { LeftOutMemory as LeftOutMemoryMessage } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type { AcquisitionEnd, AcquisitionStart, LeftOutMemory } from '../capture/capture.ts';
 
 const iso = (time: Timestamp | undefined): string => (time === undefined ? '' : timestampDate(time).toISOString());
 
@@ -15,6 +16,7 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
     );
   }
   const { name, version, sha256 } = start.acquirer;
+  const leftOutMemory = leftOutOf(start.leftOutMemory);
   const startedAt = start.startedAt === undefined ? now : timestampDate(start.startedAt);
   return {
     acquisitionId: open.acquisitionId,
@@ -31,7 +33,23 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
       containerName,
       containerId,
     })),
+    ...(leftOutMemory.length === 0 ? {} : { leftOutMemory }),
   };
+}
+
+const mostKinds = 8;
+// No x86-64 processor addresses more.
+const mostBytes = 2n ** 52n;
+
+/** What the node says was left out, within bounds. */
+function leftOutOf(told: readonly LeftOutMemoryMessage[]): LeftOutMemory[] {
+  return told
+    .filter(({ bytes }) => bytes > 0n)
+    .slice(0, mostKinds)
+    .map(({ kind, bytes }) => ({
+      kind: /^[\w-]{1,32}$/.test(kind) ? kind : 'unnamed',
+      bytes: Number(bytes < mostBytes ? bytes : mostBytes),
+    }));
 }
 
 /** The end facts of a finish, as the journal keeps them. */

@@ -28,8 +28,28 @@ test('an image that arrives whole is complete: stored byte for byte, named and s
     sha256,
     durableBytes: BigInt(image.length),
   });
+  expect(capture.leftOutMemory).toEqual([]);
+  expect(rig.manifest(captureId).acquisition).not.toHaveProperty('leftOutMemory');
   expect(rig.evidence(captureId, 'image.lime').equals(image)).toBe(true);
   expect(readdirSync(join(rig.dataDir, 'evidence', captureId)).sort()).toEqual(['image.lime', 'manifest.json']);
+});
+
+test('memory that AVML leaves out is told beside a complete image, within bounds', async () => {
+  await using rig = await Rig.start(parties);
+  const { agent, captureId } = await rig.ordered();
+  const lies = Array.from({ length: 100 }, () => ({ kind: 'a\u001b[2J', bytes: 0xffff_ffff_ffff_ffffn }));
+  const leftOutMemory = [{ kind: 'kmem', bytes: 8n << 30n }, { kind: 'nothing', bytes: 0n }, ...lies];
+  const upload = await agent.open(captureId, { leftOutMemory });
+  await upload.chunks(image);
+  await upload.finish(image);
+  const capture = await rig.done(captureId);
+  expect(capture.outcome?.kind).toBe(OutcomeKind.COMPLETE);
+  const kept = rig.manifest(captureId).acquisition?.leftOutMemory;
+  expect(kept).toEqual([
+    { kind: 'kmem', bytes: 8 * 2 ** 30 },
+    ...Array.from({ length: 7 }, () => ({ kind: 'unnamed', bytes: 2 ** 52 })),
+  ]);
+  expect(capture.leftOutMemory.map(({ kind, bytes }) => ({ kind, bytes: Number(bytes) }))).toEqual(kept);
 });
 
 test('a seal that got lost is said again to the acquisition that it belongs to, and to no other', async () => {

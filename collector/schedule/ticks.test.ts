@@ -29,10 +29,24 @@ test.each([
   { cron: '? * * * *', problem: 'is not five fields' },
   { cron: '0\u00a00 * * *', problem: 'is not five fields' },
   { cron: '@reboot', problem: 'is not one of @hourly' },
-  { cron: '60 * * * *', problem: 'cannot be read: Invalid value for minute: 60' },
-  { cron: '0 24 * * *', problem: 'cannot be read: Invalid value for hour' },
-  { cron: '*/0 * * * *', problem: 'cannot be read' },
-  { cron: '5-1 * * * *', problem: 'cannot be read' },
+  { cron: '60 * * * *', problem: 'has "60" for the minute, which takes 0 to 59' },
+  { cron: '0 24 * * *', problem: 'has "24" for the hour, which takes 0 to 23' },
+  { cron: '99 0 0 * * *', problem: 'has "99" for the second, which takes 0 to 59' },
+  { cron: '0 99 0 * * *', problem: 'has "99" for the minute' },
+  { cron: '0 0 1 13 *', problem: 'has "13" for the month, which takes 1 to 12 or JAN to DEC' },
+  { cron: '0 0 1 0 *', problem: 'has "0" for the month' },
+  { cron: '0 0 0 * *', problem: 'has "0" for the day of the month, which takes 1 to 31' },
+  { cron: '0 0 32W * *', problem: 'has "32W" for the day of the month' },
+  { cron: '0 0 * * 8', problem: 'has "8" for the day of the week, which takes 0 to 7 or SUN to SAT' },
+  { cron: '0 0 * * MON#6', problem: 'has "MON#6" for the day of the week' },
+  { cron: '0 0 1 1-13 *', problem: 'has "1-13" for the month, which takes 1 to 12 or JAN to DEC; a range is low-high' },
+  { cron: '0 0 1 JAN-XXX *', problem: 'has "JAN-XXX" for the month' },
+  { cron: '0 0 1 2,13-14/2 *', problem: 'has "13-14/2" for the month' },
+  { cron: '1,2,099 * * * *', problem: 'has "099" for the minute' },
+  { cron: '*/0 * * * *', problem: 'has "*/0" for the minute, which takes 0 to 59; a range is low-high, a step */n' },
+  { cron: '*/90 * * * *', problem: 'has "*/90" for the minute' },
+  { cron: '5-1 * * * *', problem: 'has "5-1" for the minute' },
+  { cron: '0 0 1, * *', problem: 'has an empty entry ("1,") for the day of the month' },
   { cron: '0 0 30 2 *', problem: 'names a day that never comes' },
   { cron: '0 0 31 4,6,9,11 *', problem: 'names a day that never comes' },
   { cron: '* * * * * *', problem: 'more often than every 10 s' },
@@ -41,6 +55,17 @@ test.each([
   { cron: `${'1,'.repeat(200)}1 * * * *`, problem: 'is longer than 256 characters' },
 ])('"$cron" $problem', ({ cron, problem }) => {
   expect(cronProblem(cron)).toContain(problem);
+});
+
+test.each([
+  { cron: '0 0 13 * 5', days: '02-06 02-13 02-20 02-27 03-06' },
+  { cron: '0 0 13 * *', days: '02-13 03-13 04-13 05-13 06-13' },
+  { cron: '0 0 * * 5', days: '02-06 02-13 02-20 02-27 03-06' },
+  { cron: '0 0 14 * MON', days: '02-02 02-09 02-14 02-16 02-23' },
+  { cron: '0 0 */10 * MON', days: '02-02 02-09 02-11 02-16 02-21' },
+])('$cron is due on the days that either of its day fields names: $days', ({ cron, days }) => {
+  const found = ticks(cron, '', '2026-02-01T12:00:00Z', 5);
+  expect(found.map((tick) => tick.slice(5, 10)).join(' ')).toBe(days);
 });
 
 test.each(['', 'UTC', 'Europe/Berlin', 'Etc/GMT+5', 'America/Argentina/Buenos_Aires'])(

@@ -1,4 +1,5 @@
 import { Cron } from 'croner';
+import { entryProblem } from './cron-fields.ts';
 import { windowMs, Zone } from './zone.ts';
 
 /** When something is to happen. */
@@ -53,8 +54,8 @@ export function cronProblem(cron: string): string | undefined {
       before = next;
     }
     return closest < shortestMs ? 'comes more often than every 10 s' : undefined;
-  } catch (error) {
-    return `cannot be read: ${(error instanceof Error ? error.message : String(error)).replace(/^CronPattern: /, '')}`;
+  } catch {
+    return entryProblem(pattern, Readings.areOf) ?? 'cannot be read';
   }
 }
 
@@ -102,6 +103,14 @@ class Readings {
 
   constructor(pattern: string) {
     this.#cron = new Cron(pattern, { timezone: 'UTC', paused: true, mode: '5-or-6-parts' });
+  }
+
+  static areOf(pattern: string): boolean {
+    try {
+      return new Readings(pattern) !== undefined;
+    } catch {
+      return false;
+    }
   }
 
   after(readingMs: number): number | undefined {

@@ -41,6 +41,7 @@ export const ordinaryHello: HelloFacts = {
 
 /** What an open says besides the start facts. */
 export interface OpenFacts {
+  readonly leftOutMemory: readonly { kind: string; bytes: bigint }[];
   readonly acquisitionId: string;
   readonly attempt: number;
   readonly heldFrom: bigint;
@@ -115,9 +116,16 @@ export class HandAgent {
   /** Opens an upload and waits for the resume, or for the fault that refused it. */
   async open(captureId: string, changes: Partial<OpenFacts> = {}): Promise<HandUpload> {
     const upload = this.upload();
+    const { leftOutMemory = [], ...facts } = changes;
     await upload.send({
       case: 'open',
-      value: { captureId, acquisitionId: 'acquisition-1', attempt: 1, start, ...changes },
+      value: {
+        captureId,
+        acquisitionId: 'acquisition-1',
+        attempt: 1,
+        start: { ...start, leftOutMemory: [...leftOutMemory] },
+        ...facts,
+      },
     });
     await until(() => upload.resume !== undefined || upload.fault !== undefined);
     return upload;

@@ -8,31 +8,48 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import paths
 import speedups
 from fatal import Fatal
 from images import check_readable
 from job import Job
 from kernel import Kernel, open_kernel
 from lines import Lines, OutputLost
+from missing import TRIED_IN_VAIN
 from plugins.hidden_modules import open_hidden_modules
+from plugins.modules import open_modules
 from plugins.processes import open_processes
 from plugins.sockets import open_sockets
 from stock import open_stock
 from table import Table
-from warn import Warnings
+from warn import Warnings, missing_name
 
 _log = logging.getLogger(__name__)
 
-_OURS = {"processes": open_processes, "sockets": open_sockets, "hiddenModules": open_hidden_modules}
-# No kernel is without processes, and whoever reads an image had files open: nothing found means nothing was readable.
+_OURS = {
+    "processes": open_processes,
+    "sockets": open_sockets,
+    "hiddenModules": open_hidden_modules,
+    "linux.lsmod.Lsmod": open_modules,
+}
+# No kernel is without processes, and the agent that sent an image had files and a connection open.
 _NEVER_EMPTY = frozenset(
-    {"processes", "linux.pslist.PsList", "linux.pstree.PsTree", "linux.psaux.PsAux", "linux.lsof.Lsof"}
+    {
+        "processes",
+        "sockets",
+        "linux.pslist.PsList",
+        "linux.pstree.PsTree",
+        "linux.psaux.PsAux",
+        "linux.lsof.Lsof",
+        "linux.sockstat.Sockstat",
+    }
 )
 
 
 def analyse(job: Job, lines: Lines) -> None:
     """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
     speedups.apply()
+    paths.apply()
     kernel = _open(job)
     lines.write(
         {
@@ -63,6 +80,7 @@ def _open(job: Job) -> Kernel:
 def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     start = time.monotonic()
     warnings = Warnings()
+    kernel.context.missing.clear()
     written, reason = 0, None
     try:
         for written in lines.write_rows(name, _open_table(kernel, name, warnings)):
@@ -73,8 +91,12 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
         reason = "out_of_memory"
     except (Exception, SystemExit) as error:
         _log.exception("plugin %s", name)
-        reason = f"{type(error).__name__}: {error}"[:500]
+        missing = missing_name(error)
+        text = f"the kernel's symbols have no {missing}" if missing else f"{type(error).__name__}: {error}"
+        reason = text[:500]
     check_readable(kernel.context)
+    if reason is None:
+        warnings.add_missing(kernel.context.missing - TRIED_IN_VAIN)
     if reason is None and written == 0:
         reason = _why_not_empty(name, warnings)
     end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}
@@ -90,7 +112,8 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
 def _why_not_empty(name: str, warnings: Warnings) -> str | None:
     """`empty` is a statement about the node, so it is made only when everything was readable."""
     if name in _NEVER_EMPTY:
-        return "nothing found, which cannot be true of a running kernel: its memory is not readable in this image"
+        why = warnings.sentences()[0] if warnings.sentences() else "its memory is not readable in this image"
+        return f"nothing found, which cannot be true of a running node: {why}"
     if warnings.sentences():
         return f"nothing found, but not everything was readable: {warnings.sentences()[0]}"
     return None

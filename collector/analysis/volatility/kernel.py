@@ -11,6 +11,7 @@ from build_id import read_build_id
 from fatal import Fatal
 from images import open_image
 from job import Job
+from missing import RememberingContext
 from paging5 import LinuxIntel5Level
 from symbols import TABLE, check_symbols, load_symbols
 from vmcoreinfo import KernelPlace, parse_vmcoreinfo
@@ -28,7 +29,7 @@ class Kernel:
     `findings` holds what one plugin has found out and another can use again, such as the task list.
     """
 
-    context: contexts.Context
+    context: RememberingContext
     module_name: str
     place: KernelPlace
     banner: str
@@ -53,7 +54,7 @@ def open_kernel(job: Job) -> Kernel:
     """Raises Fatal(kernel_unknown | image_rejected | symbols_rejected | symbols_mismatch)."""
     constants.OFFLINE = True
     place = parse_vmcoreinfo(job.vmcoreinfo)
-    context = contexts.Context()
+    context = RememberingContext()
     memory = open_image(context, job.image)
     layer = _open_page_tables(context, memory, place)
     table = load_symbols(context, job.isf_path, job.isf_sha256, layer.address_mask)

@@ -7,11 +7,14 @@ from volatility3.framework.interfaces import layers
 
 _PAGE_BYTES = 4096
 _POINTER_BYTES = 8
+# PID_MAX_LIMIT, the most tasks that Linux can have; no list that is read here is longer.
+_NODE_LIMIT = 1 << 22
 
 
 @dataclass(frozen=True)
 class ListWalk:
-    """Addresses of the nodes, head left out. `complete` is False when the links did not lead back to the head."""
+    """Addresses of the nodes, head left out. `complete` is False when the links did not lead back to the head, or the
+    list is longer than any of a kernel."""
 
     nodes: tuple[int, ...]
     complete: bool
@@ -37,7 +40,7 @@ def _follow(layer: layers.DataLayerInterface, head: int, link_offset: int, seen:
             if node != head:
                 seen.pop(node, None)
             return False
-        if node in seen:
+        if node in seen or len(seen) > _NODE_LIMIT:
             return node == head
         seen[node] = None
 

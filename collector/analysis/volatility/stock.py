@@ -4,11 +4,10 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-import volatility3.framework.constants.architectures  # lsmod and others take for granted that it is loaded
+import volatility3.framework.constants.architectures  # some plugins take for granted that it is loaded
 from volatility3.framework import interfaces
 
 from kernel import Kernel
-from memory import follow_list
 from rows import plain
 from table import Plain, Table
 from tasks import task_list
@@ -59,25 +58,19 @@ def _checked(
     kernel: Kernel, name: str, columns: list[str], rows: Iterator[list[Plain]], warnings: Warnings
 ) -> Iterator[list[Plain]]:
     """Passes the rows on and compares them with the task list: Volatility leaves out what it cannot read, silently."""
-    if name == "linux.lsmod.Lsmod":
-        _check_modules(kernel, warnings)
     if name not in _ONE_ROW_A_PROCESS | _OVER_ALL_PROCESSES:
         yield from rows
         return
-    known = {int(task.tgid) for task in task_list(kernel).leaders}
+    leaders = {int(task.tgid): task for task in task_list(kernel).leaders}
+    known = set(leaders)
     pid_column = columns.index("PID") - len(columns)
     for row in rows:
-        known.discard(row[pid_column])
+        pid = row[pid_column]
+        known.discard(pid)
+        if name == "linux.pslist.PsList" and row[columns.index("CREATION TIME")] is None and pid in leaders:
+            warnings.read("creation time", pid, leaders[pid].get_create_time)
         yield row
     task_list(kernel).explain(warnings)
     if name in _ONE_ROW_A_PROCESS:
         for pid in sorted(known):
             warnings.add_process("not in Volatility's list (its first thread has exited, or is not readable)", pid)
-
-
-def _check_modules(kernel: Kernel, warnings: Warnings) -> None:
-    walk = follow_list(kernel.layer, kernel.module.object_from_symbol("modules").vol.offset)
-    if not walk.complete and not walk.nodes:
-        raise LookupError("the kernel's module list is not readable in this image")
-    if not walk.complete:
-        warnings.add("The kernel's module list is broken in this image (smear or tampering): modules may be missing.")

@@ -5,21 +5,36 @@ import gc
 import hashlib
 import pathlib
 from collections.abc import Iterable
+from typing import Any
 
-from volatility3.framework import contexts, exceptions
+from volatility3.framework import contexts, exceptions, interfaces
 from volatility3.framework.layers import intel
 from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import network
 
 from banner import is_banner_of
 from fatal import Fatal
+from kernel_types import EXTRA, INSTEAD_OF, NEEDED
 from vmcoreinfo import KernelPlace
 
 TABLE = "kernel_symbols"
 
 
 class KernelSymbols(linux.LinuxKernelIntermedSymbols):
-    """Volatility's table, but finding names by address without making 150,000 symbol objects first (3.5 s)."""
+    """Volatility's table, but finding names by address without making 150,000 symbol objects first (3.5 s).
+
+    Structures have the classes of kernel_types.py, and a type that a kernel does not have is no reason to read nothing.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, kind in EXTRA.items():
+            self.set_type_class(name, kind)
+
+    def set_type_class(self, name: str, clazz: type[interfaces.objects.ObjectInterface]) -> None:
+        kind = INSTEAD_OF.get(clazz, clazz)
+        if name in NEEDED or (name in self._delegate._json_object["user_types"] and self.get_type_class(name) != kind):
+            super().set_type_class(name, kind)
 
     def get_symbols_by_location(self, offset: int, size: int = 0) -> Iterable[str]:
         if not self._sort_symbols:

@@ -1,4 +1,5 @@
 import unittest
+import unittest.mock
 
 from volatility3.framework import exceptions
 
@@ -53,6 +54,10 @@ class FollowList(unittest.TestCase):
     def test_a_loop_that_leaves_out_the_head_ends_and_is_told(self) -> None:
         self.memory.put(0x3000, (0x2000).to_bytes(8, "little"))
         self.assertEqual(follow_list(self.memory, _HEAD), ListWalk((0x2000, 0x3000, 0x4000), False))
+
+    def test_a_list_that_is_longer_than_any_ends_and_is_told(self) -> None:
+        with unittest.mock.patch("memory._NODE_LIMIT", 2):
+            self.assertEqual(follow_list(self.memory, _HEAD), ListWalk((0x2000, 0x3000), False))
 
     def test_a_link_to_nowhere_is_told(self) -> None:
         self.memory.put(0x2000, (0xDEAD).to_bytes(8, "little"))

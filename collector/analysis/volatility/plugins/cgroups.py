@@ -1,6 +1,7 @@
 """Each process's cgroup as /proc/PID/cgroup shows it, read from the css_set and the kernfs tree above it."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from kernel import Kernel
@@ -45,9 +46,11 @@ class CgroupPaths:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._paths: dict[int, str | None] = {}
-        fields = kernel.module.get_type("kernfs_node")
+
+    @cached_property
+    def _parent_field(self) -> str:
         # kernel 6.15 renamed the field when it put it under RCU
-        self._parent_field = "parent" if fields.has_member("parent") else "__parent"
+        return "parent" if self._kernel.module.get_type("kernfs_node").has_member("parent") else "__parent"
 
     def path(self, task: Any) -> str | None:
         """None when the chain does not end; raises InvalidAddressException when it leaves the image."""

@@ -16,10 +16,8 @@ _TABLE_LIMIT = 1 << 20
 
 def open_files(kernel: Kernel, process: Process, warnings: Warnings) -> Iterator[tuple[int, Any]]:
     """Every (fd, struct file) of the process. Threads can have tables of their own; a shared one is read once."""
-    try:
-        tables = {int(task.files): task.files for task in process.live_threads if int(task.files)}
-    except (exceptions.InvalidAddressException, AttributeError):
-        warnings.add_process("threads are not readable in the image", process.pid)
+    tables = warnings.read("thread list", process.pid, lambda: _tables(process))
+    if tables is None:
         return
     if not process.threads_complete:
         warnings.add_process("not every thread is readable in the image", process.pid)
@@ -28,6 +26,10 @@ def open_files(kernel: Kernel, process: Process, warnings: Warnings) -> Iterator
             yield from _table(kernel, process, table, warnings)
         except exceptions.InvalidAddressException:
             warnings.add_process("file table is not readable in the image", process.pid)
+
+
+def _tables(process: Process) -> dict[int, Any]:
+    return {int(task.files): task.files for task in process.live_threads if int(task.files)}
 
 
 def _table(kernel: Kernel, process: Process, files: Any, warnings: Warnings) -> Iterator[tuple[int, Any]]:

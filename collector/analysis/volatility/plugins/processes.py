@@ -97,13 +97,7 @@ class _Row:
         }
 
     def _read(self, what: str, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except MemoryError:
-            raise
-        except Exception:  # whatever smeared or hostile memory makes of a structure; the row goes on without the value
-            self._warnings.add_process(f"{what} is not readable in the image", self._process.pid)
-            return None
+        return self._warnings.read(what, self._process.pid, read)
 
     def _pointed(self, member: str) -> Any:
         holder = self._process.holder(member)

@@ -1,9 +1,10 @@
 """`sockets`: every socket that a process holds, one row per process and file descriptor."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from volatility3.framework import exceptions
+from volatility3.framework.symbols.linux.extensions import network
 from volatility3.plugins.linux.sockstat import SockHandlers
 
 from kernel import Kernel
@@ -39,12 +40,26 @@ def open_sockets(kernel: Kernel, warnings: Warnings) -> Table:
     return Table(COLUMNS, _Sockets(kernel, warnings).rows())
 
 
+class _Handlers(SockHandlers):
+    """Volatility's, which give up a socket for want of what only the sockets of another family need."""
+
+    def __init__(self, kernel: Kernel, task: Any, warnings: Warnings) -> None:
+        self._read = partial(warnings.read, "name of a network device", int(task.tgid))
+        super().__init__(kernel.context, kernel.module_name, task)
+
+    def _build_network_devices_map(self, netns_id: int) -> dict[int, str]:
+        return self._read(partial(super()._build_network_devices_map, netns_id)) or {}
+
+    def _xdp_sock(self, sock: Any) -> Any:
+        return super()._xdp_sock(sock) or (sock, [None] * 5)
+
+
 class _Sockets:
     def __init__(self, kernel: Kernel, warnings: Warnings) -> None:
         self._kernel = kernel
         self._warnings = warnings
         self._file_operations = kernel.module.object_from_symbol("socket_file_ops").vol.offset
-        self._handlers: dict[int | None, SockHandlers] = {}
+        self._handlers: dict[int, SockHandlers] = {}
 
     def rows(self) -> Iterator[list[Plain]]:
         tasks = task_list(self._kernel)
@@ -59,45 +74,52 @@ class _Sockets:
                     yield row
 
     def _row(self, process: Process, fd: int, file: Any) -> list[Plain] | None:
-        try:
-            if int(file.f_op) & self._kernel.layer.address_mask != self._file_operations:
-                return None
-            socket = file.private_data.dereference().cast("socket")
-            inode = int(file.f_inode.i_ino)
-            if not int(socket.sk):
-                return [process.pid, fd, None, None, None, plain(socket.get_state()), *[None] * 6, inode]
-            return [process.pid, fd, *self._describe(process, socket.sk.dereference()), inode]
-        except MemoryError:
-            raise
-        except Exception:  # whatever smeared or hostile memory makes of a structure; the other sockets go on
-            self._warnings.add_process("a file or socket is not readable in the image", process.pid)
+        """None for what is no socket. A value that cannot be read is null, and told; it never costs the row."""
+
+        def read(what: str, value: Callable[[], Any]) -> Any:
+            return self._warnings.read(what, process.pid, value)
+
+        if not read("file", lambda: int(file.f_op) & self._kernel.layer.address_mask == self._file_operations):
             return None
+        inode = read("inode of a socket", lambda: int(file.f_inode.i_ino))
+        socket = read("socket", lambda: file.private_data.dereference().cast("socket"))
+        if socket is None:
+            return [process.pid, fd, *[None] * 10, inode]
+        if not read("socket", lambda: int(socket.sk)):
+            state = read("socket state", lambda: plain(socket.get_state()))
+            return [process.pid, fd, None, None, None, state, *[None] * 6, inode]
+        sock = socket.sk.dereference()
+        family = read("socket family", lambda: plain(sock.get_family()))
+        what = f"address of a socket of {family}"
+        protocol, state, *place = read(what, lambda: self._describe(process, sock)) or [None] * 7
+        return [
+            process.pid,
+            fd,
+            family,
+            read("socket type", lambda: plain(sock.get_type() or None)),
+            protocol,
+            state,
+            *place,
+            read("network namespace of a socket", lambda: int(sock.member("__sk_common").skc_net.net.get_inode())),
+            inode,
+        ]
 
     def _describe(self, process: Process, sock: Any) -> list[Plain]:
-        family = sock.get_family()
+        """Protocol, state, local and remote address and port, path."""
         own, (source, source_port, target, target_port, state), _filter = self._handler(process).process_sock(sock)
-        if family == "AF_UNIX":
+        ends = [plain(source), _port(source_port), plain(target), _port(target_port), None]
+        if isinstance(own, network.unix_sock):
             peer = own.peer.dereference().cast("unix_sock") if int(own.peer) else None
-            place = [None, None, peer and self._unix_name(peer), None, self._unix_name(own)]
-        else:
-            place = [plain(source), _port(source_port), plain(target), _port(target_port), None]
-        kind = [family, sock.get_type() or None, own.get_protocol(), state]
-        return [*(plain(value) for value in kind), *place, self._namespace(sock)]
+            ends = [None, None, peer and self._unix_name(peer), None, self._unix_name(own)]
+        return [plain(own.get_protocol()), plain(state), *ends]
 
     def _handler(self, process: Process) -> SockHandlers:
         """Volatility builds a map of network devices for each socket; one for each namespace is enough."""
         holder = process.holder("nsproxy") or self._kernel.module.object_from_symbol("init_task")
         namespace = int(holder.nsproxy.net_ns)
         if namespace not in self._handlers:
-            self._handlers[namespace] = SockHandlers(self._kernel.context, self._kernel.module_name, holder)
+            self._handlers[namespace] = _Handlers(self._kernel, holder, self._warnings)
         return self._handlers[namespace]
-
-    def _namespace(self, sock: Any) -> int | None:
-        """The socket's own namespace: a process can hold a socket of another one."""
-        try:
-            return int(sock.member("__sk_common").skc_net.net.get_inode())
-        except (exceptions.InvalidAddressException, AttributeError):
-            return None
 
     def _unix_name(self, sock: Any) -> str | None:
         """A path, or an abstract name with "@" for every NUL as in /proc/net/unix; None for a socket without a name."""

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/node.proto.
  */
 export const file_kcorder_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChVrY29yZGVyL3YxL25vZGUucHJvdG8SCmtjb3JkZXIudjEikwIKEEtlcm5lbERlc2NyaXB0b3ISDwoHcmVsZWFzZRgBIAEoCRIOCgZiYW5uZXIYAiABKAkSEAoIYnVpbGRfaWQYAyABKAkSEgoKdm1jb3JlaW5mbxgEIAEoCRIUCgxhcmNoaXRlY3R1cmUYBSABKAkSFAoMY29zX2J1aWxkX2lkGAYgASgJEg8KB2Jvb3RfaWQYByABKAkSEgoKbWFjaGluZV9pZBgIIAEoCRIQCghsb2NrZG93bhgJIAEoCRIoCgpyYW1fcmFuZ2VzGAogAygLMhQua2NvcmRlci52MS5SYW1SYW5nZRIUCgx0eXBlc19kaWdlc3QYCyABKAkSFQoNdHlwZXNfcHJvYmxlbRgMIAEoCSImCghSYW1SYW5nZRINCgVzdGFydBgBIAEoBBILCgNlbmQYAiABKAQiUAoQUHJlZmxpZ2h0UmVmdXNhbBIrCgZyZWFzb24YASABKA4yGy5rY29yZGVyLnYxLlByZWZsaWdodFJlYXNvbhIPCgdtZXNzYWdlGAIgASgJIjsKCVByZWZsaWdodBIuCghyZWZ1c2FscxgBIAMoCzIcLmtjb3JkZXIudjEuUHJlZmxpZ2h0UmVmdXNhbCKgAQoMUG9kQ29udGFpbmVyEhUKDXBvZF9uYW1lc3BhY2UYASABKAkSEAoIcG9kX25hbWUYAiABKAkSDwoHcG9kX3VpZBgDIAEoCRIWCg5jb250YWluZXJfbmFtZRgEIAEoCRIUCgxjb250YWluZXJfaWQYBSABKAkSGAoLY29uZmlnX2hhc2gYBiABKAlIAIgBAUIOCgxfY29uZmlnX2hhc2giOQoIQWNxdWlyZXISDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg4KBnNoYTI1NhgDIAEoCSKaAgoETm9kZRIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRIOCgZvbmxpbmUYAyABKAgSMAoMbGFzdF9zZWVuX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1hZ2VudF92ZXJzaW9uGAUgASgJEiwKBmtlcm5lbBgGIAEoCzIcLmtjb3JkZXIudjEuS2VybmVsRGVzY3JpcHRvchIoCglwcmVmbGlnaHQYByABKAsyFS5rY29yZGVyLnYxLlByZWZsaWdodBIaChJydW5uaW5nX2NhcHR1cmVfaWQYCCABKAkSKgoHc3ltYm9scxgJIAEoCzIZLmtjb3JkZXIudjEuU3ltYm9sc1N0YXR1cyr2AgoPUHJlZmxpZ2h0UmVhc29uEiAKHFBSRUZMSUdIVF9SRUFTT05fVU5TUEVDSUZJRUQQABIdChlQUkVGTElHSFRfUkVBU09OX05PX0tDT1JFEAESIQodUFJFRkxJR0hUX1JFQVNPTl9LQ09SRV9NQVNLRUQQAhIiCh5QUkVGTElHSFRfUkVBU09OX05PX0NBUEFCSUxJVFkQAxIdChlQUkVGTElHSFRfUkVBU09OX0xPQ0tET1dOEAQSIQodUFJFRkxJR0hUX1JFQVNPTl9JT01FTV9ISURERU4QBRItCilQUkVGTElHSFRfUkVBU09OX1VOU1VQUE9SVEVEX0FSQ0hJVEVDVFVSRRAGEiQKIFBSRUZMSUdIVF9SRUFTT05fQ0FQVFVSRV9SVU5OSU5HEAcSIQodUFJFRkxJR0hUX1JFQVNPTl9BVk1MX01JU1NJTkcQCBIhCh1QUkVGTElHSFRfUkVBU09OX0FWTUxfQUxURVJFRBAJYgZwcm90bzM", [file_google_protobuf_timestamp, file_kcorder_v1_symbols]);
+  fileDesc("ChVrY29yZGVyL3YxL25vZGUucHJvdG8SCmtjb3JkZXIudjEikwIKEEtlcm5lbERlc2NyaXB0b3ISDwoHcmVsZWFzZRgBIAEoCRIOCgZiYW5uZXIYAiABKAkSEAoIYnVpbGRfaWQYAyABKAkSEgoKdm1jb3JlaW5mbxgEIAEoCRIUCgxhcmNoaXRlY3R1cmUYBSABKAkSFAoMY29zX2J1aWxkX2lkGAYgASgJEg8KB2Jvb3RfaWQYByABKAkSEgoKbWFjaGluZV9pZBgIIAEoCRIQCghsb2NrZG93bhgJIAEoCRIoCgpyYW1fcmFuZ2VzGAogAygLMhQua2NvcmRlci52MS5SYW1SYW5nZRIUCgx0eXBlc19kaWdlc3QYCyABKAkSFQoNdHlwZXNfcHJvYmxlbRgMIAEoCSImCghSYW1SYW5nZRINCgVzdGFydBgBIAEoBBILCgNlbmQYAiABKAQiLAoNTGVmdE91dE1lbW9yeRIMCgRraW5kGAEgASgJEg0KBWJ5dGVzGAIgASgEIlAKEFByZWZsaWdodFJlZnVzYWwSKwoGcmVhc29uGAEgASgOMhsua2NvcmRlci52MS5QcmVmbGlnaHRSZWFzb24SDwoHbWVzc2FnZRgCIAEoCSI7CglQcmVmbGlnaHQSLgoIcmVmdXNhbHMYASADKAsyHC5rY29yZGVyLnYxLlByZWZsaWdodFJlZnVzYWwioAEKDFBvZENvbnRhaW5lchIVCg1wb2RfbmFtZXNwYWNlGAEgASgJEhAKCHBvZF9uYW1lGAIgASgJEg8KB3BvZF91aWQYAyABKAkSFgoOY29udGFpbmVyX25hbWUYBCABKAkSFAoMY29udGFpbmVyX2lkGAUgASgJEhgKC2NvbmZpZ19oYXNoGAYgASgJSACIAQFCDgoMX2NvbmZpZ19oYXNoIjkKCEFjcXVpcmVyEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIOCgZzaGEyNTYYAyABKAkimgIKBE5vZGUSDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSDgoGb25saW5lGAMgASgIEjAKDGxhc3Rfc2Vlbl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYWdlbnRfdmVyc2lvbhgFIAEoCRIsCgZrZXJuZWwYBiABKAsyHC5rY29yZGVyLnYxLktlcm5lbERlc2NyaXB0b3ISKAoJcHJlZmxpZ2h0GAcgASgLMhUua2NvcmRlci52MS5QcmVmbGlnaHQSGgoScnVubmluZ19jYXB0dXJlX2lkGAggASgJEioKB3N5bWJvbHMYCSABKAsyGS5rY29yZGVyLnYxLlN5bWJvbHNTdGF0dXMq9gIKD1ByZWZsaWdodFJlYXNvbhIgChxQUkVGTElHSFRfUkVBU09OX1VOU1BFQ0lGSUVEEAASHQoZUFJFRkxJR0hUX1JFQVNPTl9OT19LQ09SRRABEiEKHVBSRUZMSUdIVF9SRUFTT05fS0NPUkVfTUFTS0VEEAISIgoeUFJFRkxJR0hUX1JFQVNPTl9OT19DQVBBQklMSVRZEAMSHQoZUFJFRkxJR0hUX1JFQVNPTl9MT0NLRE9XThAEEiEKHVBSRUZMSUdIVF9SRUFTT05fSU9NRU1fSElEREVOEAUSLQopUFJFRkxJR0hUX1JFQVNPTl9VTlNVUFBPUlRFRF9BUkNISVRFQ1RVUkUQBhIkCiBQUkVGTElHSFRfUkVBU09OX0NBUFRVUkVfUlVOTklORxAHEiEKHVBSRUZMSUdIVF9SRUFTT05fQVZNTF9NSVNTSU5HEAgSIQodUFJFRkxJR0hUX1JFQVNPTl9BVk1MX0FMVEVSRUQQCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_kcorder_v1_symbols]);
 
 /**
  * What the agent read from its own kernel when it registered. Everything here is the node's own claim.
@@ -134,6 +134,32 @@ export const RamRangeSchema: GenMessage<RamRange> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_node, 1);
 
 /**
+ * Memory that the kernel uses like any other and the acquirer leaves out: AVML takes the System RAM lines of /proc/iomem that are not indented.
+ *
+ * @generated from message kcorder.v1.LeftOutMemory
+ */
+export type LeftOutMemory = Message<"kcorder.v1.LeftOutMemory"> & {
+  /**
+   * The driver that added it: kmem (CXL, DAX), virtio_mem, …; nested: System RAM below another entry of /proc/iomem.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: uint64 bytes = 2;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message kcorder.v1.LeftOutMemory.
+ * Use `create(LeftOutMemorySchema)` to create a new message.
+ */
+export const LeftOutMemorySchema: GenMessage<LeftOutMemory> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_node, 2);
+
+/**
  * One thing that stands in the way, with what to do about it.
  *
  * @generated from message kcorder.v1.PreflightRefusal
@@ -155,7 +181,7 @@ export type PreflightRefusal = Message<"kcorder.v1.PreflightRefusal"> & {
  * Use `create(PreflightRefusalSchema)` to create a new message.
  */
 export const PreflightRefusalSchema: GenMessage<PreflightRefusal> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_node, 2);
+  messageDesc(file_kcorder_v1_node, 3);
 
 /**
  * The result of the checks; an empty list means that the node can be captured.
@@ -174,7 +200,7 @@ export type Preflight = Message<"kcorder.v1.Preflight"> & {
  * Use `create(PreflightSchema)` to create a new message.
  */
 export const PreflightSchema: GenMessage<Preflight> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_node, 3);
+  messageDesc(file_kcorder_v1_node, 4);
 
 /**
  * One container of a pod, as the node names it.
@@ -222,7 +248,7 @@ export type PodContainer = Message<"kcorder.v1.PodContainer"> & {
  * Use `create(PodContainerSchema)` to create a new message.
  */
 export const PodContainerSchema: GenMessage<PodContainer> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_node, 4);
+  messageDesc(file_kcorder_v1_node, 5);
 
 /**
  * The acquiring program.
@@ -253,7 +279,7 @@ export type Acquirer = Message<"kcorder.v1.Acquirer"> & {
  * Use `create(AcquirerSchema)` to create a new message.
  */
 export const AcquirerSchema: GenMessage<Acquirer> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_node, 5);
+  messageDesc(file_kcorder_v1_node, 6);
 
 /**
  * A node that is or was attached.
@@ -314,7 +340,7 @@ export type Node = Message<"kcorder.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema: GenMessage<Node> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_node, 6);
+  messageDesc(file_kcorder_v1_node, 7);
 
 /**
  * Why memory cannot be acquired on a node.

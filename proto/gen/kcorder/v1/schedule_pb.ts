@@ -29,6 +29,7 @@ export type ScheduleSpec = Message<"kcorder.v1.ScheduleSpec"> & {
 
   /**
    * Five fields: minute, hour, day of the month, month, day of the week; or six, with seconds first. Also @hourly, @daily, @weekly, @monthly, @yearly.
+   * With both day fields set, a day is due if either fits, as in cron.
    *
    * @generated from field: string cron = 2;
    */

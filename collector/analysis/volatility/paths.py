@@ -1,0 +1,45 @@
+"""Volatility's way from a file up to its root directory, with an end: in a hostile image the parents can be a ring."""
+
+from typing import Any
+
+from volatility3.framework import constants, objects
+from volatility3.framework.symbols.linux import LinuxUtilities
+
+_VERSION = "2.28.2"
+# PATH_MAX is 4096: 2048 names of one letter, each with a mount on top.
+_STEP_LIMIT = 4096
+
+
+def apply() -> None:
+    """Leaves another version of Volatility alone, as speedups.py does."""
+    if constants.PACKAGE_VERSION == _VERSION:
+        LinuxUtilities.do_get_path = classmethod(_path)
+
+
+def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: Any, mount: Any) -> str:
+    """What LinuxUtilities.do_get_path gives; "" where that would go on for ever."""
+    if not (root and root.is_readable() and root_mount and root_mount.is_readable()):
+        return ""
+    if isinstance(mount, objects.Pointer) and not (mount and mount.is_readable()):
+        return ""
+    inode = entry.d_inode
+    names: list[str] = []
+    for _ in range(_STEP_LIMIT):
+        if not (entry and entry.is_readable() and (entry != root or not mount.is_equal(root_mount))):
+            break
+        at_top = entry == mount.get_mnt_root()
+        if (at_top or entry.is_root()) and not (at_top and mount.has_parent()):
+            break
+        if at_top:
+            entry, mount = mount.get_dentry_parent(), mount.get_vfsmnt_parent()
+        else:
+            names.append(entry.d_name.name_as_str())
+            entry = entry.d_parent
+    else:
+        return ""
+    path = "/" + "/".join(name.strip("/") for name in reversed(names))
+    if not all(names):
+        return f"{utilities.smear} {path}"
+    if inode and inode.is_readable() and inode.is_valid() and inode.i_nlink == 0:
+        path = f" {path} {utilities.deleted}"
+    return path
