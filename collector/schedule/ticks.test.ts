@@ -25,6 +25,8 @@ test.each([
   { cron: '', problem: 'is not five fields' },
   { cron: '* * * *', problem: 'is not five fields' },
   { cron: '* * * * * * *', problem: 'is not five fields' },
+  { cron: '__proto__', problem: 'is not five fields' },
+  { cron: 'constructor', problem: 'is not five fields' },
   { cron: '2026-01-05T00:00:00', problem: 'is not five fields' },
   { cron: '? * * * *', problem: 'is not five fields' },
   { cron: '0\u00a00 * * *', problem: 'is not five fields' },

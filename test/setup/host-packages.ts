@@ -50,7 +50,7 @@ export async function installPackages(names: string[]): Promise<void> {
   });
 }
 
-export async function refreshPackageLists(): Promise<void> {
+async function refreshPackageLists(): Promise<void> {
   await asRoot(['apt-get', 'update', '-q']);
 }
 
