@@ -38,8 +38,11 @@ export async function askProc(node: LabNode): Promise<OracleProcess[]> {
   });
 }
 
-/** /proc adds to a worker what it works on, and gives kernel threads names that are longer than the 15 bytes of their task. */
-const taskName = (name: string): string => name.replace(/^(kworker\/[^-+]*)[-+].*$/, '$1').slice(0, 15);
+/**
+ * /proc adds to a worker what it works on (a rescuer, `kworker/R-NAME`, has its own name), and gives kernel threads names that are
+ * longer than the 15 bytes of their task.
+ */
+const taskName = (name: string): string => name.replace(/^(kworker\/(?!R-)[^-+]*)[-+].*$/, '$1').slice(0, 15);
 
 /** Those that lived from before one moment until after another. */
 export function livedThrough(before: readonly OracleProcess[], after: readonly OracleProcess[]): OracleProcess[] {

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import { Btf } from '../../collector/symbols/isf/btf/btf.ts';
 import { globals } from '../../collector/symbols/isf/btf/globals.ts';
@@ -10,24 +9,11 @@ import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVmlinux } from '../setup/vmlinux.ts';
 import { contentByUs } from './dwarf2json.ts';
 import { btfOfImage } from './kernel-image.ts';
+import { isSameType } from './same-type.ts';
 
 interface Symbol {
   readonly address: number | string;
   readonly type: unknown;
-}
-
-/** A type as BTF and DWARF both have it: unnamed ones are named by other texts, and pg_data_t is struct pglist_data. */
-const comparable = (type: unknown): object =>
-  JSON.parse(
-    JSON.stringify(type ?? {})
-      .replace(/unnamed_[0-9a-f]+/g, 'unnamed')
-      .replace('pg_data_t', 'pglist_data'),
-  );
-
-/** True if they are the same; a row of the table that says `[0]` leaves the length open. */
-function isSame(row: unknown, type: unknown): boolean {
-  const [a, b] = [comparable(row), comparable(type)];
-  return isDeepStrictEqual('count' in a && a.count === 0 ? { ...b, count: 0 } : b, a);
 }
 
 // rows.test.ts compares those of 6.1 and of the newest with an image beside
@@ -49,6 +35,6 @@ test.each(['6.12'])(
     const found = contentOf(Buffer.concat(pieces).toString()).symbols as Record<string, Symbol>;
     const rows = Object.keys(globals).filter((name) => symbols[name] !== undefined);
     expect(rows.length).toBeGreaterThan(60);
-    expect(rows.filter((name) => !isSame(found[name]?.type, symbols[name]?.type))).toEqual([]);
+    expect(rows.filter((name) => !isSameType(found[name]?.type, symbols[name]?.type))).toEqual([]);
   },
 );

@@ -22,6 +22,7 @@ import { ensureIsf } from '../setup/isf.ts';
 import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVolatility } from '../setup/volatility.ts';
 import { kcorder } from '../stage/command-line.ts';
+import { isSameType } from './same-type.ts';
 
 const never = new AbortController().signal;
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -155,7 +156,7 @@ describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) 
     expect(typed.length).toBeGreaterThan(60);
     expect(await untypedGlobals(recorded, series)).toEqual([]);
     // How large the log is says only the size of its variable, which kallsyms does not have.
-    const differing = typed.filter((name) => named(ours.symbols[name]?.type) !== named(peer.symbols[name]?.type));
+    const differing = typed.filter((name) => !isSameType(ours.symbols[name]?.type, peer.symbols[name]?.type));
     expect(differing.filter((name) => name !== '__log_buf')).toEqual([]);
     expect(typed.filter((name) => ours.symbols[name]?.address !== peer.symbols[name]?.address)).toEqual([]);
     // Static ones share names, and of some of these others count: 40 of 82,000 with 6.1, 20 of 148,000 with 6.12.
@@ -183,9 +184,3 @@ async function digestOfKernel(node: LabNode, dir: string): Promise<string> {
   });
   return hash.digest('hex');
 }
-
-/** Types with the names of unnamed ones left out, which are made of other texts; pg_data_t is a typedef of struct pglist_data. */
-const named = (type: unknown): string =>
-  JSON.stringify(type)
-    .replace(/unnamed_[0-9a-f]+/g, 'unnamed')
-    .replace('pg_data_t', 'pglist_data');
