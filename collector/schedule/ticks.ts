@@ -21,15 +21,16 @@ export interface Timing {
 
 const shortestMs = 10_000;
 const longestCron = 256;
-const nicknames: Record<string, string> = {
-  '@hourly': '0 * * * *',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@weekly': '0 0 * * 0',
-  '@monthly': '0 0 1 * *',
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-};
+// A map, as "__proto__" is a pattern that somebody may send.
+const nicknames: ReadonlyMap<string, string> = new Map([
+  ['@hourly', '0 * * * *'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@monthly', '0 0 1 * *'],
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+]);
 /** Ticks that are looked at to find how close together a pattern's are. */
 const looked = 400;
 
@@ -38,7 +39,7 @@ export function cronProblem(cron: string): string | undefined {
   if (cron.length > longestCron) return `is longer than ${longestCron} characters`;
   const pattern = patternOf(cron);
   if (pattern === undefined) {
-    if (cron.startsWith('@')) return `is not one of ${Object.keys(nicknames).join(', ')}`;
+    if (cron.startsWith('@')) return `is not one of ${[...nicknames.keys()].join(', ')}`;
     return 'is not five fields (minute, hour, day of the month, month, day of the week) or six with seconds first, of digits, names of months and days, and * , - / # L W';
   }
   try {
@@ -90,11 +91,13 @@ export function ticksBetween(timing: Timing, afterMs: number, upToMs: number, li
 }
 
 function patternOf(cron: string): string | undefined {
-  const known = nicknames[cron.toLowerCase()];
+  const known = nicknames.get(cron.toLowerCase());
   if (known !== undefined) return known;
   const fields = cron.trim().split(/[ \t]+/);
   if (fields.length !== 5 && fields.length !== 6) return undefined;
-  return fields.every((field) => /^[0-9A-Za-z*,/#-]+$/.test(field)) ? fields.join(' ') : undefined;
+  if (!fields.every((field) => /^[0-9A-Za-z*,/#-]+$/.test(field))) return undefined;
+  // croner takes a day field with a step for one that is set, even where it leaves no day out.
+  return fields.map((field) => (field === '*/1' ? '*' : field)).join(' ');
 }
 
 /** The readings of a clock that fit a pattern. */
