@@ -14,11 +14,17 @@ export interface WatchEvents {
   frozen(path: string): void;
 }
 
-/** Watches that show whether they are alive: the API server sends a bookmark shortly before their end, and ends them soon. */
+/** Of the end of a watch, in ms: clocks here and there need not agree on more. */
+const slackMs = 500;
+const changes: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+
+/** Watches of one path that show whether they are alive: the API server bookmarks each before its early end. */
 export class LiveWatch extends Watch {
   readonly #pace: WatchPace;
   readonly #events: WatchEvents;
   readonly #stop: AbortSignal;
+  /** When this watch, or one before it, last proved to be alive; undefined before the first one after a list. */
+  #silentSinceMs: number | undefined;
 
   constructor(config: KubeConfig, pace: WatchPace, events: WatchEvents, stop: AbortSignal) {
     super(config);
@@ -40,18 +46,32 @@ export class LiveWatch extends Watch {
       controller.abort();
     }, silenceMs);
     timer.unref();
+    const startedMs = performance.now();
+    this.#silentSinceMs ??= startedMs;
+    const prove = () => {
+      this.#silentSinceMs = performance.now();
+      this.#events.live();
+    };
     const hear: typeof callback = (phase, object, event) => {
+      if (!isEvent(phase, object)) return;
       timer.refresh();
       callback(phase, object, event);
       if (phase === 'ERROR') state = 'refused';
-      else this.#events.live();
+      else prove();
     };
     const end: typeof done = (error) => {
       clearTimeout(timer);
-      const isFrozen = state === 'frozen' || error?.name === 'TimeoutError';
-      if (isFrozen) this.#events.frozen(path);
-      // An end in good order comes after all that happened before it; a connection that breaks does not end so.
-      else if (error === null && state === 'sound') this.#events.live();
+      const livedMs = performance.now() - startedMs;
+      // An end in good order comes after all that happened before it, if it comes when it was asked for: a proxy, or an
+      // API server that does not have the version, ends at once what has told nothing.
+      if (error === null && state === 'sound' && livedMs >= watchSeconds * 1_000 - slackMs) prove();
+      const silentMs = performance.now() - (this.#silentSinceMs ?? startedMs);
+      const isFrozen =
+        state === 'frozen' || error?.name === 'TimeoutError' || (error === null && silentMs >= silenceMs);
+      if (isFrozen) {
+        this.#silentSinceMs = undefined;
+        this.#events.frozen(path);
+      }
       // As if the version were gone: a list shows what was missed, even where no watch gets through.
       done(isFrozen ? Object.assign(new Error('the watch is frozen'), { code: 410 }) : error);
     };
@@ -65,4 +85,11 @@ export class LiveWatch extends Watch {
       return new AbortController();
     }
   }
+}
+
+/** Returns true for what an API server tells. A proxy answers anything, and the client takes it all for events. */
+function isEvent(phase: unknown, object: unknown): boolean {
+  if (typeof object !== 'object' || object === null) return false;
+  const { metadata } = object as { metadata?: { resourceVersion?: unknown } };
+  return phase === 'ERROR' || (changes.has(phase) && !!metadata?.resourceVersion);
 }

@@ -30,6 +30,8 @@ test.each([
   { cron: '2026-01-05T00:00:00', problem: 'is not five fields' },
   { cron: '? * * * *', problem: 'is not five fields' },
   { cron: '0\u00a00 * * *', problem: 'is not five fields' },
+  { cron: '__proto__', problem: 'is not five fields' },
+  { cron: 'constructor', problem: 'is not five fields' },
   { cron: '@reboot', problem: 'is not one of @hourly' },
   { cron: '60 * * * *', problem: 'has "60" for the minute, which takes 0 to 59' },
   { cron: '0 24 * * *', problem: 'has "24" for the hour, which takes 0 to 23' },
@@ -65,6 +67,9 @@ test.each([
   { cron: '0 0 * * 5', days: '02-06 02-13 02-20 02-27 03-06' },
   { cron: '0 0 14 * MON', days: '02-02 02-09 02-14 02-16 02-23' },
   { cron: '0 0 */10 * MON', days: '02-02 02-09 02-11 02-16 02-21' },
+  { cron: '0 0 */1 * MON', days: '02-02 02-09 02-16 02-23 03-02' },
+  { cron: '0 0 13 */1 */1', days: '02-13 03-13 04-13 05-13 06-13' },
+  { cron: '0 0 1-31 * MON', days: '02-02 02-03 02-04 02-05 02-06' },
 ])('$cron is due on the days that either of its day fields names: $days', ({ cron, days }) => {
   const found = ticks(cron, '', '2026-02-01T12:00:00Z', 5);
   expect(found.map((tick) => tick.slice(5, 10)).join(' ')).toBe(days);

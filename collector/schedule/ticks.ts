@@ -21,6 +21,7 @@ export interface Timing {
 
 const shortestMs = 10_000;
 const longestCron = 256;
+// A map, as "__proto__" is a pattern that somebody may send.
 const nicknames: ReadonlyMap<string, string> = new Map([
   ['@hourly', '0 * * * *'],
   ['@daily', '0 0 * * *'],
@@ -94,7 +95,9 @@ function patternOf(cron: string): string | undefined {
   if (known !== undefined) return known;
   const fields = cron.trim().split(/[ \t]+/);
   if (fields.length !== 5 && fields.length !== 6) return undefined;
-  return fields.every((field) => /^[0-9A-Za-z*,/#-]+$/.test(field)) ? fields.join(' ') : undefined;
+  if (!fields.every((field) => /^[0-9A-Za-z*,/#-]+$/.test(field))) return undefined;
+  // croner takes a day field with a step for one that is set, even where it leaves no day out.
+  return fields.map((field) => (field === '*/1' ? '*' : field)).join(' ');
 }
 
 /** The readings of a clock that fit a pattern. */

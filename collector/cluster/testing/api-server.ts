@@ -31,6 +31,8 @@ export class FakeApiServer implements AsyncDisposable {
   fault: Fault | undefined;
   /** Watches hear nothing while it is set, nor that they have ended; whatever else is asked is answered. */
   frozen = false;
+  /** While it is set, every watch is answered with this text and ends. */
+  watchAnswer: string | undefined;
   /** Paths that were asked for, with their queries. */
   readonly asked: string[] = [];
 
@@ -112,6 +114,7 @@ export class FakeApiServer implements AsyncDisposable {
       const kind = /^\/api\/v1\/(nodes|pods)$/.exec(url.pathname)?.[1] as Kind | undefined;
       if (kind === undefined) return send(response, 404, { kind: 'Status', code: 404 });
       if (url.searchParams.get('watch') === 'true') {
+        if (this.watchAnswer !== undefined) return void response.writeHead(200).end(this.watchAnswer);
         if (Number(url.searchParams.get('resourceVersion')) < this.#version)
           return send(response, 410, { kind: 'Status', code: 410 });
         response.writeHead(200, { 'content-type': 'application/json' });

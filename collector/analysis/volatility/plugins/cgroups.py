@@ -27,13 +27,14 @@ def climb(node: Any, name_of: Callable[[Any], str], parent_of: Callable[[Any], A
 
 
 def choose(unified: str | None, others: Sequence[str | None]) -> str | None:
-    """A pod's path wherever it is, then the unified hierarchy's, then the one most version 1 hierarchies agree on.
+    """The pod's path that most hierarchies have, else the unified one's, else what most of version 1 agree on.
 
     On a node with version 1 hierarchies the unified one exists too, with everything or nearly so in its root.
     """
     pods = [path for path in (unified, *others) if path is not None and _POD_MARK in path]
     if pods:
-        return pods[0]
+        # After a failed restart one hierarchy can still have the process in a cgroup that all others have left.
+        return max(pods, key=pods.count)
     if unified not in (None, "/"):
         return unified
     rest = [path for path in others if path not in (None, "/")]

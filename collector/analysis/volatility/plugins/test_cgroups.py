@@ -41,6 +41,9 @@ class Choose(unittest.TestCase):
             "a process of the node itself": ("/system.slice/x", [], "/system.slice/x"),
             "a process of a version 1 node itself": ("/", ["/other", "/sys/x", "/sys/x"], "/sys/x"),
             "a process in no cgroup but the root": ("/", ["/"], "/"),
+            "one hierarchy that has stayed behind": ("/", ["/kubepods/pod1/crio-conmon-c", pod, pod], pod),
+            "a hybrid node whose systemd has stayed behind": ("/kubepods/pod1/crio-conmon-c", [pod, "/", pod], pod),
+            "two hierarchies that differ: the unified one counts": (pod, ["/kubepods/pod1/crio-conmon-c"], pod),
             "a unified path that cannot be had": (None, [pod], pod),
             "no path at all": (None, [None], None),
         }

@@ -60,7 +60,7 @@ file: path f_path, *inode f_inode, *file_operations f_op, *void private_data
 fdtable: u32 max_fds, ptr fd
 files_struct: *fdtable fdt
 fs_struct: path root, path pwd
-mm_struct: ptr pgd, u64 arg_start, u64 arg_end, *file exe_file
+mm_struct: ptr pgd, u64 arg_start, u64 arg_end, u64 env_start, u64 env_end, *file exe_file
 kuid_t: u32 val
 cred: kuid_t uid, kuid_t gid, kuid_t euid, kuid_t egid
 signal_struct: i32 nr_threads, list_head thread_head

@@ -25,6 +25,7 @@ def make_node(clock: str = "tk_data[1] timekeeper_data", **structs: str) -> Mini
         kernel.put(one, "task_struct", "real_parent", init)
     kernel.link(*(kernel.member(one, "task_struct", "tasks")[0] for one in (init, task)))
     kernel.name("init_task", init, "task_struct")
+    kernel.name("a_task", task, "task_struct")
     _make_modules(kernel)
     return kernel
 
