@@ -123,14 +123,14 @@ export class SymbolCache {
 
   /**
    * Notes the banner of an image that was read with an ISF, if it may be longer than the ISF's own: not where that is
-   * from a kernel's file. Throws Fault storage_failed.
+   * from a kernel's file. One that is no longer is noted too, so that it stands against a lie. Throws Fault storage_failed.
    */
   async noteImageBanner(sha256: string, imageBanner: string): Promise<void> {
     await this.#change('note the banner of an image', async () => {
       for (const { entry } of this.list()) {
         const { banner, imageBanners = [] } = entry;
         const fromFile = entry.quality === 'dwarf' && entry.bannerTold !== true;
-        const known = imageBanner === banner || imageBanner === imageBanners[0];
+        const known = imageBanner === imageBanners[0];
         if (entry.sha256 !== sha256 || fromFile || known || !isBannerOf(imageBanner, banner)) continue;
         const others = imageBanners.filter((each) => each !== imageBanner);
         await this.#write({ ...entry, imageBanners: [imageBanner, ...others].slice(0, maxImageBanners) });
