@@ -119,12 +119,22 @@ describe('on Ubuntu, where linux_banner ends in a group that /proc/version lacks
     await put('x.json', makeIsf(told));
     const search = await open();
     await search.find(kernel, never);
+    await search.cache.pin(search.kept(kernel)?.entry.key ?? '', true);
     await put('x.json', makeIsf(ubuntu));
     const end = await search.find(kernel, never);
     expect(await bannerOf(end)).toBe(`${ubuntu}\n\0`);
-    expect(search.cache.list()).toHaveLength(1);
+    expect(search.cache.list().map(({ entry }) => entry.pinned)).toEqual([true]);
     expect(search.status(kernel).state).toEqual(end);
   });
+});
+
+test('of two files that fit, what was kept of the one stays when the other is taken', async () => {
+  await put('b.json', makeIsf(ubuntu));
+  const search = await open();
+  await search.find({ ...kernel, banner: ubuntu }, never);
+  await put('a.json', makeIsf(told));
+  expect(await bannerOf(await search.find(kernel, never))).toBe(`${told}\n\0`);
+  expect(search.kept({ ...kernel, banner: ubuntu })?.entry.source).toContain('b.json');
 });
 
 describe('a node that lies about its kernel changes nothing for the others', () => {
