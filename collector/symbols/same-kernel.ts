@@ -24,6 +24,11 @@ export function isBannerOf(linuxBanner: string, procVersion: string): boolean {
   return oneGroup.test(linuxBanner.slice(procVersion.length));
 }
 
+/** The release in a banner; undefined when it is no kernel's. */
+export function releaseOf(banner: string): string | undefined {
+  return /^Linux version (\S+)/.exec(banner)?.[1];
+}
+
 /**
  * True when symbols are of the kernel that a node tells of. A build-id that differs makes it another kernel, whatever
  * the banners; an equal one, which the node only claims, never makes up for a banner that contradicts.
