@@ -31,29 +31,34 @@ export class LiveWatch extends Watch {
     // A list that waits before its next watch does not look whether it was stopped meanwhile.
     if (this.#stop.aborted) return new AbortController();
     const { watchSeconds, silenceMs } = this.#pace;
-    let state: 'sound' | 'refused' | 'frozen' = 'sound';
+    const startMs = performance.now();
+    let refusal: Error | undefined;
+    let isFrozen = false;
     let controller: AbortController | undefined;
     const timer = setTimeout(() => {
       // The client itself gives up an attempt to connect.
       if (controller === undefined) return;
-      state = 'frozen';
+      isFrozen = true;
       controller.abort();
     }, silenceMs);
     timer.unref();
     const hear: typeof callback = (phase, object, event) => {
       timer.refresh();
+      refusal ??= refusalOf(path, phase, object);
+      // The list does not look what it is given, and what it throws then would end the process.
+      if (refusal !== undefined) return;
       callback(phase, object, event);
-      if (phase === 'ERROR') state = 'refused';
-      else this.#events.live();
+      this.#events.live();
     };
     const end: typeof done = (error) => {
       clearTimeout(timer);
-      const isFrozen = state === 'frozen' || error?.name === 'TimeoutError';
+      isFrozen ||= error?.name === 'TimeoutError';
+      const lasted = performance.now() - startMs > watchSeconds * 900;
       if (isFrozen) this.#events.frozen(path);
-      // An end in good order comes after all that happened before it; a connection that breaks does not end so.
-      else if (error === null && state === 'sound') this.#events.live();
+      // An end in good order comes after all that happened before it, and when it was asked for; a connection that breaks does not end so.
+      else if (error === null && refusal === undefined && lasted) this.#events.live();
       // As if the version were gone: a list shows what was missed, even where no watch gets through.
-      done(isFrozen ? Object.assign(new Error('the watch is frozen'), { code: 410 }) : error);
+      done(isFrozen ? Object.assign(new Error('the watch is frozen'), { code: 410 }) : (error ?? refusal ?? null));
     };
     try {
       const asked = { ...query, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
@@ -65,4 +70,18 @@ export class LiveWatch extends Watch {
       return new AbortController();
     }
   }
+}
+
+const phases: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'];
+
+/** What is wrong with an event of a watch; undefined for one of an object. Its code is the API server's: 410 for a version that is gone. */
+function refusalOf(path: string, phase: unknown, object: unknown): Error | undefined {
+  const { metadata, message, code } = (object ?? {}) as Readonly<Record<string, unknown>>;
+  if (phase === 'ERROR') {
+    const why = `the API server answers ${String(message ?? code).slice(0, 200)}`;
+    return Object.assign(new Error(`watch of ${path} failed: ${why}. It is tried again.`), { code });
+  }
+  if (phases.includes(phase) && typeof metadata === 'object' && metadata !== null) return undefined;
+  const why = 'the answer holds something else than events of objects';
+  return new Error(`watch of ${path} failed: ${why}. See to what is between the collector and the API server.`);
 }
