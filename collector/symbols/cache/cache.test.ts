@@ -125,6 +125,16 @@ test('what nodes sent goes before the rest, however lately it was used', async (
   ).toEqual(['aaaaaaaa', 'cccccccc', 'dddddddd']);
 });
 
+test("what has a node's banner goes before the rest too: each lie makes one more", async () => {
+  const cache = await open(10);
+  await keep(cache, 'aaaaaaaa', 'a12');
+  for (const lie of ['b', 'c', 'd']) {
+    const banner = `Linux version 6.1 ${lie}`;
+    await keep(cache, toldKey({ buildId: 'bbbbbbbb', banner }), `${lie}12`, { banner, bannerTold: true });
+  }
+  expect(cache.list().map(({ entry }) => entry.key)).toContain('aaaaaaaa');
+});
+
 test('an ISF whose size has changed is gone', async () => {
   const cache = await open();
   const entry = await keep(cache, 'aaaaaaaa', 'one');

@@ -181,11 +181,11 @@ export class SymbolCache {
   }
 
   /**
-   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent goes before the rest: it
-   * can be had again, and a hostile node that sends ever new symbols must not drive out better ones.
+   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent, and what has a node's
+   * banner, goes before the rest: it can be had again, and a hostile node that sends ever new ones must not drive out better ones.
    */
   async #sweep(justKept: string): Promise<void> {
-    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' ? 0 : 1);
+    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' || entry.bannerTold === true ? 0 : 1);
     const candidates = this.list()
       .filter(({ entry }) => !entry.pinned && entry.key !== justKept)
       .sort((a, b) => rank(a) - rank(b) || a.usedMs - b.usedMs);
