@@ -42,6 +42,12 @@ test('of two claims about one container the one that memory bears out is shown',
   expect(groupsOf([processIn(4, namedApp)], containers)).toEqual([['shop > web > app', [4]]]);
 });
 
+test('a claim about a container that memory does not bear out names no process', () => {
+  const claimed = create(PodContainerSchema, namedApp);
+  const found = { podUid: 'u9', containerId: namedApp.containerId };
+  expect(groupsOf([processIn(4, found)], [claimed])).toEqual([[`pod u9 > container ${'a'.repeat(12)}`, [4]]]);
+});
+
 test('namespaces, pods and containers come by name; what has no name comes last', () => {
   const places = [
     { podUid: 'u0', containerId: id('0') },

@@ -38,8 +38,8 @@ export function containerGroups(
   for (const process of processes) {
     if (process.placement === undefined) continue;
     const group = groupAt(process.placement);
-    // The kernel's memory decides where two claims about one container differ.
-    if (process.placement.podName !== '') group.place = process.placement;
+    // The kernel's memory decides where claims about a container differ, and where it bears none of them out.
+    group.place = process.placement;
     group.processes.push(process);
   }
   return [...groups.values()]

@@ -90,6 +90,27 @@ test('a node without symbols is listed with where they were looked for; an impor
   expect(metrics).toContain('kcorder_symbols_searches_total{end="missing"} 1');
 });
 
+test("a node that claims another's build-id is listed by itself, and hides nothing", async () => {
+  await using rig = await Rig.start(parties);
+  const symbols = rig.symbols();
+  await importFile(symbols, isf, { fileName: 'x.json', buildId });
+  const listed = async () =>
+    (await symbols.listSymbols({})).symbols
+      .map(({ key, nodeNames, sizeBytes }) => [key, nodeNames.join(), sizeBytes === BigInt(isf.length)])
+      .sort();
+  const kernel = { ...ordinaryHello.kernel, banner: 'Linux version 5 (liar)' };
+  await rig.agent('n1').attach({ kernel });
+  expect(await listed()).toEqual([
+    [buildId, '', true],
+    [buildId, 'n1', false],
+  ]);
+  await rig.agent('n2').attach();
+  expect(await listed()).toEqual([
+    [buildId, 'n1', false],
+    [buildId, 'n2', true],
+  ]);
+});
+
 test('what is exported is what was imported, byte for byte; pinned and deleted by its key, all of it on record', async () => {
   await using rig = await Rig.start(parties);
   const symbols = rig.symbols();

@@ -44,17 +44,20 @@ export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): Symbo
     journal.recordAct(actorOf(callerOf(context)), action, detail);
   return {
     listSymbols: async () => {
-      const byKey = new Map<string, ReturnType<typeof presentKernel>>();
+      const rows = new Map<string, ReturnType<typeof presentKernel>>();
+      const shown = new Set<string>();
       for (const { node } of fleet.list()) {
         const row = presentKernel(node.kernel, search, []);
-        const known = byKey.get(row.key ?? '');
-        byKey.set(row.key ?? '', { ...(known ?? row), nodeNames: [...(known?.nodeNames ?? []), node.name] });
+        const own = search.kept(node.kernel)?.entry.key;
+        if (own !== undefined) shown.add(own);
+        // A key is a build-id that any node can claim: kernels of other banners are other rows.
+        const place = own ?? JSON.stringify([row.key, row.banner]);
+        rows.set(place, { ...(rows.get(place) ?? row), nodeNames: [...(rows.get(place)?.nodeNames ?? []), node.name] });
       }
-      for (const entry of cache.list()) {
-        const { key } = entry.entry;
-        if (!byKey.has(key)) byKey.set(key, presentEntry(entry, search, []));
+      for (const kept of cache.list()) {
+        if (!shown.has(kept.entry.key)) rows.set(kept.entry.key, presentEntry(kept, search, []));
       }
-      const symbols = [...byKey.values()].sort((a, b) => (a.release ?? '').localeCompare(b.release ?? ''));
+      const symbols = [...rows.values()].sort((a, b) => (a.release ?? '').localeCompare(b.release ?? ''));
       return { symbols, keptBytes: BigInt(cache.keptBytes), limitBytes: BigInt(cache.limitBytes) };
     },
     findSymbols: async ({ nodeName }, context) => {

@@ -166,6 +166,31 @@ describe('in step', () => {
     expect(lists()).toBe(2);
   });
 
+  test.each<[string, unknown]>([
+    ['nothing of the kind', {}],
+    ['an object without its metadata', { type: 'ADDED', object: {} }],
+    ['the status of a proxy', { kind: 'Status', code: 500 }],
+    ['a number', 5],
+    ['an error', { type: 'ERROR', object: { kind: 'Status', code: 500, message: 'leader changed' } }],
+  ])('a watch that answers %s does not show it, and is trouble', async (_what, answer) => {
+    api.answer = () => (api.asked.at(-1)?.includes('watch=true') ? answer : undefined);
+    inventory.start();
+    await until(() => troubles >= 2);
+    const since = inventory.inStepAt?.getTime();
+    await until(() => troubles >= 4);
+    expect(inventory.inStepAt?.getTime()).toBe(since);
+  });
+
+  test('a watch that ends before it was asked to does not show it', async () => {
+    inventory.start();
+    await until(() => api.watching === 2);
+    const since = inventory.inStepAt?.getTime();
+    const asked = api.asked.length;
+    api.endWatches();
+    await until(() => api.asked.length >= asked + 2);
+    expect(inventory.inStepAt?.getTime()).toBe(since);
+  });
+
   test('a watch that breaks off does not show it', async () => {
     inventory = follow({ watchSeconds: 3_600, silenceMs: 600_000 });
     inventory.start();

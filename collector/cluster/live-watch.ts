@@ -16,7 +16,7 @@ export interface WatchEvents {
 
 /** Of the end of a watch, in ms: clocks here and there need not agree on more. */
 const slackMs = 500;
-const changes: ReadonlySet<unknown> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+const phases: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'];
 
 /** Watches of one path that show whether they are alive: the API server bookmarks each before its early end. */
 export class LiveWatch extends Watch {
@@ -37,12 +37,13 @@ export class LiveWatch extends Watch {
     // A list that waits before its next watch does not look whether it was stopped meanwhile.
     if (this.#stop.aborted) return new AbortController();
     const { watchSeconds, silenceMs } = this.#pace;
-    let state: 'sound' | 'refused' | 'frozen' = 'sound';
+    let refusal: Error | undefined;
+    let isFrozen = false;
     let controller: AbortController | undefined;
     const timer = setTimeout(() => {
       // The client itself gives up an attempt to connect.
       if (controller === undefined) return;
-      state = 'frozen';
+      isFrozen = true;
       controller.abort();
     }, silenceMs);
     timer.unref();
@@ -53,27 +54,27 @@ export class LiveWatch extends Watch {
       this.#events.live();
     };
     const hear: typeof callback = (phase, object, event) => {
-      if (!isEvent(phase, object)) return;
+      refusal ??= refusalOf(path, phase, object);
+      // The list does not look at what it is given, and an exception there would end the process.
+      if (refusal !== undefined) return;
       timer.refresh();
       callback(phase, object, event);
-      if (phase === 'ERROR') state = 'refused';
-      else prove();
+      prove();
     };
     const end: typeof done = (error) => {
       clearTimeout(timer);
-      const livedMs = performance.now() - startedMs;
+      const endedMs = performance.now();
+      const isInTime = endedMs - startedMs >= watchSeconds * 1_000 - slackMs;
       // An end in good order comes after all that happened before it, if it comes when it was asked for: a proxy, or an
       // API server that does not have the version, ends at once what has told nothing.
-      if (error === null && state === 'sound' && livedMs >= watchSeconds * 1_000 - slackMs) prove();
-      const silentMs = performance.now() - (this.#silentSinceMs ?? startedMs);
-      const isFrozen =
-        state === 'frozen' || error?.name === 'TimeoutError' || (error === null && silentMs >= silenceMs);
-      if (isFrozen) {
+      if (error === null && refusal === undefined && !isFrozen && isInTime) prove();
+      const isSilent = error === null && endedMs - (this.#silentSinceMs ?? startedMs) >= silenceMs;
+      if (isFrozen || isSilent || error?.name === 'TimeoutError') {
         this.#silentSinceMs = undefined;
         this.#events.frozen(path);
-      }
-      // As if the version were gone: a list shows what was missed, even where no watch gets through.
-      done(isFrozen ? Object.assign(new Error('the watch is frozen'), { code: 410 }) : error);
+        // As if the version were gone: a list shows what was missed, even where no watch gets through.
+        done(Object.assign(new Error('the watch is frozen'), { code: 410 }));
+      } else done(error ?? refusal ?? null);
     };
     try {
       const asked = { ...query, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
@@ -87,9 +88,15 @@ export class LiveWatch extends Watch {
   }
 }
 
-/** Returns true for what an API server tells. A proxy answers anything, and the client takes it all for events. */
-function isEvent(phase: unknown, object: unknown): boolean {
-  if (typeof object !== 'object' || object === null) return false;
-  const { metadata } = object as { metadata?: { resourceVersion?: unknown } };
-  return phase === 'ERROR' || (changes.has(phase) && !!metadata?.resourceVersion);
+/** Returns why what a watch was told is no event of an object, with the API server's code (410: the version is gone), or undefined. */
+function refusalOf(path: string, phase: unknown, object: unknown): Error | undefined {
+  const { metadata, message, code } = (object ?? {}) as Readonly<Record<string, unknown>>;
+  if (phase === 'ERROR') {
+    const why = `the API server answers ${String(message ?? code).slice(0, 200)}`;
+    return Object.assign(new Error(`watch of ${path} failed: ${why}. It is tried again.`), { code });
+  }
+  const { resourceVersion } = (metadata ?? {}) as { resourceVersion?: unknown };
+  if (phases.includes(phase) && resourceVersion) return undefined;
+  const why = 'the answer holds something other than events of objects';
+  return new Error(`watch of ${path} failed: ${why}. Check the proxy between the collector and the API server.`);
 }

@@ -155,6 +155,19 @@ test('an agent that still runs a capture that has ended is told to stop', async 
   expect(again.cancels).toEqual([captureId, 'c-unknown']);
 });
 
+test.each(['release', 'banner', 'buildId'])(
+  'a hello whose kernel has a %s longer than any is refused',
+  async (name) => {
+    await using rig = await Rig.start(parties);
+    const kernel = { ...ordinaryHello.kernel, [name]: 'x'.repeat(4097) };
+    await expect(rig.agent().attach({ kernel })).rejects.toMatchObject({
+      code: 'invalid_argument',
+      message: expect.stringContaining(`a ${name} of 4097 characters`),
+    });
+    await rig.agent().attach({ kernel: { ...kernel, [name]: 'x'.repeat(4096) } });
+  },
+);
+
 test('an attach stream begins with a hello that has a kernel in it', async () => {
   await using rig = await Rig.start(parties);
   const { agentVersion, instanceId } = ordinaryHello;

@@ -26,3 +26,14 @@ test.each<[string, NamedContainer]>([
 ])('the node names %s: it is kept', (_what, container) => {
   expect(withNodeContainers(fromApi, [container])).toEqual([...fromApi, container]);
 });
+
+test.each<[string, Partial<NamedContainer>]>([
+  ['name', { podName: 'evil' }],
+  ['namespace', { podNamespace: 'evil' }],
+])(
+  'the node gives a pod of the API server another %s: it is left out, so that the pod keeps its own',
+  (_what, changes) => {
+    const planted = { ...web, ...changes, containerId: id('e') };
+    expect(withNodeContainers(fromApi, [planted, { ...planted, containerId: '' }])).toEqual(fromApi);
+  },
+);

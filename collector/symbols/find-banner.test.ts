@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SymbolSearch } from './find.ts';
 import { importIsf } from './import.ts';
@@ -119,12 +120,22 @@ describe('on Ubuntu, where linux_banner ends in a group that /proc/version lacks
     await put('x.json', makeIsf(told));
     const search = await open();
     await search.find(kernel, never);
+    await search.cache.pin(search.kept(kernel)?.entry.key ?? '', true);
     await put('x.json', makeIsf(ubuntu));
     const end = await search.find(kernel, never);
     expect(await bannerOf(end)).toBe(`${ubuntu}\n\0`);
-    expect(search.cache.list()).toHaveLength(1);
+    expect(search.cache.list().map(({ entry }) => entry.pinned)).toEqual([true]);
     expect(search.status(kernel).state).toEqual(end);
   });
+});
+
+test('of two files that fit, what was kept of the one stays when the other is taken', async () => {
+  await put('b.json', makeIsf(ubuntu));
+  const search = await open();
+  await search.find({ ...kernel, banner: ubuntu }, never);
+  await put('a.json', makeIsf(told));
+  expect(await bannerOf(await search.find(kernel, never))).toBe(`${told}\n\0`);
+  expect(search.kept({ ...kernel, banner: ubuntu })?.entry.source).toContain('b.json');
 });
 
 describe('a node that lies about its kernel changes nothing for the others', () => {
@@ -155,6 +166,31 @@ describe('a node that lies about its kernel changes nothing for the others', () 
     expect(await bannerOf(end)).toBe(`${told}\n\0`);
     expect(search.kept(kernel)?.entry).toMatchObject({ buildId: kernel.buildId, quality: 'dwarf', bannerTold: true });
     expect(await (await open()).find(kernel, never)).toEqual(end);
+  });
+
+  test('by its release, beside types and a banner that are those of the others', async () => {
+    const types = smallKernel();
+    types.struct('taint_flag', 24, []);
+    const names = `${smallKallsyms.replace(/^f{8}9b/gm, 'ffffffff81').replace(/^f{8}9c/gm, 'ffffffff82')}ffffffff82000800 D taint_flags\n`;
+    const paths = { btfPath: join(home, 'btf'), kallsymsPath: join(home, 'kallsyms') };
+    await writeFile(paths.btfPath, types.bytes());
+    await writeFile(paths.kallsymsPath, names);
+    const node: SymbolSource = {
+      ...{ name: 'node', configured: true, remote: false },
+      seek: async () => ({ kind: 'types', ...paths, from: 'a node' }),
+    };
+    const honest = {
+      ...kernel,
+      banner: 'Linux version 6.1.0 (b@h) (gcc) #1',
+      release: '6.1.0',
+      typesDigest: 'ab'.repeat(32),
+    };
+    for (const release of ['5.15.0', honest.release]) {
+      const end = await (await open(node)).find({ ...honest, release }, never);
+      if (end.kind !== 'ready') throw new Error(JSON.stringify(end));
+      const { symbols } = JSON.parse(await readFile(end.isfPath, 'utf8'));
+      expect(symbols.taint_flags.type).toMatchObject({ count: 19 });
+    }
   });
 
   test("by a banner that contradicts the one in the kernel's file, which is told", async () => {

@@ -195,8 +195,10 @@ export class SymbolSearch implements Symbols {
         status.report(name, 'found', answer.from);
         const before = work.usable;
         // A file that was changed in its place: what it held before must not be found instead.
-        const replaced = name === 'directory' && answer.kind === 'isf' && before?.key !== taken.entry.key;
-        if (replaced && before !== undefined && before.origin !== '') await this.cache.remove(before.key);
+        if (before !== undefined && before.origin !== '' && before.source === answer.from) {
+          if (before.pinned) await this.cache.pin(taken.entry.key, true);
+          if (before.key !== taken.entry.key) await this.cache.remove(before.key);
+        }
         return this.#use(taken.entry, status);
       }
       case 'contradiction':

@@ -7,6 +7,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, isBuildId } from './cache/entry.ts';
 import { inspectIsf, isfLimitBytes, isIsfName } from './isf-file.ts';
+import { releaseOf } from './same-kernel.ts';
 
 /** What somebody says of an ISF that is to be imported. */
 export interface ImportHead {
@@ -46,7 +47,7 @@ export async function importIsf(
     const isf = await inspectIsf(uploadPath, signal, { copyPath });
     if (isf.kind === 'unusable') throw new Fault('invalid_argument', `${name} was not imported: it ${isf.problem}`);
     const { banner, sha256, sizeBytes } = isf;
-    const release = /^Linux version (\S+)/.exec(banner)?.[1] ?? '';
+    const release = releaseOf(banner) ?? '';
     const entry: CacheEntry = {
       key: head.buildId === '' ? bannerKey(banner) : head.buildId,
       buildId: head.buildId,

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SymbolCache } from './cache/cache.ts';
 import type { CacheEntry } from './cache/entry.ts';
 import { offerSymbols } from './offer.ts';
@@ -154,6 +154,25 @@ test.each([
   ['DELETE', '/index.json', 405],
 ])('%s %s is %d', async (method, path, status) => {
   expect((await fetch(base + path, { method })).status).toBe(status);
+});
+
+test('the index looks at each entry once, however many there are', async () => {
+  await keep('aaaaaaaa', 'Linux version 6.1', '{}', 'btf');
+  const [kept] = cache.list();
+  let looked = 0;
+  const entries = Array.from({ length: 100 }, (_, index) => ({
+    usedMs: 0,
+    entry: {
+      ...(kept?.entry as CacheEntry),
+      get banner() {
+        looked += 1;
+        return `Linux version 6.${index}`;
+      },
+    },
+  }));
+  vi.spyOn(cache, 'list').mockReturnValue(entries);
+  expect(Object.keys((await index()).linux)).toHaveLength(100);
+  expect(looked).toBeLessThan(10 * entries.length);
 });
 
 test('an address that is taken is told', async () => {

@@ -39,7 +39,9 @@ async function answer(cache: SymbolCache, request: IncomingMessage, response: Se
     response.end(request.method === 'HEAD' ? undefined : body);
     return;
   }
-  const kept = cache.list().find(({ entry }) => namesOf(entry).some((name) => pathOf(entry, name) === path))?.entry;
+  const sha256 = path.slice(5, 69);
+  const same = cache.list().filter(({ entry }) => entry.sha256 === sha256);
+  const kept = same.find(({ entry }) => namesOf(entry).some((name) => pathOf(entry, name) === path))?.entry;
   const banner = kept && namesOf(kept).find((name) => pathOf(kept, name) === path);
   if (kept === undefined || banner === undefined)
     return refuse(response, 404, 'there is /index.json, and what it names');
@@ -59,7 +61,7 @@ async function answer(cache: SymbolCache, request: IncomingMessage, response: Se
 
 /** Every banner that an ISF is offered under. */
 function namesOf({ banner, imageBanners = [] }: CacheEntry): readonly string[] {
-  return [banner, ...imageBanners];
+  return [...new Set([banner, ...imageBanners])];
 }
 
 /** A path for each banner of an ISF: Volatility's cache takes each URL under one banner only. */
@@ -74,9 +76,15 @@ function pathOf({ sha256, banner }: CacheEntry, name: string): string {
  */
 function indexOf(cache: SymbolCache, host: string) {
   const linux: Record<string, string[]> = {};
-  const entries = cache.list().map(({ entry }) => entry);
-  for (const name of new Set(entries.flatMap(namesOf))) {
-    const same = entries.filter((entry) => namesOf(entry).includes(name));
+  const byName = new Map<string, CacheEntry[]>();
+  for (const { entry } of cache.list()) {
+    for (const name of namesOf(entry)) {
+      const same = byName.get(name);
+      if (same === undefined) byName.set(name, [entry]);
+      else same.push(entry);
+    }
+  }
+  for (const [name, same] of byName) {
     const sound = same.filter(({ quality, bannerTold }) => quality !== 'btf' && bannerTold !== true);
     const own = sound.filter(({ banner }) => banner === name);
     const trusted = own.length > 0 ? own : sound.length > 0 ? sound : agreed(same);

@@ -41,6 +41,12 @@ test('no two banners that differ in more than one group at the end are of one ke
   );
 });
 
+test('a banner of a megabyte takes no longer than its length, whatever it looks like', () => {
+  const long = `Linux version 6 (${') #1'.repeat(1 << 18)}\n`;
+  expect(isBannerOf(`${long} (x)`, long)).toBe(false);
+  expect(isBannerOf('Linux version 6 (b@h) (gcc) #1', long)).toBe(false);
+});
+
 describe('a build-id', () => {
   const banner = 'Linux version 6 (b@h) (gcc) #1';
   const [one, other] = ['aa'.repeat(20), 'bb'.repeat(20)];

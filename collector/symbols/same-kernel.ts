@@ -1,7 +1,8 @@
 import { isBuildId } from './cache/entry.ts';
 
-/** Printable ASCII up to the version, which begins with "#": parentheses before it are the builder and the compiler. */
-const procVersionForm = /^Linux version [!-~]+ \([ -~]*\) #[!-~][ -~]*$/;
+const printable = /^[ -~]*$/;
+/** Up to the version, which begins with "#"; the first one decides, so that no banner takes long to read. */
+const procVersionForm = /^Linux version [!-~]+ \([ -~]*?\) #[!-~]/;
 /** Ubuntu's CONFIG_VERSION_SIGNATURE, which its init/version.c adds to linux_banner and not to /proc/version. */
 const oneGroup = /^ \([ -'*-~]{1,128}\)$/;
 
@@ -18,8 +19,14 @@ export interface KernelNames {
  */
 export function isBannerOf(linuxBanner: string, procVersion: string): boolean {
   if (linuxBanner === procVersion) return procVersion !== '';
-  if (!procVersionForm.test(procVersion) || !linuxBanner.startsWith(procVersion)) return false;
+  if (!linuxBanner.startsWith(procVersion) || !printable.test(procVersion)) return false;
+  if (!procVersionForm.test(procVersion)) return false;
   return oneGroup.test(linuxBanner.slice(procVersion.length));
+}
+
+/** The release in a banner; undefined when it is no kernel's. */
+export function releaseOf(banner: string): string | undefined {
+  return /^Linux version (\S+)/.exec(banner)?.[1];
 }
 
 /**

@@ -4,7 +4,7 @@ import { type BuildInput, buildIsf } from './build/builder.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
 import { inspectIsf } from './isf-file.ts';
-import { isBannerOf, isSameKernel } from './same-kernel.ts';
+import { isBannerOf, isSameKernel, releaseOf } from './same-kernel.ts';
 import type { SingleFlight } from './single-flight.ts';
 import type { Nothing, SourceAnswer } from './sources/source.ts';
 import type { KernelIdentity, SourceName, SymbolsQuality } from './symbols.ts';
@@ -70,10 +70,12 @@ export function contradiction(entry: CacheEntry, kernel: KernelIdentity): Taken 
 
 async function build(
   input: BuildInput,
-  kernel: KernelIdentity,
+  { banner }: KernelIdentity,
   draftPath: string,
   { cache, builds, signal }: TakeMeans,
 ) {
+  // Not the release that the node tells beside it: the key of the symbols does not hold that, and others share them.
+  const kernel = { banner, release: releaseOf(banner) ?? '' };
   const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, ending, cache.codePath);
   return (await builds.run(draftPath, work, signal)) as Awaited<ReturnType<typeof buildIsf>>;
 }

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from volatility3.framework import constants, objects
+from volatility3.framework import constants, exceptions, objects
+from volatility3.framework.objects import utility
 from volatility3.framework.symbols.linux import LinuxUtilities
 
 _VERSION = "2.28.2"
 # PATH_MAX is 4096: 2048 names of one letter, each with a mount on top.
 _STEP_LIMIT = 4096
+# NAME_MAX
+_NAME_LIMIT_BYTES = 255
 
 
 def apply() -> None:
@@ -17,29 +20,45 @@ def apply() -> None:
 
 
 def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: Any, mount: Any) -> str:
-    """What LinuxUtilities.do_get_path gives; "" where that would go on for ever."""
+    """What LinuxUtilities.do_get_path gives; the mark of a smeared path alone where that would go on for ever."""
     if not (root and root.is_readable() and root_mount and root_mount.is_readable()):
         return ""
     if isinstance(mount, objects.Pointer) and not (mount and mount.is_readable()):
         return ""
     inode = entry.d_inode
     names: list[str] = []
-    for _ in range(_STEP_LIMIT):
+    seen: set[tuple[int, int]] = set()
+    while True:
         if not (entry and entry.is_readable() and (entry != root or not mount.is_equal(root_mount))):
             break
         at_top = entry == mount.get_mnt_root()
         if (at_top or entry.is_root()) and not (at_top and mount.has_parent()):
             break
+        step = (_address(entry), _address(mount))
+        if step in seen or len(seen) >= _STEP_LIMIT:
+            return utilities.smear
+        seen.add(step)
         if at_top:
             entry, mount = mount.get_dentry_parent(), mount.get_vfsmnt_parent()
         else:
-            names.append(entry.d_name.name_as_str())
+            names.append(_name(entry.d_name))
             entry = entry.d_parent
-    else:
-        return ""
     path = "/" + "/".join(name.strip("/") for name in reversed(names))
     if not all(names):
         return f"{utilities.smear} {path}"
     if inode and inode.is_readable() and inode.is_valid() and inode.i_nlink == 0:
         path = f" {path} {utilities.deleted}"
     return path
+
+
+def _address(place: Any) -> int:
+    return int(place) if isinstance(place, objects.Pointer) else int(place.vol.offset)
+
+
+def _name(name: Any) -> str:
+    """What qstr.name_as_str gives of a name that a file system can have."""
+    length = min(int(name.len), _NAME_LIMIT_BYTES) if name.has_member("len") else _NAME_LIMIT_BYTES
+    try:
+        return utility.pointer_to_string(name.name, length + 1)
+    except (exceptions.InvalidAddressException, ValueError):
+        return ""

@@ -14,3 +14,7 @@ class IsBannerOf(unittest.TestCase):
         for case in cases:
             with self.subTest(case["what"]):
                 self.assertIs(is_banner_of(case["linuxBanner"], case["procVersion"]), case["same"])
+
+    def test_a_banner_of_a_megabyte_takes_no_longer_than_its_length(self) -> None:
+        long = f"Linux version 6 ({') #1' * (1 << 18)}\n"
+        self.assertIs(is_banner_of(f"{long} (x)", long), False)

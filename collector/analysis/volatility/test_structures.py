@@ -3,7 +3,9 @@
 import tempfile
 import unittest
 from typing import Any
+from unittest.mock import patch
 
+import paths
 from testing.mini_kernel import MiniKernel
 from testing.node import PEER, make_node, make_seq_operations
 
@@ -94,6 +96,28 @@ class Modules(OnKernel):
                 lost = {name for row in rows for name, value in row.items() if value is None}
                 self.assertEqual(lost, {column, "File Output"})
                 self.assertRegex("\n".join(warnings), warning)
+
+    def test_arguments_that_are_left_out_are_told(self) -> None:
+        arguments = {
+            "too many": (129, 0, None, "argument list has an impossible value in the image: 1 module (nf_tables)"),
+            "a name that is not there": (
+                2,
+                0xFFFFFFFF90000000,
+                "a=None",
+                "part of the argument list is not readable in the image: 1 module (nf_tables)",
+            ),
+        }
+        for sentence, (count, other, expected, warning) in arguments.items():
+            with self.subTest(sentence):
+                kernel = make_node(kernel_param="*char name, u64 get")
+                parameters = kernel.make("kernel_param", 2, name=kernel.text("a"))
+                kernel.put(parameters + kernel.size("kernel_param"), "kernel_param", "name", other)
+                module = kernel.symbols["a_module"]["address"]
+                kernel.put(module, "module", "num_kp", count)
+                kernel.put(module, "module", "kp", parameters)
+                rows, warnings = self._run(kernel, "linux.lsmod.Lsmod")
+                self.assertEqual([row["Load Arguments"] for row in rows], [expected, ""])
+                self.assertEqual(warnings, [warning])
 
     def test_a_list_of_another_name_is_no_empty_list(self) -> None:
         kernel = make_node().without("modules")
@@ -194,7 +218,17 @@ class Paths(OnKernel):
         kernel = make_node()
         folder, file = (kernel.symbols[name]["address"] for name in ("a_folder", "a_file"))
         kernel.put(folder, "dentry", "d_parent", file)
-        self.assertEqual(self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"], "")
+        with patch("paths._name", wraps=paths._name) as named:
+            self.assertEqual(self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"], "<potentially smeared>")
+        self.assertLess(named.call_count, 20)
+
+    def test_a_name_is_no_longer_than_a_file_system_allows(self) -> None:
+        kernel = make_node()
+        file = kernel.symbols["a_file"]["address"]
+        kernel.put(file, "dentry", "d_name___name", kernel.bytes(b"x" * (1 << 20)))
+        kernel.put(file, "dentry", "d_name___len", 0xFFFFFFFF)
+        path = self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"]
+        self.assertRegex(path, r"\A/etc/x{255,256}\Z")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import sys
 import unittest
 from typing import Any
 
@@ -34,6 +35,14 @@ class Read(unittest.TestCase):
         with self.assertRaises(MemoryError):
             Warnings().read("x", 7, lambda: _fail(MemoryError()))
 
+    def test_a_process_is_kept_once_however_much_of_it_cannot_be_read(self) -> None:
+        warnings = Warnings()
+        before = sys.getsizeof(warnings._pids.setdefault("x is not readable", set()))
+        for _ in range(10_000):
+            warnings.add_process("x is not readable", 7)
+        self.assertEqual(sys.getsizeof(warnings._pids["x is not readable"]), before)
+        self.assertEqual(warnings.sentences(), ["x is not readable: 1 process (pid 7)"])
+
     def test_modules_are_named(self) -> None:
         warnings = Warnings()
         self.assertEqual(warnings.read_module("x", "nf_tables", lambda: 5), 5)
@@ -49,6 +58,13 @@ class Missing(unittest.TestCase):
         self.assertEqual(
             warnings.sentences()[1:], ["The kernel's symbols have no packet_sock: what is read by it is missing."]
         )
+
+    def test_a_name_within_another_word_is_not_told_by_it(self) -> None:
+        warnings = Warnings()
+        warnings.add("x is unknown: the kernel's symbols have no unix_sock.peer")
+        warnings.add("socket state is unknown: the kernel's symbols have no socket")
+        warnings.add_missing({"sock", "socket"})
+        self.assertEqual(warnings.sentences()[2:], ["The kernel's symbols have no sock: what is read by it is missing."])
 
     def test_other_errors_name_nothing(self) -> None:
         for error in (AttributeError("'NoneType' object has no attribute 'x'"), ValueError("x"), KeyError("x")):

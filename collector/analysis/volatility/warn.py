@@ -17,8 +17,9 @@ class Warnings:
 
     def __init__(self) -> None:
         self._sentences: list[str] = []
-        self._pids: dict[str, list[int]] = {}
-        self._modules: dict[str, list[str]] = {}
+        # Sets: one process can have a million files that cannot be read.
+        self._pids: dict[str, set[int]] = {}
+        self._modules: dict[str, set[str]] = {}
 
     def add(self, sentence: str) -> None:
         if sentence not in self._sentences:
@@ -26,17 +27,16 @@ class Warnings:
 
     def add_process(self, what: str, pid: int) -> None:
         """`what` is a clause such as "command line is not in the image"."""
-        self._pids.setdefault(what, []).append(pid)
+        self._pids.setdefault(what, set()).add(pid)
 
     def add_module(self, what: str, name: str) -> None:
-        self._modules.setdefault(what, []).append(name)
+        self._modules.setdefault(what, set()).add(name)
 
     def add_missing(self, names: set[str]) -> None:
         """Names that the kernel's symbols were asked for in vain, but for those that a warning names already."""
-        told = " ".join(self._sentences)
-        for name in sorted(names)[:_NAMED]:
-            if name not in told:
-                self.add(f"The kernel's symbols have no {name}: what is read by it is missing.")
+        told = {word.strip(".:,") for sentence in self._sentences for word in sentence.split()}
+        for name in sorted(names - told)[:_NAMED]:
+            self.add(f"The kernel's symbols have no {name}: what is read by it is missing.")
 
     def read(self, what: str, pid: int, read: Callable[[], _Value]) -> _Value | None:
         """The value that `read` returns; None, with a warning of why, if it raises. `what` is a noun: "start time"."""
@@ -74,8 +74,8 @@ def missing_name(error: BaseException) -> str | None:
     return found[1] if found else None
 
 
-def _summary(what: str, subjects: list[int] | list[str], one: str, many: str, label: str) -> str:
-    distinct = sorted(set(subjects))
+def _summary(what: str, subjects: set[int] | set[str], one: str, many: str, label: str) -> str:
+    distinct = sorted(subjects)
     named = ", ".join(str(subject) for subject in distinct[:_NAMED])
     more = ", …" if len(distinct) > _NAMED else ""
     return f"{what}: {len(distinct)} {one if len(distinct) == 1 else many} ({label}{named}{more})"

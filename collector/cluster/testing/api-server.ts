@@ -81,6 +81,11 @@ export class FakeApiServer implements AsyncDisposable {
     this.#watches.clear();
   }
 
+  /** Ends every watch in good order. */
+  endWatches(): void {
+    for (const { response } of this.#watches) response.end();
+  }
+
   /** Tells watches how far they are, as once a minute and before they end. */
   bookmark(kind: Kind): void {
     this.#tell(kind, 'BOOKMARK', { metadata: { resourceVersion: String(this.#version) } });

@@ -6,7 +6,7 @@ import { builderRevision } from '@kcorder/isf/isf.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SymbolCache } from './cache.ts';
-import { type CacheEntry, isKey, kernelKey, nodeKey, parseEntry, toldKey } from './entry.ts';
+import { bannerInImages, type CacheEntry, isKey, kernelKey, nodeKey, parseEntry, toldKey } from './entry.ts';
 
 let home: string;
 beforeEach(async () => {
@@ -125,6 +125,16 @@ test('what nodes sent goes before the rest, however lately it was used', async (
   ).toEqual(['aaaaaaaa', 'cccccccc', 'dddddddd']);
 });
 
+test("what has a node's banner goes before the rest too: each lie makes one more", async () => {
+  const cache = await open(10);
+  await keep(cache, 'aaaaaaaa', 'a12');
+  for (const lie of ['b', 'c', 'd']) {
+    const banner = `Linux version 6.1 ${lie}`;
+    await keep(cache, toldKey({ buildId: 'bbbbbbbb', banner }), `${lie}12`, { banner, bannerTold: true });
+  }
+  expect(cache.list().map(({ entry }) => entry.key)).toContain('aaaaaaaa');
+});
+
 test('an ISF whose size has changed is gone', async () => {
   const cache = await open();
   const entry = await keep(cache, 'aaaaaaaa', 'one');
@@ -150,7 +160,20 @@ describe('the banner of an image', () => {
   });
 
   test.each([
-    ['that is no longer', told],
+    ['before', (honest: string, lie: string) => [honest, lie]],
+    ['after', (honest: string, lie: string) => [lie, honest]],
+  ])('that lies is no word for the others that an honest one %s contradicts', async (_when, order) => {
+    for (const honest of [told, `${told} (U 6)`]) {
+      const cache = await open();
+      const { sha256 } = await keep(cache, 'aaaaaaaa', 'one', { banner: told, quality: 'btf' });
+      for (const banner of order(honest, `${told} (lie)`)) await cache.noteImageBanner(sha256, banner);
+      const entry = cache.peek('aaaaaaaa')?.entry;
+      expect(entry && bannerInImages(entry)).toBe(told);
+      await cache.remove('aaaaaaaa');
+    }
+  });
+
+  test.each([
     ['of another kernel', `${told.replace('#1', '#2')} (U 6)`],
     ['with more than a group', `${told} (U 6) (x)`],
     ['of any length', `${told} (${'x'.repeat(4000)})`],

@@ -123,14 +123,14 @@ export class SymbolCache {
 
   /**
    * Notes the banner of an image that was read with an ISF, if it may be longer than the ISF's own: not where that is
-   * from a kernel's file. Throws Fault storage_failed.
+   * from a kernel's file. One that is no longer is noted too, so that it stands against a lie. Throws Fault storage_failed.
    */
   async noteImageBanner(sha256: string, imageBanner: string): Promise<void> {
     await this.#change('note the banner of an image', async () => {
       for (const { entry } of this.list()) {
         const { banner, imageBanners = [] } = entry;
         const fromFile = entry.quality === 'dwarf' && entry.bannerTold !== true;
-        const known = imageBanner === banner || imageBanner === imageBanners[0];
+        const known = imageBanner === imageBanners[0];
         if (entry.sha256 !== sha256 || fromFile || known || !isBannerOf(imageBanner, banner)) continue;
         const others = imageBanners.filter((each) => each !== imageBanner);
         await this.#write({ ...entry, imageBanners: [imageBanner, ...others].slice(0, maxImageBanners) });
@@ -181,11 +181,11 @@ export class SymbolCache {
   }
 
   /**
-   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent goes before the rest: it
-   * can be had again, and a hostile node that sends ever new symbols must not drive out better ones.
+   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent, and what has a node's
+   * banner, goes before the rest: it can be had again, and a hostile node that sends ever new ones must not drive out better ones.
    */
   async #sweep(justKept: string): Promise<void> {
-    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' ? 0 : 1);
+    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' || entry.bannerTold === true ? 0 : 1);
     const candidates = this.list()
       .filter(({ entry }) => !entry.pinned && entry.key !== justKept)
       .sort((a, b) => rank(a) - rank(b) || a.usedMs - b.usedMs);

@@ -9,7 +9,7 @@ export interface CacheEntry {
   readonly banner: string;
   /** True when the banner is a node's /proc/version: what the ISF was built from has no linux_banner of its own. */
   readonly bannerTold?: boolean;
-  /** linux_banner of images that were read with the ISF, where it is not `banner`; the latest first, at most 4. */
+  /** linux_banner of images that were read with the ISF; the latest first, at most 4. */
   readonly imageBanners?: readonly string[];
   readonly release: string;
   readonly architecture: string;

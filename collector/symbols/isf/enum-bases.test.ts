@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { buildFromElf } from './build-from-elf.ts';
 import { buildFromKernel } from './build-from-kernel.ts';
 import { inMemory } from './byte-source.ts';
+import { EnumBases } from './enum-bases.ts';
 import { contentOf } from './fixtures/canonical.ts';
 import { at, byte, dwarfFile, text, type WrittenEntry } from './fixtures/dwarf-writer.ts';
 import { BtfWriter, smallKallsyms } from './testing/btf-writer.ts';
@@ -92,4 +93,19 @@ test('a kernel that has all integers gets none added', () => {
 
 test('a pointer is no base of an enumeration', () => {
   expect(ofBtf([['word', 8, 'unsigned']], [[8, 1]]).enums.e0).toMatchObject({ base: 'word' });
+});
+
+test('a base is looked at once and not for each enumeration', () => {
+  let looked = 0;
+  const bases = Array.from({ length: 100 }, (_, index) => ({
+    ...{ name: `t${index}`, signed: false, kind: 'int' as const },
+    get sizeBytes() {
+      looked += 1;
+      return 4;
+    },
+  }));
+  const found = new EnumBases(bases, new Set());
+  const before = looked;
+  for (let each = 0; each < 100; each += 1) expect([found.of(4, false), found.of(16, true)]).toEqual(['t0', 'void']);
+  expect(looked).toBe(before);
 });

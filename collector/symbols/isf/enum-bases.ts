@@ -13,26 +13,32 @@ const integers = [
  * chooses it, else a character. Volatility cannot read an enumeration whose base is no number.
  */
 export class EnumBases {
-  readonly #bases: readonly BaseType[];
+  /** Names by size and sign: a hostile file has as many bases as enumerations. */
+  readonly #names = new Map<string, string>();
   /** Integer types for sizes and signs that the kernel describes none of; the ISF must define them. */
   readonly added: readonly BaseType[];
 
   /** `bases` are those that an enumeration can be made of; no name of `taken` is given to another type. */
   constructor(bases: readonly BaseType[], taken: ReadonlySet<string>) {
+    const there = new Set(bases.map(keyOf));
     this.added = integers.flatMap(([sizeBytes, ...names]) =>
       names.flatMap((name, index): BaseType[] => {
-        const signed = index === 1;
-        const isThere = bases.some((base) => base.sizeBytes === sizeBytes && base.signed === signed);
-        return isThere || taken.has(name) ? [] : [{ name, sizeBytes, signed, kind: sizeBytes === 1 ? 'char' : 'int' }];
+        const base: BaseType = { name, sizeBytes, signed: index === 1, kind: sizeBytes === 1 ? 'char' : 'int' };
+        return there.has(keyOf(base)) || taken.has(name) ? [] : [base];
       }),
     );
-    this.#bases = [...bases, ...this.added].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+    const all = [...bases, ...this.added].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+    for (const base of all.reverse()) this.#names.set(keyOf(base), base.name);
   }
 
   /** Name of the base type; `void` for a size that no integer has. */
   of(sizeBytes: number, signed: boolean): string {
-    return this.#bases.find((base) => base.sizeBytes === sizeBytes && base.signed === signed)?.name ?? 'void';
+    return this.#names.get(keyOf({ sizeBytes, signed })) ?? 'void';
   }
+}
+
+function keyOf({ sizeBytes, signed }: Pick<BaseType, 'sizeBytes' | 'signed'>): string {
+  return `${sizeBytes} ${signed}`;
 }
 
 /** Whether a plain char is signed depends on the build: one that says so comes first. */

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isBannerOf } from '../same-kernel.ts';
+import { isBannerOf, releaseOf } from '../same-kernel.ts';
 import type { KernelIdentity } from '../symbols.ts';
 import { KnownFiles, type SymbolFile } from './known-files.ts';
 import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
@@ -112,8 +112,4 @@ function judge(path: string, file: SymbolFile, kernel: KernelIdentity): Answer {
     case 'other':
       return { kind: 'nothing' };
   }
-}
-
-function releaseOf(banner: string): string | undefined {
-  return /^Linux version (\S+)/.exec(banner)?.[1];
 }

@@ -3,7 +3,8 @@
 Volatility's loses the table when one of its values cannot be read; here that costs the value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from volatility3.framework.symbols.linux.utilities.modules import Modules
@@ -18,6 +19,8 @@ COLUMNS = ["Offset", "Module Name", "Code Size", "Taints", "Load Arguments", "Fi
 
 # MODULE_NAME_LEN
 _NAME_LIMIT_BYTES = 56
+# Volatility's: it shows none of more.
+_ARGUMENT_LIMIT = 128
 
 
 def open_modules(kernel: Kernel, warnings: Warnings) -> Table:
@@ -43,7 +46,7 @@ def _row(kernel: Kernel, module: Any, warnings: Warnings) -> list[Plain]:
         name,
         read("code size", lambda: hex(module.get_init_size() + module.get_core_size())),
         read("taint", lambda: ",".join(_taints(kernel, module))),
-        read("argument list", lambda: ", ".join(_arguments(kernel, module))),
+        read("argument list", lambda: _arguments(kernel, module, partial(warnings.add_module, name=name or address))),
         None,
     ]
 
@@ -56,6 +59,12 @@ def _taints(kernel: Kernel, module: Any) -> list[str]:
     return Tainting.get_taints_parsed(kernel.context, kernel.module_name, int(module.taints), True)
 
 
-def _arguments(kernel: Kernel, module: Any) -> Iterator[str]:
-    for name, value in Modules.get_load_parameters(kernel.context, kernel.module_name, module):
-        yield f"{name}={value}"
+def _arguments(kernel: Kernel, module: Any, tell: Callable[[str], None]) -> str:
+    """Volatility leaves out what it cannot read, and all where there are too many, without a word."""
+    count = int(module.num_kp) if module.member("kp") else 0
+    if count > _ARGUMENT_LIMIT:
+        raise ValueError(f"{count} arguments")
+    found = list(Modules.get_load_parameters(kernel.context, kernel.module_name, module))
+    if len(found) < count:
+        tell("part of the argument list is not readable in the image")
+    return ", ".join(f"{name}={value}" for name, value in found)

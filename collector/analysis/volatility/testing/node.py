@@ -151,6 +151,7 @@ def _make_modules(kernel: MiniKernel) -> None:
     modules = [kernel.make("module", name=name, taints=taints) for name, taints in named]
     kernel.link(head, *(kernel.member(module, "module", "list")[0] for module in modules))
     kernel.name("modules", head, "list_head")
+    kernel.name("a_module", modules[0], "module")
     for module in modules:
         kernel.put(module, "module", "mkobj___mod", module)
         kernel.put(kernel.member(module, "module", "mem")[0], "module_memory", "size", 0x3000)
