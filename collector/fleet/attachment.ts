@@ -166,7 +166,7 @@ function kernelOf(hello: Hello, node: NodeIdentity): Kernel {
   for (const [what, text] of Object.entries({ release, banner, buildId })) {
     if (text.length <= longestText) continue;
     const problem = `its hello has a ${what} of ${text.length} characters, and no kernel has more than ${longestText}`;
-    throw new Fault('invalid_argument', `node ${node.name}: ${problem}. See to its agent.`);
+    throw new Fault('invalid_argument', `node ${node.name}: ${problem}. Check its agent.`);
   }
   return {
     release,

@@ -35,7 +35,7 @@ export interface Analyzed {
   readonly rows: ReadonlyMap<string, readonly unknown[]>;
 }
 
-/** Boots a node with its pods, captures it, and resolves when the image is sealed and analyzed. The stage stays up. */
+/** Boots a node with its pods, captures it, switches it off, and resolves when the image is analyzed. The collector stays up. */
 export async function recordNode(dir: string, options: NodeOptions & { kernel: string }): Promise<RecordedNode> {
   const env = { KCORDER_SPOOL_SECONDS: '3600' };
   const stage = await Stage.open(join(dir, 'stage'), { kernel: options.kernel, env });
@@ -56,6 +56,8 @@ export async function recordNode(dir: string, options: NodeOptions & { kernel: s
     });
     const lived = livedThrough(before, await askProc(host));
     channel.close();
+    // an emulated node takes a processor even when it idles
+    await host.stop();
     const { dataDir } = stage.collector.options;
     const manifest = JSON.parse(readFileSync(join(dataDir, 'evidence', captureId, 'manifest.json'), 'utf8')) as {
       node: { kernel: { banner: string; release: string; vmcoreinfo: string } };
