@@ -3,7 +3,7 @@ import { type Machine, readIfThere, startQemu } from './qemu.ts';
 
 export type Boot = { kind: 'ready'; pid: number } | { kind: 'failed'; why: string; portTaken: boolean };
 
-const bootLimitMs = 180_000;
+const bootLimitMs = 300_000;
 
 /** Starts the machine and waits until its console says that it is ready; one that fails or takes too long is ended. */
 export async function boot(machine: Machine, started: (pid: number) => void, signal?: AbortSignal): Promise<Boot> {
