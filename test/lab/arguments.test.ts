@@ -13,6 +13,12 @@ test.each<[string, string[], LabCommand]>([
   ['down names a node', ['down', '--name', 'big'], { kind: 'down', name: 'big' }],
   ['the words of run are one command', ['run', 'ls', '-l', '/'], { kind: 'run', name: 'lab-1', command: 'ls -l /' }],
   [
+    'a word of several stays one word',
+    ['run', 'sh', '-c', 'exit 7'],
+    { kind: 'run', name: 'lab-1', command: "sh -c 'exit 7'" },
+  ],
+  ['one word alone is a line for the shell', ['run', 'exit 7'], { kind: 'run', name: 'lab-1', command: 'exit 7' }],
+  [
     'run takes the name before its command',
     ['run', '--name', 'big', 'ps'],
     { kind: 'run', name: 'big', command: 'ps' },

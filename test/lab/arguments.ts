@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { quote } from './quote.ts';
 
 export interface UpOptions {
   name: string;
@@ -74,7 +75,13 @@ function parseRun(args: string[]): LabCommand {
     rest = rest.slice(0, -2);
   }
   if (rest.length === 0) return wrong('run needs a command: ./dev lab run ps');
-  return { kind: 'run', name, command: rest.join(' ') };
+  // one word is a line for the shell, several are words that it must not split again
+  const command = rest.length === 1 ? (rest[0] ?? '') : rest.map(quoteIfNeeded).join(' ');
+  return { kind: 'run', name, command };
+}
+
+function quoteIfNeeded(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : quote(word);
 }
 
 function parse(args: string[], options: Record<string, { type: 'string' | 'boolean' }>) {

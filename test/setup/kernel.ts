@@ -29,13 +29,16 @@ export interface Kernel {
   modulesDir: string;
 }
 
+/** Series that Debian offered in November 2026, for people. */
+const knownSeries = '6.1, 6.12, 6.16, 6.18, 7.3, newest';
+
 /** Debian offers no kernel of this series any more, or never did. */
 export class KernelNotOffered extends SetupFailure {
   constructor(series: string) {
     super(
-      `kernel ${series} is not offered`,
+      `cloud kernel ${series} is not offered`,
       'Debian packages',
-      'Choose another series, or give a folder that holds a kernel and its modules.',
+      `Choose another series (${knownSeries}), or give a folder that holds a kernel and its modules.`,
     );
   }
 }
@@ -52,6 +55,10 @@ export async function ensureKernelLists(): Promise<DebianLists> {
 export async function ensureKernel(series: string): Promise<Kernel> {
   if (series !== 'newest' && !/^\d+\.\d+$/.test(series)) {
     const folder = resolve(series);
+    if (!existsSync(folder)) {
+      const todo = `Give a series (${knownSeries}), or a folder that holds a kernel and its modules.`;
+      throw new SetupFailure(`"${series}" is neither a kernel series nor a folder`, 'this machine', todo);
+    }
     const given = kernelIn(folder);
     // an unpacked package has no list of what depends on what: Debian makes it when it installs one
     if (!existsSync(join(given.modulesDir, 'modules.dep'))) await command('depmod', ['-b', folder, given.release]);
