@@ -44,6 +44,8 @@ test.each([...kernels, large])(
       const name = `kernel-${kernel.replace('.', '-')}`;
       const proof = await proveKernel(dir, { name, kernel, la57, memoryMiB });
       rows.push(`| ${proof.release} | ${paging} | ${memoryMiB} MiB | ${cells(proof).join(' | ')} |`);
+      // at once too: a soak that is broken off has still shown it
+      process.stdout.write(`${rows.at(-1)}\n`);
       expect(proof.recall).toMatchObject({ missing: [], misplaced: [], undated: [] });
       expect(proof.recall.lived).toBeGreaterThan(40);
       expect(proof.recall.inPods).toBeGreaterThan(5);
