@@ -41,7 +41,7 @@ describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) 
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
     recorded = await recordNode(dir, { name, kernel: series, memoryMiB: 512 });
     btf = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'btf'));
-  });
+  }, 1_200_000);
 
   afterAll(async () => {
     await recorded?.stage.close();
