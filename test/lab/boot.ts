@@ -7,7 +7,7 @@ export type Boot =
   | { kind: 'failed'; why: string; portTaken: boolean; silent: boolean };
 
 const bootLimitMs = 300_000;
-/** An emulated kernel 7.3 can hang before its first word when the machine is busy (2 of 12 boots). */
+/** An emulated kernel 7.3 can hang before its first word when the machine is busy (2 of 9 boots). */
 const silenceLimitMs = 150_000;
 const mostBoots = 3;
 
