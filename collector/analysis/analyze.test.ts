@@ -34,12 +34,8 @@ afterEach(() => rm(outputDir, { recursive: true, force: true }));
 function makeJob(plugins: string[], banner = 'banner of the image'): AnalysisJob {
   const image = { kind: 'lime', path: '/nonexistent.lime' } as const;
   const kernel = { banner, vmcoreinfo: 'OSRELEASE=6.1.0' };
-  const symbols = {
-    isfPath: '/nonexistent.json',
-    isfSha256: 'ab'.repeat(32),
-    source: 'a test',
-    quality: 'dwarf',
-  } as const;
+  const isf = { isfPath: '/nonexistent.json', isfSha256: 'ab'.repeat(32) };
+  const symbols = { ...isf, source: 'a test', quality: 'dwarf' } as const;
   return { captureId: 'c-1', image, symbols, kernel, containers: [], outputDir, plugins };
 }
 
@@ -162,9 +158,9 @@ test.each([
   ['none', '', false],
 ])('a node that told %s build-id than the image has', async (_what, buildId, kernelMismatch) => {
   const job = makeJob(['before']);
-  const analysis = createAnalysis(program, limits);
-  const report = await analysis.analyze({ ...job, kernel: { ...job.kernel, buildId } }, new AbortController().signal);
-  expect(report).toMatchObject({ kernelMismatch, kernel: { buildId: 'ab'.repeat(20) } });
+  const told = { ...job, kernel: { ...job.kernel, buildId } };
+  const ended = createAnalysis(program, limits).analyze(told, new AbortController().signal);
+  await expect(ended).resolves.toMatchObject({ kernelMismatch, kernel: { buildId: 'ab'.repeat(20) } });
 });
 
 test('the runner gets a minimal environment, no network where that can be had, and a directory that goes', async () => {
@@ -259,10 +255,7 @@ describe('an image that is read by ranges', () => {
     const read: RangeSource['read'] = async (offset, length) => data.subarray(offset, offset + length);
     const report = await runOver(['reads_begin', 'segv', 'reads_end'], read);
     expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'failed', 'rows']);
-    for (const [name, offset] of [
-      ['reads_begin', 0],
-      ['reads_end', 1 << 20],
-    ] as const) {
+    for (const [name, offset] of Object.entries({ reads_begin: 0, reads_end: 1 << 20 })) {
       const row = await readFile(join(outputDir, `${name}.jsonl`), 'utf8');
       expect(row).toBe(`${JSON.stringify([data.toString('hex', offset, offset + 64)])}\n`);
     }
