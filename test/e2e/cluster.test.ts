@@ -9,6 +9,13 @@ import { watchWire } from './wire.ts';
 
 // The chart on a real cluster, as a user meets it. One cluster for all: the tests build on each other, in this order.
 
+interface Run {
+  readonly nodeName: string;
+  readonly triggered: boolean;
+  readonly state: string;
+  readonly captureId: string;
+}
+
 let stage: ClusterStage;
 let failed = false;
 beforeAll(async () => {
@@ -186,16 +193,19 @@ test('a schedule of the chart finds the nodes by labels and pods, and captures t
   expect(refused.stderr).toContain('may not trigger schedules.kcorder.dev');
   const { exitCode, stderr } = await stage.kcorder(['schedule', 'trigger', 'shop'], 'responder');
   expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const runs = async (): Promise<Run[]> =>
+    (JSON.parse((await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout) as { runs: Run[] })
+      .runs;
+  await expect.poll(async () => (await runs())[0]?.captureId ?? '', { timeout: 120_000, interval: 2_000 }).not.toBe('');
+  // One process that waits, not one after another that looks: each start of it takes the node's processor.
+  const watched = await stage.kcorder(['watch', (await runs())[0]?.captureId ?? '']);
+  expect({ exitCode: watched.exitCode, stderr: watched.exitCode === 0 ? '' : watched.stderr }).toEqual({
+    exitCode: 0,
+    stderr: '',
+  });
   await expect
-    .poll(async () => (await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout, {
-      timeout: 300_000,
-      interval: 2_000,
-    })
-    .toContain('RUN_STATE_SUCCEEDED');
-  const { runs } = JSON.parse((await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout) as {
-    runs: { nodeName: string; triggered: boolean }[];
-  };
-  expect(runs).toMatchObject([{ nodeName: 'node1', triggered: true }]);
+    .poll(runs, { timeout: 60_000, interval: 2_000 })
+    .toMatchObject([{ nodeName: 'node1', triggered: true, state: 'RUN_STATE_SUCCEEDED' }]);
 });
 
 describeAccess(() => stage);
