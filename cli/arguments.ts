@@ -95,3 +95,17 @@ export function plainFile(text: string): string {
     `What is written is not compressed. Give ${name}, and compress it afterwards: ${suffix.toLowerCase() === 'xz' ? 'xz' : 'gzip'} ${name}`,
   );
 }
+
+/** A head of the audit log that was noted: the number of a record, and the beginning of its hash. */
+export interface NotedHead {
+  readonly sequence: bigint;
+  readonly sha256: string;
+}
+
+/** A noted head as SEQUENCE:SHA256. */
+export function notedHead(text: string): NotedHead {
+  const [, sequence, sha256] = /^([1-9]\d{0,14}):([0-9a-f]{12,64})$/i.exec(text) ?? [];
+  if (sequence === undefined || sha256 === undefined)
+    throw new InvalidArgumentError('Give SEQUENCE:SHA256, with at least the first 12 hex digits of the hash.');
+  return { sequence: BigInt(sequence), sha256: sha256.toLowerCase() };
+}

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { examples, filled, timeSpan } from './arguments.ts';
+import { examples, filled, type NotedHead, notedHead, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
 
 const defaultTimeout = '30m';
@@ -35,15 +35,34 @@ function addAnalyze(program: Command, { inSession }: Runs): void {
 function addVerify(program: Command, { inSession }: Runs): void {
   program
     .command('verify')
-    .description('Have the whole image read where it lies, and compared with its manifest.')
-    .argument('<capture>', 'a capture', filled)
-    .addHelpText('after', examples('kcorder verify 0193a5c2', 'kcorder verify 0193a5c2 -o json'))
-    .action((id: string) =>
-      inSession(async (session) => {
+    .description(
+      'Have the whole image read where it lies, and compared with its manifest; or the audit log followed from its first record.',
+    )
+    .argument('[capture]', 'a capture', filled)
+    .option('--audit', "the collector's audit log, not a capture")
+    .option(
+      '--noted <sequence:sha256>',
+      'with --audit: a head that was noted before and must still be in it',
+      notedHead,
+    )
+    .addHelpText(
+      'after',
+      examples('kcorder verify 0193a5c2', 'kcorder verify --audit', 'kcorder verify --audit --noted 812:6ce1f0a93b27'),
+    )
+    .action((id: string | undefined, options: { audit?: true; noted?: NotedHead }, command: Command) => {
+      if ((id === undefined) !== (options.audit === true))
+        command.error('error: name a capture, or give --audit: one of the two.');
+      if (options.noted !== undefined && options.audit !== true)
+        command.error('error: --noted is about the audit log: give --audit too.');
+      return inSession(async (session) => {
+        if (id === undefined) {
+          const { verifyAudit } = await import('./commands/verify-audit.ts');
+          return verifyAudit(session, options.noted);
+        }
         const { verify } = await import('./commands/verify.ts');
         return verify(session, id);
-      }),
-    );
+      });
+    });
 }
 
 function addHolds(program: Command, { inSession }: Runs): void {

@@ -26,6 +26,7 @@ import { Acquisitions } from './ingest/acquisitions.ts';
 import { TypesTransfers } from './ingest/kernel-types.ts';
 import { AnalysesAgain } from './journal/analyses.ts';
 import { Approvals } from './journal/approvals.ts';
+import { AuditCheck } from './journal/audit-check.ts';
 import { CaptureJournal } from './journal/captures.ts';
 import { onWriteFailure, openDatabase } from './journal/database.ts';
 import { Figures } from './journal/figures.ts';
@@ -65,6 +66,16 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   const again = new AnalysesAgain(database);
   const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits: config, version });
   onWriteFailure(database, () => metrics.journalWriteFailed());
+  const auditCheck = new AuditCheck(journal.audit, {
+    checked: (verdict, whole) => {
+      metrics.auditChecked(verdict, whole);
+      const { head, broken } = verdict;
+      // Where it cannot be taken back: what was in a log outside of here shows later that records were cut off.
+      if (broken === undefined) log.info({ records: head.seq, sha256: head.hash, whole }, 'audit log followed');
+      else log.error({ record: broken.seq, detail: broken.detail }, 'the audit log is not what was written');
+    },
+    troubled: complain('the audit log could not be checked'),
+  });
   const joinTokens = new JoinTokens(database);
   const access = await openAccess(
     config,
@@ -186,7 +197,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
         journal.recordAct(actor, action, detail);
       },
     }),
-    evidence: evidenceHandlers({ journal, evidence, ...custody }),
+    evidence: evidenceHandlers({ journal, auditCheck, evidence, ...custody }),
     schedule: scheduleHandlers(recorder.schedules.schedules),
     operator: operatorHandlers({
       version,
@@ -215,6 +226,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       );
     },
   });
+  auditCheck.start();
   metrics.becomeReady();
   queue.wake();
   log.info({ listen: config.listen, port: server.port, data: config.dataDir, version }, 'collector is up');
@@ -230,6 +242,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       await acquisitions.close();
       fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));
       await Promise.all([server.close(), queue.close()]);
+      await auditCheck.close();
       await recorder.close();
       stopWaking();
       stopWakingAgain();

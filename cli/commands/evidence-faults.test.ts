@@ -86,7 +86,7 @@ test.each([
   ['no reason to delete', 'delete c1', /^kcorder: required option '--reason <text>' not specified\n/],
   ['no reason to hold', 'hold c1', /^kcorder: required option '--reason <text>' not specified\n/],
   ['no reason to release', 'release c1', /^kcorder: required option '--reason <text>' not specified\n/],
-  ['nothing to verify', 'verify', /^kcorder: missing required argument 'capture'\n/],
+  ['nothing to verify', 'verify', /^kcorder: name a capture, or give --audit/],
   ['--timeout without --wait', 'analyze c1 --timeout 5m', /^kcorder: --timeout says how long --wait waits/],
   ['no command of admin', 'admin', /^Usage: kcorder admin/],
 ])('%s is refused before anything is asked', async (_what, line, expected) => {

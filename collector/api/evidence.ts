@@ -13,8 +13,10 @@ import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { EvidenceStore } from '../evidence/store.ts';
 import type { Verifier } from '../evidence/verifier.ts';
 import type { Verdict } from '../evidence/verify.ts';
+import type { AuditCheck } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { StorageJournal } from '../journal/storage.ts';
+import { verifyAudit } from './audit.ts';
 import { actorOf } from './identity.ts';
 import { callerOf } from './policy.ts';
 import { presentStorage } from './present-storage.ts';
@@ -24,6 +26,7 @@ export type EvidenceHandlers = Handlers<typeof EvidenceService>;
 /** What the handlers reach. */
 export interface EvidenceRooms {
   readonly journal: CaptureJournal;
+  readonly auditCheck: AuditCheck;
   readonly storage: StorageJournal;
   readonly evidence: EvidenceDirectory;
   readonly store: EvidenceStore;
@@ -37,7 +40,7 @@ const progressMs = 100;
 
 /** Makes the handlers. Who does what is on record before it is done. */
 export function evidenceHandlers(rooms: EvidenceRooms): EvidenceHandlers {
-  const { journal, storage, evidence, store, deletions, verifier } = rooms;
+  const { journal, auditCheck, storage, evidence, store, deletions, verifier } = rooms;
   const present = (captureId: string) => {
     const sealed = storage.sealed(captureId);
     return { storage: presentStorage(sealed.record, evidence.imagePath(captureId, sealed.evidence)) };
@@ -59,6 +62,10 @@ export function evidenceHandlers(rooms: EvidenceRooms): EvidenceHandlers {
       return present(captureId);
     },
     verifyEvidence: ({ captureId }, context) => verifyEvidence(storage, verifier, captureId, context),
+    verifyAudit: (request, context) => {
+      journal.recordAct(actor(context), 'audit_verified', { noted: String(request.notedSequence) });
+      return verifyAudit(journal.audit, auditCheck, request);
+    },
     checkStore: (_request, context) => {
       journal.recordAct(actor(context), 'store_checked', { place: store.place });
       return checkStore(store, context.signal);

@@ -46,6 +46,7 @@ export const policy: Readonly<Record<string, Rule>> = {
   '/kcorder.v1.EvidenceService/HoldEvidence': right('evidence', 'hold'),
   '/kcorder.v1.EvidenceService/ReleaseEvidence': right('evidence', 'release'),
   '/kcorder.v1.EvidenceService/VerifyEvidence': right('evidence', 'verify'),
+  '/kcorder.v1.EvidenceService/VerifyAudit': right('evidence', 'verify'),
   '/kcorder.v1.EvidenceService/CheckStore': right('stores', 'check'),
   '/kcorder.v1.ScheduleService/CreateSchedule': right('schedules', 'create'),
   '/kcorder.v1.ScheduleService/GetSchedule': right('schedules', 'get'),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import { transact } from './database.ts';
 
 /** One line of the audit log. */
 export interface AuditRecord {
@@ -11,6 +12,30 @@ export interface AuditRecord {
   readonly action: string;
   readonly detail: unknown;
 }
+
+/** A place in the log: the number of a record, and its hash, which covers every record before it too. 0 and empty before the first. */
+export interface AuditHead {
+  readonly seq: number;
+  /** SHA-256, lower-case hex. */
+  readonly hash: string;
+}
+
+/** The first record that does not follow from the one before it. */
+export interface AuditBreak {
+  readonly seq: number;
+  readonly detail: string;
+}
+
+/** How far the chain was followed, and where it breaks, if it does. */
+export interface Followed {
+  readonly head: AuditHead;
+  readonly broken?: AuditBreak;
+  /** Whether there are records behind the head that were not looked at. */
+  readonly more: boolean;
+}
+
+/** Before the first record. */
+export const auditStart: AuditHead = { seq: 0, hash: '' };
 
 const hashOf = (previous: string, seq: number, record: AuditRecord): string =>
   createHash('sha256')
@@ -27,9 +52,9 @@ export class AuditLog {
 
   /** Appends; call it in the transaction of the change that it records. */
   append(record: AuditRecord): void {
-    const last = this.#database.prepare('SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1').get();
-    const seq = Number(last?.seq ?? 0) + 1;
-    const hash = hashOf(String(last?.hash ?? ''), seq, record);
+    const last = this.head();
+    const seq = last.seq + 1;
+    const hash = hashOf(last.hash, seq, record);
     this.#database
       .prepare('INSERT INTO audit (seq, at, capture_id, actor, action, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)')
       .run(seq, record.at, record.captureId, record.actor, record.action, JSON.stringify(record.detail), hash);
@@ -40,18 +65,71 @@ export class AuditLog {
     return this.#database.prepare('SELECT * FROM audit WHERE capture_id = ? ORDER BY seq').all(captureId).map(toRecord);
   }
 
-  /** The first record that does not follow from the one before it; undefined when the chain holds. */
-  firstBroken(): number | undefined {
-    let previous = '';
-    let expected = 1;
-    for (const row of this.#database.prepare('SELECT * FROM audit ORDER BY seq').iterate()) {
-      const seq = Number(row.seq);
-      if (seq !== expected || row.hash !== hashOf(previous, seq, toRecord(row))) return expected;
-      previous = String(row.hash);
-      expected += 1;
-    }
-    return undefined;
+  /** The newest record. */
+  head(): AuditHead {
+    const last = this.#database.prepare('SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1').get();
+    return last === undefined ? auditStart : { seq: Number(last.seq), hash: String(last.hash) };
   }
+
+  /** How far the chain was found whole the last time. */
+  checkpoint(): AuditHead {
+    const row = this.#database.prepare('SELECT seq, hash FROM audit_checkpoint').get();
+    return row === undefined ? auditStart : { seq: Number(row.seq), hash: String(row.hash) };
+  }
+
+  /** Notes that the chain is whole up to here. Throws storage_failed. */
+  noteCheckpoint({ seq, hash }: AuditHead): void {
+    transact(this.#database, () => {
+      this.#database.exec('DELETE FROM audit_checkpoint');
+      this.#database.prepare('INSERT INTO audit_checkpoint (seq, hash) VALUES (?, ?)').run(seq, hash);
+    });
+  }
+
+  /** Why the log does not hold what was noted as its head once, by its whole hash or the beginning of it; undefined when it does. */
+  contradiction(noted: AuditHead): AuditBreak | undefined {
+    if (noted.seq === 0) return undefined;
+    const row = this.#database.prepare('SELECT hash FROM audit WHERE seq = ?').get(noted.seq);
+    if (row !== undefined && String(row.hash).startsWith(noted.hash)) return undefined;
+    const detail =
+      row === undefined
+        ? `record ${noted.seq} was there once and is gone: the log was cut off`
+        : `record ${noted.seq} had the hash ${noted.hash} once and has ${row.hash}: it, or one before it, was written anew`;
+    return { seq: noted.seq, detail };
+  }
+
+  /** Follows the chain behind a record that is known, at most `limit` records of it. */
+  follow(after: AuditHead, limit: number): Followed {
+    let head = after;
+    let looked = 0;
+    const rows = this.#database
+      .prepare('SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?')
+      .iterate(head.seq, limit);
+    for (const row of rows) {
+      const seq = head.seq + 1;
+      const detail = flawOf(row, head);
+      if (detail !== undefined) return { head, broken: { seq, detail }, more: false };
+      head = { seq, hash: String(row.hash) };
+      looked += 1;
+    }
+    return { head, more: looked === limit };
+  }
+
+  /** The number of the first record that does not follow from the one before it; undefined when the chain holds. */
+  firstBroken(): number | undefined {
+    return this.follow(auditStart, Number.MAX_SAFE_INTEGER).broken?.seq;
+  }
+}
+
+/** What is wrong with a row that should come right behind `before`. */
+function flawOf(row: Record<string, unknown>, before: AuditHead): string | undefined {
+  const seq = before.seq + 1;
+  if (Number(row.seq) !== seq) return `record ${seq} is missing`;
+  try {
+    if (row.hash === hashOf(before.hash, seq, toRecord(row))) return undefined;
+  } catch {
+    return `record ${seq} cannot be read`;
+  }
+  return `record ${seq} is not what its hash says: it was changed`;
 }
 
 function toRecord(row: Record<string, unknown>): AuditRecord {

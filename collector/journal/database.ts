@@ -178,6 +178,12 @@ const steps = [
     audit_seq INTEGER NOT NULL
   ) STRICT;
 `,
+  `
+  CREATE TABLE audit_checkpoint (
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT;
+`,
 ];
 
 const schemaVersion = steps.length;

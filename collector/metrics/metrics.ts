@@ -2,12 +2,14 @@ import type { Access } from '../access.ts';
 import type { AnalysisReport } from '../analysis/analysis.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { AuditVerdict } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { Figures } from '../journal/figures.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { AccessSeries } from './access.ts';
 import { AnalysisSeries } from './analyses.ts';
+import { AuditSeries } from './audit.ts';
 import { CaptureSeries } from './captures.ts';
 import { type EvidenceLimits, watchEvidence } from './evidence.ts';
 import { serveMetrics } from './listener.ts';
@@ -35,6 +37,7 @@ export class Metrics {
   readonly #analyses: AnalysisSeries;
   readonly #symbols: SymbolSeries;
   readonly #access: AccessSeries;
+  readonly #audit: AuditSeries;
   readonly #notifications: NotificationSeries;
   readonly #stops: (() => void)[];
   #endServing: (() => void) | undefined;
@@ -53,6 +56,7 @@ export class Metrics {
     this.#analyses = new AnalysisSeries(scrape, figures);
     this.#symbols = new SymbolSeries(scrape);
     this.#access = new AccessSeries(scrape);
+    this.#audit = new AuditSeries(scrape, journal.audit);
     this.#notifications = new NotificationSeries(scrape, figures);
     watchEvidence(scrape, figures, limits);
     this.#stops = [this.#captures.follow(journal), this.#analyses.follow(journal)];
@@ -121,6 +125,11 @@ export class Metrics {
   /** A file that is read again when it changes could not be used. */
   reloadFailed(file: ReloadedFile): void {
     this.#notifications.reloadFailed(file);
+  }
+
+  /** The chain of the audit log was followed, wholly or in its newest part. */
+  auditChecked(verdict: AuditVerdict, whole: boolean): void {
+    this.#audit.checked(verdict, whole);
   }
 
   /** The disk has not taken a change of the journal. */

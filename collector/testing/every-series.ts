@@ -56,6 +56,7 @@ export async function everySeries(identity: Access['serving']['identity']['curre
   metrics.watchAccess({ serving, cluster, authority: { notAfter: new Date(nowMs) } } as unknown as Access);
   metrics.watchSchedules(() => ({ nextAtMs: nowMs, intervalMs: 1000 }));
   metrics.watchNotifications(() => ['chat']);
+  metrics.auditChecked({ head: journal.audit.head() }, true);
   metrics.callFaulted('/kcorder.v1.OperatorService/GetCapture', 'capture_unknown');
   metrics.analysisRan({ plugins: [{ name: 'processes', state: 'rows' }] } as unknown as AnalysisReport);
   journal.apply(

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
@@ -36,9 +37,10 @@ async function everyTenSeconds(rig: FaultRig, name: string, nodeName: string): P
   );
 }
 
-test('programs that go away: the agent, then the collector, then the target itself', async () => {
+test('programs that go away: the agent, then the collector, whose audit log is changed meanwhile, then the target itself', async () => {
   await using scene = await openScene();
   const { rig, tower } = scene;
+  await rig.done(await rig.order());
   await fires(tower, 'KcorderWatchdog');
   await until(async () => (await tower.query('up == 1')).length === 2);
   await rig.agent.kill();
@@ -47,6 +49,11 @@ test('programs that go away: the agent, then the collector, then the target itse
   await clears(tower, 'KcorderAgentDown');
   await rig.collector.kill();
   await fires(tower, 'KcorderCollectorDown');
+  const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
+  database.exec(`UPDATE audit SET actor = 'operator/nobody' WHERE seq = 1`);
+  database.close();
+  await rig.startCollector();
+  await fires(tower, 'KcorderAuditChainBroken');
   // The jobs stay, as in a cluster, where only their pods are gone.
   await tower.scrape(['collector', 'agent'].map((part) => ({ job: `kcorder-${part}`, targets: [] })));
   await fires(tower, 'KcorderCollectorAbsent');

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/evidence.proto.
  */
 export const file_kcorder_v1_evidence: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL2V2aWRlbmNlLnByb3RvEgprY29yZGVyLnYxIpkCCgdTdG9yYWdlEicKBXBsYWNlGAEgASgOMhgua2NvcmRlci52MS5TdG9yYWdlUGxhY2USEAoIbG9jYXRpb24YAiABKAkSFAoMc3RvcmVkX2J5dGVzGAMgASgEEg4KBmNyYzMyYxgEIAEoCRISCgpnZW5lcmF0aW9uGAUgASgJEg8KB3Ryb3VibGUYBiABKAkSHwoFaG9sZHMYByADKAsyEC5rY29yZGVyLnYxLkhvbGQSLwoLdmVyaWZpZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGZsYXcYCSABKAkSKAoJdG9tYnN0b25lGAogASgLMhUua2NvcmRlci52MS5Ub21ic3RvbmUiSgoESG9sZBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAiABKAkSDgoGcmVhc29uGAMgASgJIk8KCVRvbWJzdG9uZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAiABKAkSDgoGcmVhc29uGAMgASgJIjsKFURlbGV0ZUV2aWRlbmNlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI+ChZEZWxldGVFdmlkZW5jZVJlc3BvbnNlEiQKB3N0b3JhZ2UYASABKAsyEy5rY29yZGVyLnYxLlN0b3JhZ2UiOQoTSG9sZEV2aWRlbmNlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI8ChRIb2xkRXZpZGVuY2VSZXNwb25zZRIkCgdzdG9yYWdlGAEgASgLMhMua2NvcmRlci52MS5TdG9yYWdlIjwKFlJlbGVhc2VFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPwoXUmVsZWFzZUV2aWRlbmNlUmVzcG9uc2USJAoHc3RvcmFnZRgBIAEoCzITLmtjb3JkZXIudjEuU3RvcmFnZSIrChVWZXJpZnlFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSJnChZWZXJpZnlFdmlkZW5jZVJlc3BvbnNlEhIKCmRvbmVfYnl0ZXMYASABKAQSEwoLdG90YWxfYnl0ZXMYAiABKAQSJAoHdmVyZGljdBgDIAEoCzITLmtjb3JkZXIudjEuVmVyZGljdCJbCgdWZXJkaWN0Eg4KBmludGFjdBgBIAEoCBIOCgZkZXRhaWwYAiABKAkSEAoIYmFkX2Zyb20YAyABKAQSDgoGYmFkX3RvGAQgASgEEg4KBnNoYTI1NhgFIAEoCSITChFDaGVja1N0b3JlUmVxdWVzdCJZChJDaGVja1N0b3JlUmVzcG9uc2USDAoEc3RlcBgBIAEoCRIlCgVzdGF0ZRgCIAEoDjIWLmtjb3JkZXIudjEuQ2hlY2tTdGF0ZRIOCgZkZXRhaWwYAyABKAkqegoMU3RvcmFnZVBsYWNlEh0KGVNUT1JBR0VfUExBQ0VfVU5TUEVDSUZJRUQQABIXChNTVE9SQUdFX1BMQUNFX1NQT09MEAESFwoTU1RPUkFHRV9QTEFDRV9TVE9SRRACEhkKFVNUT1JBR0VfUExBQ0VfREVMRVRFRBADKm4KCkNoZWNrU3RhdGUSGwoXQ0hFQ0tfU1RBVEVfVU5TUEVDSUZJRUQQABISCg5DSEVDS19TVEFURV9PSxABEhYKEkNIRUNLX1NUQVRFX0ZBSUxFRBACEhcKE0NIRUNLX1NUQVRFX1NLSVBQRUQQAzLDAwoPRXZpZGVuY2VTZXJ2aWNlElcKDkRlbGV0ZUV2aWRlbmNlEiEua2NvcmRlci52MS5EZWxldGVFdmlkZW5jZVJlcXVlc3QaIi5rY29yZGVyLnYxLkRlbGV0ZUV2aWRlbmNlUmVzcG9uc2USUQoMSG9sZEV2aWRlbmNlEh8ua2NvcmRlci52MS5Ib2xkRXZpZGVuY2VSZXF1ZXN0GiAua2NvcmRlci52MS5Ib2xkRXZpZGVuY2VSZXNwb25zZRJaCg9SZWxlYXNlRXZpZGVuY2USIi5rY29yZGVyLnYxLlJlbGVhc2VFdmlkZW5jZVJlcXVlc3QaIy5rY29yZGVyLnYxLlJlbGVhc2VFdmlkZW5jZVJlc3BvbnNlElkKDlZlcmlmeUV2aWRlbmNlEiEua2NvcmRlci52MS5WZXJpZnlFdmlkZW5jZVJlcXVlc3QaIi5rY29yZGVyLnYxLlZlcmlmeUV2aWRlbmNlUmVzcG9uc2UwARJNCgpDaGVja1N0b3JlEh0ua2NvcmRlci52MS5DaGVja1N0b3JlUmVxdWVzdBoeLmtjb3JkZXIudjEuQ2hlY2tTdG9yZVJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChlrY29yZGVyL3YxL2V2aWRlbmNlLnByb3RvEgprY29yZGVyLnYxIpkCCgdTdG9yYWdlEicKBXBsYWNlGAEgASgOMhgua2NvcmRlci52MS5TdG9yYWdlUGxhY2USEAoIbG9jYXRpb24YAiABKAkSFAoMc3RvcmVkX2J5dGVzGAMgASgEEg4KBmNyYzMyYxgEIAEoCRISCgpnZW5lcmF0aW9uGAUgASgJEg8KB3Ryb3VibGUYBiABKAkSHwoFaG9sZHMYByADKAsyEC5rY29yZGVyLnYxLkhvbGQSLwoLdmVyaWZpZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGZsYXcYCSABKAkSKAoJdG9tYnN0b25lGAogASgLMhUua2NvcmRlci52MS5Ub21ic3RvbmUiSgoESG9sZBImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAiABKAkSDgoGcmVhc29uGAMgASgJIk8KCVRvbWJzdG9uZRImCgJhdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCYnkYAiABKAkSDgoGcmVhc29uGAMgASgJIjsKFURlbGV0ZUV2aWRlbmNlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI+ChZEZWxldGVFdmlkZW5jZVJlc3BvbnNlEiQKB3N0b3JhZ2UYASABKAsyEy5rY29yZGVyLnYxLlN0b3JhZ2UiOQoTSG9sZEV2aWRlbmNlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI8ChRIb2xkRXZpZGVuY2VSZXNwb25zZRIkCgdzdG9yYWdlGAEgASgLMhMua2NvcmRlci52MS5TdG9yYWdlIjwKFlJlbGVhc2VFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPwoXUmVsZWFzZUV2aWRlbmNlUmVzcG9uc2USJAoHc3RvcmFnZRgBIAEoCzITLmtjb3JkZXIudjEuU3RvcmFnZSIrChVWZXJpZnlFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSJnChZWZXJpZnlFdmlkZW5jZVJlc3BvbnNlEhIKCmRvbmVfYnl0ZXMYASABKAQSEwoLdG90YWxfYnl0ZXMYAiABKAQSJAoHdmVyZGljdBgDIAEoCzITLmtjb3JkZXIudjEuVmVyZGljdCJbCgdWZXJkaWN0Eg4KBmludGFjdBgBIAEoCBIOCgZkZXRhaWwYAiABKAkSEAoIYmFkX2Zyb20YAyABKAQSDgoGYmFkX3RvGAQgASgEEg4KBnNoYTI1NhgFIAEoCSJCChJWZXJpZnlBdWRpdFJlcXVlc3QSFgoObm90ZWRfc2VxdWVuY2UYASABKAQSFAoMbm90ZWRfc2hhMjU2GAIgASgJIm0KE1ZlcmlmeUF1ZGl0UmVzcG9uc2USFAoMZG9uZV9yZWNvcmRzGAEgASgEEhUKDXRvdGFsX3JlY29yZHMYAiABKAQSKQoHdmVyZGljdBgDIAEoCzIYLmtjb3JkZXIudjEuQXVkaXRWZXJkaWN0Im0KDEF1ZGl0VmVyZGljdBIOCgZpbnRhY3QYASABKAgSDgoGZGV0YWlsGAIgASgJEhEKCWJyb2tlbl9hdBgDIAEoBBIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhMKC2hlYWRfc2hhMjU2GAUgASgJIhMKEUNoZWNrU3RvcmVSZXF1ZXN0IlkKEkNoZWNrU3RvcmVSZXNwb25zZRIMCgRzdGVwGAEgASgJEiUKBXN0YXRlGAIgASgOMhYua2NvcmRlci52MS5DaGVja1N0YXRlEg4KBmRldGFpbBgDIAEoCSp6CgxTdG9yYWdlUGxhY2USHQoZU1RPUkFHRV9QTEFDRV9VTlNQRUNJRklFRBAAEhcKE1NUT1JBR0VfUExBQ0VfU1BPT0wQARIXChNTVE9SQUdFX1BMQUNFX1NUT1JFEAISGQoVU1RPUkFHRV9QTEFDRV9ERUxFVEVEEAMqbgoKQ2hlY2tTdGF0ZRIbChdDSEVDS19TVEFURV9VTlNQRUNJRklFRBAAEhIKDkNIRUNLX1NUQVRFX09LEAESFgoSQ0hFQ0tfU1RBVEVfRkFJTEVEEAISFwoTQ0hFQ0tfU1RBVEVfU0tJUFBFRBADMpUECg9FdmlkZW5jZVNlcnZpY2USVwoORGVsZXRlRXZpZGVuY2USIS5rY29yZGVyLnYxLkRlbGV0ZUV2aWRlbmNlUmVxdWVzdBoiLmtjb3JkZXIudjEuRGVsZXRlRXZpZGVuY2VSZXNwb25zZRJRCgxIb2xkRXZpZGVuY2USHy5rY29yZGVyLnYxLkhvbGRFdmlkZW5jZVJlcXVlc3QaIC5rY29yZGVyLnYxLkhvbGRFdmlkZW5jZVJlc3BvbnNlEloKD1JlbGVhc2VFdmlkZW5jZRIiLmtjb3JkZXIudjEuUmVsZWFzZUV2aWRlbmNlUmVxdWVzdBojLmtjb3JkZXIudjEuUmVsZWFzZUV2aWRlbmNlUmVzcG9uc2USWQoOVmVyaWZ5RXZpZGVuY2USIS5rY29yZGVyLnYxLlZlcmlmeUV2aWRlbmNlUmVxdWVzdBoiLmtjb3JkZXIudjEuVmVyaWZ5RXZpZGVuY2VSZXNwb25zZTABElAKC1ZlcmlmeUF1ZGl0Eh4ua2NvcmRlci52MS5WZXJpZnlBdWRpdFJlcXVlc3QaHy5rY29yZGVyLnYxLlZlcmlmeUF1ZGl0UmVzcG9uc2UwARJNCgpDaGVja1N0b3JlEh0ua2NvcmRlci52MS5DaGVja1N0b3JlUmVxdWVzdBoeLmtjb3JkZXIudjEuQ2hlY2tTdG9yZVJlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message kcorder.v1.Storage
@@ -361,6 +361,104 @@ export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_evidence, 11);
 
 /**
+ * @generated from message kcorder.v1.VerifyAuditRequest
+ */
+export type VerifyAuditRequest = Message<"kcorder.v1.VerifyAuditRequest"> & {
+  /**
+   * A record that was the newest once, and its hash, as the log, the metrics or an earlier answer had it: the log still has to hold it. 0: none.
+   *
+   * @generated from field: uint64 noted_sequence = 1;
+   */
+  notedSequence: bigint;
+
+  /**
+   * Lower-case hex, of 12 digits at least.
+   *
+   * @generated from field: string noted_sha256 = 2;
+   */
+  notedSha256: string;
+};
+
+/**
+ * Describes the message kcorder.v1.VerifyAuditRequest.
+ * Use `create(VerifyAuditRequestSchema)` to create a new message.
+ */
+export const VerifyAuditRequestSchema: GenMessage<VerifyAuditRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_evidence, 12);
+
+/**
+ * @generated from message kcorder.v1.VerifyAuditResponse
+ */
+export type VerifyAuditResponse = Message<"kcorder.v1.VerifyAuditResponse"> & {
+  /**
+   * @generated from field: uint64 done_records = 1;
+   */
+  doneRecords: bigint;
+
+  /**
+   * @generated from field: uint64 total_records = 2;
+   */
+  totalRecords: bigint;
+
+  /**
+   * In the last message only.
+   *
+   * @generated from field: kcorder.v1.AuditVerdict verdict = 3;
+   */
+  verdict?: AuditVerdict | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.VerifyAuditResponse.
+ * Use `create(VerifyAuditResponseSchema)` to create a new message.
+ */
+export const VerifyAuditResponseSchema: GenMessage<VerifyAuditResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_evidence, 13);
+
+/**
+ * @generated from message kcorder.v1.AuditVerdict
+ */
+export type AuditVerdict = Message<"kcorder.v1.AuditVerdict"> & {
+  /**
+   * @generated from field: bool intact = 1;
+   */
+  intact: boolean;
+
+  /**
+   * What is wrong; empty when intact.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * The first record that does not follow from those before it; 0 when intact.
+   *
+   * @generated from field: uint64 broken_at = 3;
+   */
+  brokenAt: bigint;
+
+  /**
+   * The newest record that does, and its hash in lower-case hex: note both where the collector cannot write.
+   *
+   * @generated from field: uint64 head_sequence = 4;
+   */
+  headSequence: bigint;
+
+  /**
+   * @generated from field: string head_sha256 = 5;
+   */
+  headSha256: string;
+};
+
+/**
+ * Describes the message kcorder.v1.AuditVerdict.
+ * Use `create(AuditVerdictSchema)` to create a new message.
+ */
+export const AuditVerdictSchema: GenMessage<AuditVerdict> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_evidence, 14);
+
+/**
  * @generated from message kcorder.v1.CheckStoreRequest
  */
 export type CheckStoreRequest = Message<"kcorder.v1.CheckStoreRequest"> & {
@@ -371,7 +469,7 @@ export type CheckStoreRequest = Message<"kcorder.v1.CheckStoreRequest"> & {
  * Use `create(CheckStoreRequestSchema)` to create a new message.
  */
 export const CheckStoreRequestSchema: GenMessage<CheckStoreRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_evidence, 12);
+  messageDesc(file_kcorder_v1_evidence, 15);
 
 /**
  * @generated from message kcorder.v1.CheckStoreResponse
@@ -402,7 +500,7 @@ export type CheckStoreResponse = Message<"kcorder.v1.CheckStoreResponse"> & {
  * Use `create(CheckStoreResponseSchema)` to create a new message.
  */
 export const CheckStoreResponseSchema: GenMessage<CheckStoreResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_evidence, 13);
+  messageDesc(file_kcorder_v1_evidence, 16);
 
 /**
  * Where the bytes of a sealed capture are.
@@ -531,6 +629,16 @@ export const EvidenceService: GenService<{
     methodKind: "server_streaming";
     input: typeof VerifyEvidenceRequestSchema;
     output: typeof VerifyEvidenceResponseSchema;
+  },
+  /**
+   * Follows the chain of the audit log from its first record to its last. The last message has the verdict.
+   *
+   * @generated from rpc kcorder.v1.EvidenceService.VerifyAudit
+   */
+  verifyAudit: {
+    methodKind: "server_streaming";
+    input: typeof VerifyAuditRequestSchema;
+    output: typeof VerifyAuditResponseSchema;
   },
   /**
    * Tries everything on the evidence store that the collector will ask of it, with an object of its own. One message a step.

@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { type AuditBreak, type AuditHead, type AuditLog, auditStart } from './audit.ts';
+
+/** What came of following the chain. */
+export interface AuditVerdict {
+  /** The newest record that follows from all before it. */
+  readonly head: AuditHead;
+  readonly broken?: AuditBreak;
+}
+
+/** What the checks tell the rest of the collector. */
+export interface AuditCheckEvents {
+  /** The whole chain was followed, or at the start what is new since the last time. */
+  checked(verdict: AuditVerdict, whole: boolean): void;
+  /** A check could not be made: the disk does not answer. */
+  troubled(error: unknown): void;
+}
+
+const everyMs = 3_600_000;
+/** Records between two moments in which others have their turn; some milliseconds. */
+const batch = 500;
+/** Of one core, what a check in the background takes at most. */
+const share = 0.2;
+
+/** Follows the chain of the audit log: what is new at the start, the whole every hour, and on request. */
+export class AuditCheck {
+  readonly #log: AuditLog;
+  readonly #events: AuditCheckEvents;
+  readonly #ending = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #background: Promise<void> = Promise.resolve();
+  #asked: Promise<AuditVerdict> | undefined;
+  #askedHead = auditStart;
+
+  constructor(log: AuditLog, events: AuditCheckEvents) {
+    this.#log = log;
+    this.#events = events;
+  }
+
+  /** Begins with what is new since the last check, which is known within moments, and goes on with the whole. */
+  start(): void {
+    this.#background = this.#run(async () => {
+      await this.#check(this.#log.checkpoint(), share);
+      await this.#check(auditStart, share);
+    });
+    this.#timer = setInterval(() => {
+      this.#background = this.#background.then(() => this.#run(() => this.#check(auditStart, share)));
+    }, everyMs);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
+    await this.#background;
+    await this.#asked?.catch(() => undefined);
+  }
+
+  /** How far the check has come that was asked for. */
+  get askedHead(): AuditHead {
+    return this.#askedHead;
+  }
+
+  /** Follows the whole chain now; whoever asks while that goes on gets the same answer. Throws storage_failed, unavailable. */
+  async whole(): Promise<AuditVerdict> {
+    this.#asked ??= this.#check(auditStart, 1, (head) => {
+      this.#askedHead = head;
+    }).finally(() => {
+      this.#asked = undefined;
+    });
+    return await this.#asked;
+  }
+
+  async #run(check: () => Promise<unknown>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      if (!this.#ending.signal.aborted) this.#events.troubled(error);
+    }
+  }
+
+  async #check(from: AuditHead, ofOneCore: number, came: (head: AuditHead) => void = () => {}): Promise<AuditVerdict> {
+    const verdict = await this.#follow(from, ofOneCore, came);
+    // What was once found whole stays the measure: a log that was cut off must not become the new truth.
+    if (verdict.broken === undefined) this.#log.noteCheckpoint(verdict.head);
+    this.#events.checked(verdict, from === auditStart);
+    return verdict;
+  }
+
+  async #follow(from: AuditHead, ofOneCore: number, came: (head: AuditHead) => void): Promise<AuditVerdict> {
+    const contradiction = this.#log.contradiction(this.#log.checkpoint());
+    let head = from;
+    if (from !== auditStart && contradiction !== undefined) return { head: this.#log.head(), broken: contradiction };
+    while (true) {
+      const started = performance.now();
+      const followed = this.#log.follow(head, batch);
+      head = followed.head;
+      came(head);
+      if (followed.broken !== undefined) return { head, broken: followed.broken };
+      if (!followed.more) return { head, ...(contradiction && { broken: contradiction }) };
+      const tookMs = performance.now() - started;
+      await sleep(tookMs * (1 / ofOneCore - 1), undefined, { signal: this.#ending.signal });
+    }
+  }
+}
