@@ -91,9 +91,9 @@ export function presentKernel(
 
 /** Kept symbols, whoever runs their kernel. */
 export function presentEntry(kept: KeptSymbols, search: SymbolSearch, nodeNames: readonly string[]): KernelSymbolsInit {
-  const { key, buildId, release, banner, architecture, cosBuildId } = kept.entry;
+  const { key, buildId, release, banner, architecture } = kept.entry;
   const status = presentStatus({ state: search.ready(kept.entry), reports: [] });
-  const facts = { key, buildId, release, banner, architecture, cosBuildId };
+  const facts = { key, buildId, release, banner, architecture };
   return { ...facts, status, nodeNames: [...nodeNames], ...presentKept(kept) };
 }
 

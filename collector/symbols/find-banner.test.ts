@@ -193,6 +193,14 @@ describe('a node that lies about its kernel changes nothing for the others', () 
     }
   });
 
+  test('by a release or BUILD_ID of its own, which would be shown to all beside symbols that they share', async () => {
+    const search = await open(server(await vmlinux(ubuntu)));
+    await search.find({ ...kernel, release: 'lie-of-one-node', cosBuildId: 'lie-of-one-node' }, never);
+    const kept = search.kept(kernel);
+    expect(kept?.entry).toMatchObject({ buildId: kernel.buildId, quality: 'dwarf' });
+    expect(JSON.stringify(kept?.entry)).not.toContain('lie-of-one-node');
+  });
+
   test("by a banner that contradicts the one in the kernel's file, which is told", async () => {
     const search = await open(server(await vmlinux(ubuntu)));
     const lie = { ...kernel, banner: `${ubuntu} (not)` };

@@ -54,7 +54,6 @@ export async function importIsf(
       banner,
       release,
       architecture: '',
-      cosBuildId: '',
       sha256,
       sizeBytes,
       quality: 'provided',

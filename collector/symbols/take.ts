@@ -123,10 +123,11 @@ function entryOf(
   },
   origin = '',
 ): CacheEntry {
-  const { buildId, release, architecture, cosBuildId } = kernel;
+  const { buildId, architecture } = kernel;
   const { banner, bannerTold, sha256, sizeBytes, remarks = [] } = isf;
   const builtAt = new Date().toISOString();
-  const facts = { buildId, banner, release, architecture, cosBuildId, sha256, sizeBytes, remarks };
+  const release = releaseOf(banner) ?? '';
+  const facts = { buildId, banner, release, architecture, sha256, sizeBytes, remarks };
   const told = bannerTold === true ? { bannerTold } : {};
   return { key, ...facts, ...told, quality, builderRevision, source, origin, builtAt, pinned: false };
 }

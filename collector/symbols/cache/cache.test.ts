@@ -18,7 +18,7 @@ const open = (limitBytes = 1 << 20) => SymbolCache.open(join(home, 'symbols'), l
 
 function entryOf(key: string, content: string, changes: Partial<CacheEntry> = {}): CacheEntry {
   const sha256 = createHash('sha256').update(content).digest('hex');
-  const facts = { buildId: key, banner: 'Linux version 6.1', release: '6.1', architecture: 'x86_64', cosBuildId: '' };
+  const facts = { buildId: key, banner: 'Linux version 6.1', release: '6.1', architecture: 'x86_64' };
   const rest = {
     quality: 'dwarf',
     builderRevision,

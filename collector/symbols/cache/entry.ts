@@ -11,9 +11,9 @@ export interface CacheEntry {
   readonly bannerTold?: boolean;
   /** linux_banner of images that were read with the ISF; the latest first, at most 4. */
   readonly imageBanners?: readonly string[];
+  /** As the banner has it: what nodes tell beside theirs is not in here, since others share it. */
   readonly release: string;
   readonly architecture: string;
-  readonly cosBuildId: string;
   /** Lower-case hex of the ISF, which is also its name. */
   readonly sha256: string;
   readonly sizeBytes: number;
@@ -98,7 +98,6 @@ export function parseEntry(text: string): CacheEntry | undefined {
     entry.banner,
     entry.release,
     entry.architecture,
-    entry.cosBuildId,
     entry.sha256,
     entry.source,
     entry.origin,
