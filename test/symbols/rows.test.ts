@@ -28,10 +28,13 @@ const never = new AbortController().signal;
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /**
- * One image of Debian 12's kernel and one of the newest that Debian offers, read with the symbols of the node's own kernel, with ours
+ * One image of Debian 12's kernel and one, with 5-level paging, of the newest that Debian offers, read with the symbols of the node's own kernel, with ours
  * from its vmlinux and, of the first, with those that dwarf2json makes.
  */
-describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) => {
+describe.each([
+  { series: '6.1', la57: false },
+  { series: 'newest', la57: true },
+])('the image of a node with kernel $series', ({ series, la57 }) => {
   let dir: string;
   let recorded: RecordedNode;
   let btf: Analyzed;
@@ -39,7 +42,7 @@ describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) 
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
-    recorded = await recordNode(dir, { name, kernel: series, memoryMiB: 512 });
+    recorded = await recordNode(dir, { name, kernel: series, la57, memoryMiB: 512 });
     btf = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'btf'));
   }, 1_200_000);
 
@@ -56,6 +59,7 @@ describe.each(['6.1', 'newest'])('the image of a node with kernel %s', (series) 
     expect(recall).toMatchObject({ missing: [], misplaced: [], undated: [] });
     expect(recall.lived).toBeGreaterThan(40);
     expect(recall.inPods).toBeGreaterThan(5);
+    expect(recorded.job.kernel.vmcoreinfo).toContain(`NUMBER(pgtable_l5_enabled)=${la57 ? 1 : 0}\n`);
   });
 
   test('gives the same rows with symbols of the node and of its vmlinux, for every plugin that the product runs', async () => {
