@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cachePath } from './setup/cache.ts';
 import { say } from './setup/progress.ts';
@@ -7,6 +8,8 @@ import { type Context, kcorder, showKcorder } from './stage/command-line.ts';
 import { Stage } from './stage/stage.ts';
 
 const contextPath = cachePath('demo', 'context.json');
+/** A file of the demo as somebody in the project's folder would name it. */
+const shownPath = (name: string): string => relative(process.cwd(), cachePath('demo', name));
 const attachLimitMs = 60_000;
 
 /** Runs the main job on a lab node and shows it. Exit code of `kcorder capture`. */
@@ -43,7 +46,7 @@ export async function demo(args: readonly string[]): Promise<number> {
   } finally {
     rmSync(contextPath, { force: true });
     await stage.close();
-    say('everything is down; what was captured stays below .cache/demo/data until the next demo');
+    say(`everything is down; what was captured stays below ${shownPath('data')} until the next demo`);
   }
 }
 
@@ -94,7 +97,7 @@ async function attached(context: Context, node: string, signal: AbortSignal): Pr
     await sleep(200, undefined, { signal });
   }
   throw new Error(
-    `the agent of ${node} did not attach within ${attachLimitMs / 1000} s: see .cache/demo/collector.log`,
+    `the agent of ${node} did not attach within ${attachLimitMs / 1000} s: see ${shownPath('collector.log')}`,
   );
 }
 

@@ -68,13 +68,18 @@ const commands: Record<string, DevCommand> = {
 };
 
 function usage(): string {
-  const rows = Object.values(commands).map(({ usage, summary }) => `  ./dev ${usage}\n      ${summary}`);
-  return `Usage:\n${rows.join('\n')}\n`;
+  return `Usage:\n${Object.values(commands).map(rowOf).join('\n')}\n`;
+}
+
+function rowOf({ usage, summary }: DevCommand): string {
+  return `  ./dev ${usage}\n      ${summary}`;
 }
 
 const [name = 'help', ...args] = process.argv.slice(2);
 const chosen = Object.hasOwn(commands, name) ? commands[name] : undefined;
-if (chosen) {
+if (chosen && ['--help', '-h'].includes(args[0] ?? '') && name !== 'kcorder') {
+  process.stdout.write(`Usage:\n${rowOf(chosen)}\n`);
+} else if (chosen) {
   try {
     process.exitCode = await chosen.run(args);
   } catch (error) {

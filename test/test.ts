@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { cachePath, repoDir } from './setup/cache.ts';
 import { ensureEverything } from './setup/everything.ts';
 import { say } from './setup/progress.ts';
@@ -23,6 +23,10 @@ export async function test(args: readonly string[]): Promise<number> {
   }
   const unitOnly = args.includes('--unit');
   const tallies: Tally[] = [];
+  if (files.length > 0 && !someTest(files)) {
+    say(`./dev test: no test file has ${files.map((file) => `"${file}"`).join(' or ')} in its path`);
+    return 2;
+  }
   if (files.length === 0) {
     for (const script of npmScripts) tallies.push(await check(script));
     tallies.push(await pythonTests(await ensureVolatility()));
@@ -36,6 +40,12 @@ export async function test(args: readonly string[]): Promise<number> {
   const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Whether a test file has one of these words in its path, by which vitest chooses. */
+function someTest(words: readonly string[]): boolean {
+  const paths = globSync('{proto,agent,collector,cli,test}/**/*.test.ts', { cwd: repoDir });
+  return paths.some((path) => words.some((word) => join(repoDir, path).includes(word.replace(/^\.\//, ''))));
 }
 
 /** A static check counts as one test. */
@@ -55,6 +65,23 @@ async function pythonTests(python: string): Promise<Tally> {
   return { passed: Math.max(0, ran - failed), failed };
 }
 
+/** What is used of vitest's report. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  /** Times in ms since 1970. */
+  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[];
+}
+
+/** Says which files took longest: time for tests is a budget. */
+function sayTimes(files: Report['testResults']): void {
+  const times = files
+    .map(({ name, startTime, endTime }) => ({ name: relative(repoDir, name), seconds: (endTime - startTime) / 1000 }))
+    .filter(({ seconds }) => seconds >= 10)
+    .sort((one, other) => other.seconds - one.seconds);
+  for (const { name, seconds } of times) say(`  ${seconds.toFixed(0).padStart(5)} s  ${name}`);
+}
+
 /** Runs the tests of one project, or those whose paths hold one of `files`. */
 export async function vitest(project: 'unit' | 'system' | 'soak', files: readonly string[]): Promise<Tally> {
   const folder = cachePath('test');
@@ -66,10 +93,8 @@ export async function vitest(project: 'unit' | 'system' | 'soak', files: readonl
   const some = files.length > 0 ? ['--passWithNoTests'] : [];
   const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...some, ...files]);
   try {
-    const { numPassedTests = 0, numFailedTests = 0 } = JSON.parse(readFileSync(report, 'utf8')) as Record<
-      string,
-      number
-    >;
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+    sayTimes(testResults);
     // A file that cannot be loaded, or an error outside of tests, has no failed test to show for it.
     return { passed: numPassedTests, failed: exitCode === 0 ? numFailedTests : Math.max(numFailedTests, 1) };
   } catch {
