@@ -57,7 +57,7 @@ export async function everySeries(identity: Access['serving']['identity']['curre
   metrics.watchSchedules(() => ({ nextAtMs: nowMs, intervalMs: 1000 }));
   metrics.watchNotifications(() => ['chat']);
   metrics.callFaulted('/kcorder.v1.OperatorService/GetCapture', 'capture_unknown');
-  metrics.analysisRan({ plugins: [{ name: 'processes', state: 'rows' }] } as unknown as AnalysisReport);
+  metrics.analysisRan({ plugins: [{ name: 'processes', state: 'rows' }], isolation: {} } as unknown as AnalysisReport);
   journal.apply(
     'acquiring',
     { kind: 'finished', at: now, end: states.sealing.end, durableBytes: 0 },

@@ -95,7 +95,6 @@ def confine_worker(confinement: Confinement) -> Confinement:
     return Confinement(confinement.landlock_abi, seccomp=False)
 
 
-
 @contextmanager
 def _best_effort(what: str) -> Iterator[None]:
     try:
