@@ -43,15 +43,17 @@ class Confined(unittest.TestCase):
         self.folder = folder.name
         self.written = make_node().write(self.folder)
         self.secret = ctypes.create_string_buffer(b"secret")
-        for name in ("authority", "evidence/other", "outside", "cache"):
+        for name in ("authority", "serviceaccount", "evidence/other", "outside", "cache"):
             os.makedirs(f"{self.folder}/{name}")
         self._write("authority/ca.key", 0o600)
+        self._write("serviceaccount/token", 0o600)
         self._write("evidence/other/image.lime", 0o400)
         shutil.copy(self.written.isf, f"{self.folder}/isf-copy.json")
         self.target = {
             "parent": os.getpid(),
             "secretAt": ctypes.addressof(self.secret),
             "key": f"{self.folder}/authority/ca.key",
+            "token": f"{self.folder}/serviceaccount/token",
             "otherImage": f"{self.folder}/evidence/other/image.lime",
             "isfCopy": f"{self.folder}/isf-copy.json",
             "outside": f"{self.folder}/outside",

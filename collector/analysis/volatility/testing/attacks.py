@@ -80,6 +80,7 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "read the authority's key": lambda: _read(key),
         "read the key by a system call": lambda: system_call(2, key.encode() + b"\0", 0),
         "read the key by openat2": lambda: system_call(437, at_folder, key.encode() + b"\0", bytes(24), 24),
+        "read the service account's token": lambda: _read(target["token"]),
         "read another image": lambda: _read(other),
         "list the evidence": lambda: os.listdir(os.path.dirname(other)),
         "overwrite another sealed image": lambda: os.close(os.open(other, os.O_WRONLY)),
