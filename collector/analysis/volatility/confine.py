@@ -1,11 +1,11 @@
 """What this process takes from itself before it reads anything that an attacker may have written."""
 
+import contextlib
 import logging
 import os
 import resource
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
@@ -53,7 +53,11 @@ def take_stdout() -> IO[str]:
 
     Closes the descriptors that nobody told us of.
     """
-    os.closerange(_FIRST_UNKNOWN, os.sysconf("SC_OPEN_MAX"))
+    for name in os.listdir("/proc/self/fd"):
+        # The listing's own is in it, and closed already.
+        with contextlib.suppress(OSError):
+            if int(name) >= _FIRST_UNKNOWN:
+                os.close(int(name))
     lines = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
     os.dup2(2, 1)
     return lines
@@ -95,7 +99,7 @@ def confine_worker(confinement: Confinement) -> Confinement:
     return Confinement(confinement.landlock_abi, seccomp=False)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _best_effort(what: str) -> Iterator[None]:
     try:
         yield

@@ -141,6 +141,10 @@ class Confined(unittest.TestCase):
                 _, ended = self._run([plugin], [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json"])
                 self.assertEqual(ended.returncode, -signal.SIGSYS, ended.stderr)
 
+    def test_a_library_that_aborts_ends_the_process_all_the_same(self) -> None:
+        _, ended = self._run([attacks.ABORT], [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json"])
+        self.assertLess(ended.returncode, 0, ended.stderr)
+
     def test_an_analysis_finds_what_it_finds_without_confinement(self) -> None:
         lines, ended = self._run(_PLUGINS, [f"{_HERE}/run.py"])
         self.assertEqual(ended.returncode, 0, ended)
