@@ -64,7 +64,8 @@ def _confine(job: Job, lines: Lines) -> None:
         }
     )
     if job.must_be_confined and reached.level != "full":
-        lacking = [name for name, here in (("Landlock", reached.landlock_abi), ("seccomp", reached.seccomp)) if not here]
+        parts = {"Landlock": reached.landlock_abi, "seccomp": reached.seccomp}
+        lacking = [name for name, here in parts.items() if not here]
         raise Fatal("unconfined", f"This machine confines an analysis without {' and '.join(lacking)}, not in full.")
 
 

@@ -1,7 +1,8 @@
 """What code that a hostile image got to run would try next. Each attack returns or raises OSError.
 
 Run as a program it is run.py with one more plugin, `attacks`, whose rows are the attacks and the errors that they met.
-Its first argument is a file with the targets as JSON; a second, `unconfined`, takes the confinement away.
+Its first argument is a file with the targets as JSON. A second, `unconfined`, takes the confinement away, and `oldest`
+leaves of Landlock what its first version had.
 """
 
 import ctypes
@@ -10,6 +11,7 @@ import json
 import mmap
 import os
 import signal
+import struct
 import subprocess
 import sys
 import types
@@ -18,7 +20,9 @@ from typing import Any
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+import confine
 import run
+import volatility3
 from table import Plain, Table
 
 _LEAKED = 9
@@ -98,6 +102,10 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "remove it": lambda: os.unlink(other),
         "write outside": lambda: os.close(os.open(f"{outside}/new", os.O_WRONLY | os.O_CREAT)),
         "write in its own folder": lambda: os.close(os.open(f"{target['cache']}/new", os.O_WRONLY | os.O_CREAT)),
+        "make a nameless file": lambda: os.close(os.open(target["cache"], os.O_TMPFILE | os.O_RDWR)),
+        "write the program itself": lambda: os.close(os.open(run.__file__, os.O_WRONLY)),
+        "write Volatility": lambda: os.close(os.open(volatility3.__file__, os.O_WRONLY)),
+        "write the symbols": lambda: os.close(os.open(target["isf"], os.O_WRONLY)),
         "make a folder": lambda: os.mkdir(f"{outside}/folder"),
         "make a link": lambda: os.symlink("/", f"{outside}/link"),
         "make a device": lambda: system_call(133, f"{outside}/device".encode(), 0o010600, 0),
@@ -114,6 +122,8 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "queue a signal for it": lambda: system_call(129, parent, 0, bytes(8) + b"\xff" * 4 + bytes(116)),
         "send it a signal by pidfd": lambda: system_call(424, system_call(434, parent, 0), 0, None, 0),
         "have a descriptor signal it": lambda: system_call(72, 0, 8, parent),
+        "have a descriptor signal it by ioctl": lambda: system_call(16, 0, 0x8901, struct.pack("i", parent)),
+        "have a descriptor send signals": lambda: system_call(72, 0, 4, os.O_ASYNC),
         "take its limits": lambda: system_call(302, parent, 7, None, bytes(16)),
         "take its processor": lambda: system_call(141, 0, parent, 19),
         "start a shell past the audit hook": lambda: _start_shell(mark),
@@ -184,6 +194,8 @@ def _main() -> None:
     run._prepare = prepare
     if sys.argv[2:] == ["unconfined"]:
         run._confine = lambda *_: None
+    if sys.argv[2:] == ["oldest"]:
+        confine.landlock_abi = lambda: 1
     os._exit(run.main())
 
 
