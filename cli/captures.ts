@@ -1,17 +1,17 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type Capture, CaptureSchema } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { documentOf } from './output/document.ts';
 import { captureText } from './render/captures.ts';
 import type { Session } from './session.ts';
 
 const pageSize = 500;
 
-/** Prints one capture with its details, and the symbols that its analysis used where they are known. */
-export function printCapture(session: Session, capture: Capture, used?: AnalysisSymbols): void {
+/** Prints one capture with its details, and what its analysis used where that is known. */
+export function printCapture(session: Session, capture: Capture, found?: GetAnalysisResponse): void {
   session.print({
     document: () => documentOf(CaptureSchema, capture),
-    table: (look) => captureText(capture, look, Date.now(), used),
+    table: (look) => captureText(capture, look, Date.now(), found),
   });
 }
 

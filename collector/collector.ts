@@ -133,7 +133,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   };
   const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const analysis = createAnalysis(runner, limits);
+  const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
   const queue = new AnalysisQueue({
     ...{ journal, again, evidence, images, symbols, analysis },
     events: {

@@ -51,6 +51,8 @@ export interface Config {
   readonly reserveBytes: number;
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
+  /** Whether an analysis fails where the kernel cannot confine it in full. */
+  readonly analysisMustBeConfined: boolean;
 }
 
 /** Where evidence lies at rest. */
@@ -165,5 +167,6 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
     reserveBytes: Number(values.KCORDER_RESERVE_BYTES),
     analysisMemoryBytes: Number(values.KCORDER_ANALYSIS_MEMORY_BYTES),
     pluginMs: Number(values.KCORDER_PLUGIN_SECONDS) * 1000,
+    analysisMustBeConfined: values.KCORDER_ANALYSIS_CONFINEMENT === 'required',
   };
 }

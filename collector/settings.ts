@@ -120,5 +120,6 @@ export const settings = {
   KCORDER_ORDER_SECONDS: { fallback: '600', check: whole },
   KCORDER_RESERVE_BYTES: { fallback: String(1 << 30), check: whole },
   KCORDER_ANALYSIS_MEMORY_BYTES: { fallback: String(4 * 2 ** 30), check: whole },
+  KCORDER_ANALYSIS_CONFINEMENT: { fallback: 'best-effort', check: oneOf('best-effort', 'required') },
   KCORDER_PLUGIN_SECONDS: { fallback: '300', check: whole },
 } satisfies Record<string, Setting>;

@@ -25,6 +25,7 @@ function runner(dir: string, imageBanner: string, kernelMismatch: boolean): stri
   const path = join(dir, 'runner.sh');
   const place = { pagingLevels: 4, kernelOffset: '0x0', dtb: '0x1000' };
   const lines = [
+    { type: 'confined', level: 'full', landlockAbi: 7, seccomp: true },
     { type: 'kernel', imageBanner, kernelMismatch, ...place },
     { type: 'plugin', plugin: 'processes', state: 'started' },
     { type: 'plugin', plugin: 'processes', state: 'empty', rows: 0, seconds: 0 },

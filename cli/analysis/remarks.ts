@@ -1,5 +1,6 @@
 import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ConfinementLevel, type GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { confinementText } from '../render/confinement.ts';
 import type { Session } from '../session.ts';
 import { remarkOnFindings } from './findings.ts';
 
@@ -15,6 +16,11 @@ export function remarkOnPlugins(
       'kernel_mismatch: the kernel found in the image is not the one that the node told of. Do not trust what the node says about itself.',
     );
   }
+  const { confinement } = analysis;
+  if (confinement !== undefined && confinement.level !== ConfinementLevel.FULL)
+    session.warn(
+      `the analysis was confined ${confinementText(confinement)}: a hostile image could have reached more than itself. KCORDER_ANALYSIS_CONFINEMENT=required refuses that.`,
+    );
   const known = analysis.plugins.map(({ name }) => name);
   const wanted = matter === 'all' ? [...new Set([...needed, ...known])] : matter;
   // What a plugin could not read matters to who looks at its rows; that a plugin failed matters to everybody.

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { type AnalysisSymbols, ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { type GetAnalysisResponse, ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
 import { getCapture, listCaptures, printCapture } from '../captures.ts';
 import { exitCode } from '../exit-code.ts';
@@ -16,7 +16,7 @@ export async function getCaptures(
 ): Promise<number> {
   if (id !== undefined) {
     const capture = await getCapture(session, id);
-    printCapture(session, capture, await usedSymbols(session, capture));
+    printCapture(session, capture, await analysisOf(session, capture));
     return exitCode.ok;
   }
   const captures: Capture[] = [];
@@ -30,10 +30,10 @@ export async function getCaptures(
 }
 
 /** Of a capture that was analysed, where a person is to read it. That it cannot be told spoils nothing else. */
-async function usedSymbols(session: Session, capture: Capture): Promise<AnalysisSymbols | undefined> {
+async function analysisOf(session: Session, capture: Capture): Promise<GetAnalysisResponse | undefined> {
   if (!forPeople(session) || capture.analysis?.state !== AnalysisState.DONE) return undefined;
   try {
-    return (await fetchAnalysis(session, capture.id)).symbols;
+    return await fetchAnalysis(session, capture.id);
   } catch {
     session.terminal.interrupt.throwIfAborted();
     return undefined;

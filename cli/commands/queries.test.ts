@@ -3,7 +3,9 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import {
+  AnalysisConfinementSchema,
   AnalysisSymbolsSchema,
+  ConfinementLevel,
   type GetAnalysisResponse,
   GetAnalysisResponseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
@@ -49,8 +51,10 @@ const captures = [
     id: 'partial',
     outcome: { kind: OutcomeKind.PARTIAL, reason: 'acquirer_died', detail: 'AVML was killed' },
   }),
-  ...['failed', 'socketless', 'mismatch', 'lying', 'void'].map((id) => captureOf({ id })),
+  ...['failed', 'socketless', 'mismatch', 'lying', 'void', 'loose'].map((id) => captureOf({ id })),
 ];
+const confinementOf = (level: ConfinementLevel, landlockAbi: number) =>
+  create(AnalysisConfinementSchema, { level, landlockAbi, seccomp: level !== ConfinementLevel.NONE });
 const analyses: Readonly<Record<string, GetAnalysisResponse>> = {
   failed: create(GetAnalysisResponseSchema, {
     plugins: [{ name: 'processes', state: PluginState.FAILED, reason: 'timeout' }],
@@ -59,6 +63,7 @@ const analyses: Readonly<Record<string, GetAnalysisResponse>> = {
     plugins: [healthy[0] ?? {}, { name: 'sockets', state: PluginState.FAILED, reason: 'signal SIGSEGV' }],
   }),
   mismatch: analysisOf({ kernelMismatch: true }),
+  loose: analysisOf({ confinement: confinementOf(ConfinementLevel.PARTIAL, 0) }),
   lying: analysisOf({ plugins: [...healthy, { ...lsof, rowCount: 9n }] }),
   void: create(GetAnalysisResponseSchema, {
     plugins: [
@@ -99,7 +104,8 @@ beforeAll(async () => {
       return { captures: found.slice(at, at + 1), nextPageToken: at + 1 < found.length ? String(at + 1) : '' };
     },
     getAnalysis: async ({ captureId, rowPlugins }) =>
-      analyses[captureId] ?? analysisOf({ symbols, ...rowsOf(rowPlugins) }),
+      analyses[captureId] ??
+      analysisOf({ symbols, confinement: confinementOf(ConfinementLevel.FULL, 7), ...rowsOf(rowPlugins) }),
     cancelCapture: async () => ({
       capture: captureOf({ outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by alice' } }),
     }),
@@ -119,6 +125,11 @@ test.each([
     'one capture with the symbols that its analysis used',
     'get captures 0193a5c2d7',
     /\nsymbols +built from vmlinux \(dwarf\), ISF SHA-256 abab\n/,
+  ],
+  [
+    'one capture with how far its analysis was confined',
+    'get captures 0193a5c2d7',
+    /\nconfined +in full \(Landlock 7, seccomp\)\n/,
   ],
   ['one capture without symbols', 'get captures nosymbols', /\nsymbols +missing\n/],
   ['one capture whose analysis cannot be read', 'get captures partial', /\nsha-256 /],
@@ -158,6 +169,12 @@ test.each([
   ],
   ['memory that is not in the image is told of', 'ps plugged', 0, /warning: not in the image: .*virtio_mem 2\.0 GiB/],
   ['a kernel that lied is named', 'ps mismatch', 0, /warning: kernel_mismatch: /],
+  [
+    'an analysis that was confined in part is told of',
+    'ps loose',
+    0,
+    /warning: .*confined in part \(no Landlock, seccomp\)/,
+  ],
   ['a failed list of sockets spoils the table, and says so', 'ps socketless', 1, /FAILED: sockets: signal SIGSEGV/],
   [
     'rows that did not all arrive are no success',

@@ -1,6 +1,6 @@
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { AnalysisSymbols, GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
 import {
@@ -12,6 +12,7 @@ import {
   phaseWord,
   waitingText,
 } from './capture-words.ts';
+import { confinementText } from './confinement.ts';
 import { type Fact, factsText } from './facts.ts';
 import { locationOf, placeCell, storageFacts } from './storage.ts';
 import { symbolsBrief, usedText } from './symbols-words.ts';
@@ -45,8 +46,8 @@ export function capturesTable(captures: readonly Capture[], look: Look, nowMs: n
   );
 }
 
-/** One capture: its line, then what the line has no room for. `used` are the symbols that its analysis used, where they are known. */
-export function captureText(capture: Capture, look: Look, nowMs: number, used?: AnalysisSymbols): string {
+/** One capture: its line, then what the line has no room for. `found` is its analysis, where it is known. */
+export function captureText(capture: Capture, look: Look, nowMs: number, found?: GetAnalysisResponse): string {
   const facts: Fact[] = [
     ['requested', `${utcText(momentOf(capture.requestedAt))} UTC by ${capture.requestedBy || 'somebody unnamed'}`],
     ['schedule', capture.schedule],
@@ -55,7 +56,8 @@ export function captureText(capture: Capture, look: Look, nowMs: number, used?: 
     ['outcome', [outcomeWord(capture.outcome), because(capture.outcome)].filter(Boolean).join(', ')],
     ['left out', leftOutText(capture)],
     ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
-    ['symbols', symbolsFact(capture, used)],
+    ['symbols', symbolsFact(capture, found?.symbols)],
+    ['confined', found?.confinement === undefined ? '' : confinementText(found.confinement)],
     ...capture.interruptions.map(
       (break_): Fact => [
         'interrupted',

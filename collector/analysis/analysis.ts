@@ -78,7 +78,7 @@ export interface AnalysisReport {
   /** `done`: every plugin has ended and at least one of them not by failing. */
   readonly state: 'done' | 'failed';
   /**
-   * Empty when done: symbols_mismatch, symbols_rejected, image_rejected, image_unreadable, kernel_unknown, runner_unavailable, runner_failed, timeout,
+   * Empty when done: unconfined, symbols_mismatch, symbols_rejected, image_rejected, image_unreadable, kernel_unknown, runner_unavailable, runner_failed, timeout,
    * out_of_memory, output_limit, protocol, signal NAME, plugins_failed.
    */
   readonly reason: string;
@@ -102,16 +102,33 @@ export interface AnalysisReport {
   readonly seconds: number;
 }
 
-/**
- * What stood between the runner and the machine, besides its limits and its empty environment. It is no sandbox: the runner is the collector's
- * user and can read and write what that user can.
- */
+/** What stood between the runner and the machine, besides its limits and its empty environment. The runner is the collector's user. */
 export interface Isolation {
   /** `none`: in a network namespace without any interface that is up; `shared`: this machine does not let us, it had the collector's network. */
   readonly network: 'none' | 'shared';
   /** Whether the runner is killed when the collector dies, whatever kills it. */
   readonly endsWithCollector: boolean;
+  /** Unset when no run told it, and in reports of before they did. */
+  readonly confined?: Confined;
 }
+
+/** What the kernel took from the runner before it read the image. */
+export interface Confined {
+  /**
+   * `full`: it reads its own files, the symbols and what was open before, writes no file, and can make no process, socket or signal. `partial`: the
+   * kernel has but one of the two parts. `none`: it can do what the collector's user can.
+   */
+  readonly level: ConfinementLevel;
+  /** Version of the kernel's Landlock, 0 without. */
+  readonly landlockAbi: number;
+  /** Whether system calls were filtered. */
+  readonly seccomp: boolean;
+}
+
+/** From the least. */
+export const confinementLevels = ['none', 'partial', 'full'] as const;
+
+export type ConfinementLevel = (typeof confinementLevels)[number];
 
 /** A container that the node or the API server named, as plain text. */
 export type PodContainerNames = Pick<

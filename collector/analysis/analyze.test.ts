@@ -11,7 +11,7 @@ import type { RangeSource } from '../evidence/range-source.ts';
 import { noise } from '../testing/lime-image.ts';
 import type { AnalysisJob, AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
-import { probeConfinement } from './isolation.ts';
+import { probeSurroundings } from './isolation.ts';
 import type { AnalysisLimits } from './limits.ts';
 import { readReport } from './report-file.ts';
 
@@ -32,7 +32,7 @@ beforeEach(async () => {
 afterEach(() => rm(outputDir, { recursive: true, force: true }));
 
 function makeJob(plugins: string[], banner = 'banner of the image'): AnalysisJob {
-  const image = { kind: 'lime', path: '/nonexistent.lime' } as const;
+  const image = { kind: 'lime', path: import.meta.filename } as const;
   const kernel = { banner, vmcoreinfo: 'OSRELEASE=6.1.0' };
   const isf = { isfPath: '/nonexistent.json', isfSha256: 'ab'.repeat(32) };
   const symbols = { ...isf, source: 'a test', quality: 'dwarf' } as const;
@@ -203,7 +203,7 @@ test('an analysis that is aborted throws the reason and leaves neither files nor
 });
 
 test('a collector that is killed takes the runner with it, where this machine can do that', async () => {
-  const confinement = await probeConfinement();
+  const { isolation } = await probeSurroundings();
   const script = `
     import { createAnalysis } from ${JSON.stringify(join(import.meta.dirname, 'analyze.ts'))};
     const job = ${JSON.stringify(makeJob(['before', 'hang']))};
@@ -216,7 +216,7 @@ test('a collector that is killed takes the runner with it, where this machine ca
   expect(lives(pid)).toBe(true);
   collector.kill('SIGKILL');
   await ended;
-  if (!confinement.isolation.endsWithCollector) process.kill(pid, 'SIGKILL');
+  if (!isolation.endsWithCollector) process.kill(pid, 'SIGKILL');
   while (lives(pid)) await sleep(20);
 });
 

@@ -5,30 +5,42 @@ import {
   type Analysis,
   type AnalysisJob,
   type AnalysisReport,
+  type Confined,
+  confinementLevels,
   defaultPlugins,
+  type Isolation,
   type PodContainerNames,
 } from './analysis.ts';
-import { type Confinement, probeConfinement } from './isolation.ts';
+import { probeSurroundings, type Surroundings } from './isolation.ts';
 import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
 import { PluginRecord } from './plugin-record.ts';
 import { reportPath, writeReport } from './report-file.ts';
-import { type RunEnd, type RunnerProgram, runDirPrefix, runPlugins } from './run.ts';
+import { type RunEnd, type RunnerProgram, type RunSettings, runDirPrefix, runPlugins } from './run.ts';
 import { explainBreak, verdict } from './verdict.ts';
 
+export interface AnalysisRules {
+  /** Fails an analysis, before the image is read, where this machine cannot confine it in full. */
+  readonly mustBeConfined: boolean;
+}
+
 /** Analyses one image in a child process, started again without the plugin that broke it as often as it takes. */
-export function createAnalysis(program: RunnerProgram, limits: AnalysisLimits = defaultLimits): Analysis {
-  let probed: Promise<Confinement> | undefined;
+export function createAnalysis(
+  program: RunnerProgram,
+  limits: AnalysisLimits = defaultLimits,
+  { mustBeConfined }: AnalysisRules = { mustBeConfined: false },
+): Analysis {
+  let probed: Promise<Surroundings> | undefined;
   return {
     async analyze(job, signal) {
       signal.throwIfAborted();
-      probed ??= probeConfinement();
-      const confinement = await probed;
+      probed ??= probeSurroundings();
+      const settings = { program, limits, mustBeConfined, surroundings: await probed };
       const plugins = checkPlugins(job.plugins ?? defaultPlugins);
       try {
         await mkdir(job.outputDir, { recursive: true, mode: 0o700 });
         await clear(job.outputDir);
-        const report = await runAll(job, plugins, program, confinement, limits, signal);
+        const report = await runAll(job, plugins, settings, signal);
         await writeReport(job.outputDir, report);
         return report;
       } catch (error) {
@@ -44,11 +56,10 @@ export function createAnalysis(program: RunnerProgram, limits: AnalysisLimits = 
 async function runAll(
   job: AnalysisJob,
   plugins: readonly string[],
-  program: RunnerProgram,
-  confinement: Confinement,
-  limits: AnalysisLimits,
+  settings: Omit<RunSettings, 'wallMs'>,
   signal: AbortSignal,
 ): Promise<AnalysisReport> {
+  const { program, limits, surroundings } = settings;
   const startedAt = new Date().toISOString();
   const startedMs = performance.now();
   const record = new PluginRecord(job.outputDir, plugins);
@@ -58,7 +69,7 @@ async function runAll(
     while (record.remaining.length > 0) {
       const before = record.remaining.length;
       const wallMs = limits.wallMs - (performance.now() - startedMs);
-      const run = await runPlugins(job, record, budget, { program, confinement, limits, wallMs }, signal);
+      const run = await runPlugins(job, record, budget, { ...settings, wallMs }, signal);
       if (run.broken !== undefined) run.broken = explainBreak(run.broken, program);
       runs.push(run);
       const reason = run.broken?.reason ?? 'protocol';
@@ -77,12 +88,19 @@ async function runAll(
     captureId: job.captureId,
     ...verdict(runs, record.reports),
     symbols: { source: job.symbols.source, quality: job.symbols.quality, isfSha256: job.symbols.isfSha256 },
-    isolation: confinement.isolation,
+    isolation: { ...surroundings.isolation, ...leastConfined(runs) },
     plugins: record.reports,
     containers: job.containers.map(namesOf),
     startedAt,
     seconds: Math.round(performance.now() - startedMs) / 1000,
   };
+}
+
+/** What every run of an analysis had at least. */
+function leastConfined(runs: readonly RunEnd[]): Pick<Isolation, 'confined'> {
+  const rank = ({ level }: Confined) => confinementLevels.indexOf(level);
+  const [least] = runs.flatMap(({ confined }) => confined ?? []).sort((one, other) => rank(one) - rank(other));
+  return least === undefined ? {} : { confined: least };
 }
 
 /** Removes what an analysis left, its report first. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { killTree } from './process-tree.ts';
@@ -11,7 +11,7 @@ export interface Child {
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** The other end of its file descriptor 3; unset when it has none. */
+  /** The other end of its file descriptor 3; unset unless that is a `socket`. */
   readonly channel: Duplex | undefined;
   /** Settles when the program has exited and its output is closed; never rejects. */
   readonly ended: Promise<ChildEnd>;
@@ -29,12 +29,19 @@ export interface ChildEnd {
 /** Starts a program at low priority with exactly this environment. Throws the system's error when it cannot be started. */
 export async function startChild(
   argv: readonly string[],
-  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly channel?: boolean },
+  options: {
+    readonly cwd: string;
+    readonly env: Readonly<Record<string, string>>;
+    /** What its file descriptor 3 is: a socket to us, or a copy of this descriptor of ours. */
+    readonly third?: 'socket' | number;
+  },
 ): Promise<Child> {
   const [program = '', ...rest] = argv;
   const { cwd, env } = options;
-  const third = options.channel === true ? (['pipe'] as const) : [];
-  const child = spawn(program, rest, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe', ...third] });
+  const third = options.third === undefined ? [] : [options.third === 'socket' ? ('pipe' as const) : options.third];
+  const stdio = ['pipe', 'pipe', 'pipe', ...third] as const;
+  // The three are pipes, whatever the fourth is.
+  const child = spawn(program, rest, { cwd, env, detached: true, stdio: [...stdio] }) as ChildProcessWithoutNullStreams;
   const { pid } = child;
   if (pid === undefined) {
     await new Promise((_, reject) => child.once('error', reject));

@@ -7,13 +7,13 @@ const withoutNetwork = ['unshare', '--net'];
 const probeWallMs = 5_000;
 
 /** What to put before a command so that it has no network and dies with us, as far as this machine lets us, and what that comes to. */
-export interface Confinement {
+export interface Surroundings {
   readonly argv: readonly string[];
   readonly isolation: Isolation;
 }
 
 /** Tries what works here, by running `true` under it. Needs setpriv and unshare of util-linux, and root for the network namespace. */
-export async function probeConfinement(): Promise<Confinement> {
+export async function probeSurroundings(): Promise<Surroundings> {
   const endsWithCollector = await works(endWithParent);
   const noNetwork = await works(withoutNetwork);
   return {

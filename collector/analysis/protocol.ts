@@ -1,11 +1,10 @@
+import type { Confined } from './analysis.ts';
 import type { AnalysisLimits } from './limits.ts';
 
 /** What the runner gets on its stdin. */
 export interface RunnerJob {
-  /** `ranges`: it asks for them on file descriptor 3, see range-server.ts. */
-  readonly image:
-    | { readonly kind: 'lime'; readonly path: string }
-    | { readonly kind: 'ranges'; readonly sizeBytes: number };
+  /** Its file descriptor 3 is the file (`lime`), or a socket on which it asks for ranges, see range-server.ts. */
+  readonly image: { readonly kind: 'lime' } | { readonly kind: 'ranges'; readonly sizeBytes: number };
   readonly isfPath: string;
   readonly isfSha256: string;
   /** As the node told them; null when it told none. */
@@ -14,10 +13,13 @@ export interface RunnerJob {
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
   /** A private directory, removed after the run. */
   readonly cacheDir: string;
+  /** Whether it ends before it reads the image, unless its confinement is full. */
+  readonly mustBeConfined: boolean;
 }
 
 /** One line of the runner. */
 export type RunnerLine =
+  | ({ readonly type: 'confined' } & Confined)
   | {
       readonly type: 'kernel';
       readonly imageBanner: string;
@@ -63,6 +65,8 @@ type Fields = Readonly<Record<string, unknown>>;
 export function parseLine(line: Buffer): RunnerLine {
   const fields = parseObject(line);
   switch (fields.type) {
+    case 'confined':
+      return { type: 'confined', ...parseConfined(fields) };
     case 'kernel':
       return {
         type: 'kernel',
@@ -84,6 +88,13 @@ export function parseLine(line: Buffer): RunnerLine {
     default:
       throw new ProtocolError(`the runner printed a line of unknown type ${JSON.stringify(fields.type)?.slice(0, 80)}`);
   }
+}
+
+function parseConfined(fields: Fields): Confined {
+  const { level, seccomp } = fields;
+  if (level !== 'full' && level !== 'partial' && level !== 'none')
+    throw new ProtocolError('the runner told an unknown level of confinement');
+  return { level, landlockAbi: count(fields, 'landlockAbi'), seccomp: seccomp === true };
 }
 
 function isBuildId(value: unknown): value is string {

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ConfinementLevel } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { expect, test } from 'vitest';
 import { presentAnalysis } from '../api/analysis.ts';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
@@ -33,7 +34,10 @@ function reportOf(change: Partial<AnalysisReport>): AnalysisReport {
     detail: '',
     kernelMismatch: true,
     versions: {},
-    isolation: { network: 'none', endsWithCollector: true },
+    isolation: {
+      ...{ network: 'none', endsWithCollector: true },
+      confined: { level: 'partial', landlockAbi: 0, seccomp: true },
+    },
     plugins: [processes, hidden],
     containers: [],
     diagnostics: [],
@@ -71,7 +75,8 @@ test('what is in the report and in the rows goes on record, and the API tells it
   const found = await desk.record(report);
   expect(found.map(({ rule }) => rule)).toEqual(['kernel_mismatch', 'hidden_module', 'executable_in_memory']);
   expect(desk.findings.of(request.id)).toEqual(found);
-  const { findings } = await presentAnalysis(capture, desk.evidence, [], desk.findings);
+  const { findings, confinement } = await presentAnalysis(capture, desk.evidence, [], desk.findings);
+  expect(confinement).toEqual({ level: ConfinementLevel.PARTIAL, landlockAbi: 0, seccomp: true });
   expect(findings).toMatchObject([
     { severity: 3, rule: 'kernel_mismatch' },
     { severity: 3, rule: 'hidden_module' },

@@ -1,9 +1,9 @@
-import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AnalysisJob, ImageKernel, ImageSource } from './analysis.ts';
+import type { AnalysisJob, Confined, ImageKernel, ImageSource } from './analysis.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { runnerEnvironment } from './environment.ts';
-import type { Confinement } from './isolation.ts';
+import type { Surroundings } from './isolation.ts';
 import type { AnalysisLimits } from './limits.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
@@ -23,7 +23,9 @@ export const runDirPrefix = '.run-';
 
 export interface RunSettings {
   readonly program: RunnerProgram;
-  readonly confinement: Confinement;
+  readonly surroundings: Surroundings;
+  /** Whether an image may be read only by a runner that is confined in full. */
+  readonly mustBeConfined: boolean;
   readonly limits: AnalysisLimits;
   /** What is left of the whole analysis' time. */
   readonly wallMs: number;
@@ -31,6 +33,7 @@ export interface RunSettings {
 
 /** What one run of the runner came to, besides what it did to the record. */
 export interface RunEnd {
+  confined?: Confined;
   kernel?: ImageKernel;
   kernelMismatch: boolean;
   versions: Readonly<Record<string, string>>;
@@ -48,9 +51,9 @@ export async function runPlugins(
 ): Promise<RunEnd> {
   const privateDir = await mkdtemp(join(job.outputDir, runDirPrefix));
   try {
-    const started = await start(settings, privateDir, job.image.kind === 'ranges');
+    const started = await start(settings, privateDir, job.image);
     if ('end' in started) return started.end;
-    const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings.limits);
+    const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings);
     return await follow(started.child, job.image, runnerJob, record, budget, settings, signal);
   } finally {
     await rm(privateDir, { recursive: true, force: true });
@@ -58,20 +61,36 @@ export async function runPlugins(
 }
 
 async function start(
-  { program, confinement }: RunSettings,
+  { program, surroundings }: RunSettings,
   privateDir: string,
-  channel: boolean,
+  image: ImageSource,
 ): Promise<{ child: Child } | { end: RunEnd }> {
+  let file: FileHandle | undefined;
+  try {
+    // The runner gets the open file, as it may open none of the evidence.
+    if (image.kind === 'lime') file = await open(image.path, 'r');
+  } catch (error) {
+    return notStarted('image_rejected', `the image cannot be opened: ${textOf(error)}`);
+  }
   try {
     await access(program.python, constants.X_OK);
     await access(program.entry, constants.R_OK);
-    const argv = [...confinement.argv, program.python, program.entry];
-    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir), channel }) };
+    const argv = [...surroundings.argv, program.python, program.entry];
+    const third = file?.fd ?? 'socket';
+    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir), third }) };
   } catch (error) {
-    const detail = `${program.python} cannot run ${program.entry}: ${error instanceof Error ? error.message : error}`;
-    const broken = { reason: 'runner_unavailable', detail, stderr: '', whole: true };
-    return { end: { kernelMismatch: false, versions: {}, broken } };
+    return notStarted('runner_unavailable', `${program.python} cannot run ${program.entry}: ${textOf(error)}`);
+  } finally {
+    await file?.close();
   }
+}
+
+function notStarted(reason: string, detail: string): { end: RunEnd } {
+  return { end: { kernelMismatch: false, versions: {}, broken: { reason, detail, stderr: '', whole: true } } };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function follow(
@@ -99,6 +118,7 @@ async function follow(
         if (last !== undefined) throw new ProtocolError('the runner went on after its last line');
         const line = parseLine(bytes);
         if (line.type === 'fatal' || line.type === 'done') last = line;
+        else if (line.type === 'confined') takeConfined(end, line);
         else if (line.type === 'kernel') takeKernel(end, line);
         else await takePluginLine(line, end, record, budget, watch);
       }
@@ -128,8 +148,7 @@ async function follow(
 async function serve(child: Child, image: ImageSource, watch: Watch, signal: AbortSignal): Promise<void> {
   if (image.kind !== 'ranges' || child.channel === undefined) return;
   const failed = (error: unknown): void => {
-    const detail = error instanceof Error ? error.message : String(error);
-    if (!signal.aborted) watch.stop(error instanceof ProtocolError ? 'protocol' : 'image_unreadable', detail);
+    if (!signal.aborted) watch.stop(error instanceof ProtocolError ? 'protocol' : 'image_unreadable', textOf(error));
   };
   await serveRanges(child.channel, image.source, failed, signal);
 }
@@ -156,7 +175,13 @@ async function takePluginLine(
   }
 }
 
+function takeConfined(end: RunEnd, { level, landlockAbi, seccomp }: Extract<RunnerLine, { type: 'confined' }>): void {
+  if (end.confined !== undefined) throw new ProtocolError('the runner told its confinement twice');
+  end.confined = { level, landlockAbi, seccomp };
+}
+
 function takeKernel(end: RunEnd, line: Extract<RunnerLine, { type: 'kernel' }>): void {
+  if (end.confined === undefined) throw new ProtocolError('the runner read the image before it told its confinement');
   if (end.kernel !== undefined) throw new ProtocolError('the runner told the kernel twice');
   const { imageBanner, imageBuildId: buildId, pagingLevels, kernelOffset, dtb } = line;
   end.kernel = { banner: imageBanner, pagingLevels, kernelOffset, dtb, ...(buildId === undefined ? {} : { buildId }) };
@@ -177,16 +202,17 @@ function makeRunnerJob(
   job: AnalysisJob,
   plugins: readonly string[],
   cacheDir: string,
-  limits: AnalysisLimits,
+  { limits, mustBeConfined }: RunSettings,
 ): RunnerJob {
   const { banner, buildId = '', vmcoreinfo } = job.kernel;
   return {
-    image: job.image.kind === 'lime' ? job.image : { kind: 'ranges', sizeBytes: job.image.source.sizeBytes },
+    image: job.image.kind === 'lime' ? { kind: 'lime' } : { kind: 'ranges', sizeBytes: job.image.source.sizeBytes },
     isfPath: job.symbols.isfPath,
     isfSha256: job.symbols.isfSha256,
     kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
     plugins,
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
     cacheDir,
+    mustBeConfined,
   };
 }

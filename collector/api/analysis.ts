@@ -1,7 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import { type GetAnalysisResponseSchema, Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import {
+  ConfinementLevel,
+  type GetAnalysisResponseSchema,
+  Severity,
+} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { readProcesses, readReport, readRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
@@ -11,6 +15,11 @@ import { presentQuality } from './present-symbols.ts';
 type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
 
 const severities = { info: Severity.INFO, warning: Severity.WARNING, critical: Severity.CRITICAL } as const;
+const levels = {
+  none: ConfinementLevel.NONE,
+  partial: ConfinementLevel.PARTIAL,
+  full: ConfinementLevel.FULL,
+} as const;
 const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
 
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
@@ -43,6 +52,7 @@ export async function presentAnalysis(
     columns: [...plugin.columns],
     rows: rowPlugins.includes(plugin.name) && plugin.state === 'rows' ? await readRows(outputDir, plugin.name) : [],
   }));
+  const { confined } = report.isolation;
   return {
     plugins: await Promise.all(plugins),
     processes: await readProcesses(outputDir, report),
@@ -54,5 +64,6 @@ export async function presentAnalysis(
     ...(report.symbols === undefined
       ? {}
       : { symbols: { ...report.symbols, quality: presentQuality[report.symbols.quality] } }),
+    ...(confined === undefined ? {} : { confinement: { ...confined, level: levels[confined.level] } }),
   };
 }

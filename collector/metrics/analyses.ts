@@ -1,4 +1,4 @@
-import { type AnalysisReport, defaultPlugins, type PluginReport } from '../analysis/analysis.ts';
+import { type AnalysisReport, confinementLevels, defaultPlugins, type PluginReport } from '../analysis/analysis.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { Figures } from '../journal/figures.ts';
@@ -14,6 +14,7 @@ const failedReasons = [
   'symbols_rejected',
   'architecture_unsupported',
   'image_rejected',
+  'unconfined',
   'kernel_unknown',
   'runner_unavailable',
   'runner_failed',
@@ -36,6 +37,7 @@ const skippedReasons = ['image_partial', 'image_failed', 'image_canceled', 'not_
 export class AnalysisSeries {
   readonly #ended;
   readonly #plugins;
+  readonly #confined;
 
   constructor(scrape: Scrape, figures: Figures) {
     this.#ended = scrape.counter('kcorder_analyses_ended_total', 'Analyses by ending; the reason is empty when done.', [
@@ -46,6 +48,12 @@ export class AnalysisSeries {
       'plugin',
       'state',
     ]);
+    this.#confined = scrape.counter(
+      'kcorder_analysis_confinement_total',
+      'Analyses that ran, by how far the kernel confined them: full, partial, none.',
+      ['level'],
+    );
+    for (const level of confinementLevels) this.#confined.inc({ level }, 0);
     this.#ended.inc({ state: 'done', reason: '' }, 0);
     for (const reason of failedReasons) this.#ended.inc({ state: 'failed', reason }, 0);
     for (const reason of skippedReasons) this.#ended.inc({ state: 'skipped', reason }, 0);
@@ -98,5 +106,7 @@ export class AnalysisSeries {
   /** The plugins of an analysis have run. */
   ran(report: AnalysisReport): void {
     for (const { name, state } of report.plugins) this.#plugins.inc({ plugin: name, state });
+    const { confined } = report.isolation;
+    if (confined !== undefined) this.#confined.inc({ level: confined.level });
   }
 }

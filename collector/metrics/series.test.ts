@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { AnalysisReport } from '../analysis/analysis.ts';
 import { onWriteFailure, transact } from '../journal/database.ts';
 import { RecordedMetrics } from '../testing/recorded-metrics.ts';
 import { at, events, request } from '../testing/states.ts';
@@ -64,6 +65,15 @@ test.each([
   expect((await on.series('kcorder_analyses_ended_total'))[labels]).toBe(0);
   on.metrics.analysisAgainEnded(ending);
   expect((await on.series('kcorder_analyses_ended_total'))[labels]).toBe(1);
+});
+
+test('an analysis that ran is counted by how far it was confined', async () => {
+  const confined = { level: 'partial', landlockAbi: 0, seccomp: true };
+  on.metrics.analysisRan({ plugins: [], isolation: { confined } } as unknown as AnalysisReport);
+  // one of which no run came so far
+  on.metrics.analysisRan({ plugins: [], isolation: {} } as unknown as AnalysisReport);
+  const levels = { '{level="none"}': 0, '{level="partial"}': 1, '{level="full"}': 0 };
+  expect(await on.series('kcorder_analysis_confinement_total')).toEqual(levels);
 });
 
 test('what waits for its analysis is counted with the age of the oldest', async () => {

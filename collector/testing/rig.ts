@@ -94,6 +94,7 @@ export class Rig {
       reserveBytes: 1,
       analysisMemoryBytes: 1 << 30,
       pluginMs: 60_000,
+      analysisMustBeConfined: false,
       ...this.#changes,
       ...changes,
     };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { at, type ClusterObject, named, renderObjects, type Value } from './chart.ts';
+import { at, type ClusterObject, chartDir, helm, named, readYaml, renderObjects, type Value } from './chart.ts';
+import { serveNamespace } from './namespace-server.ts';
 
 describe('network policies', () => {
   const ports = (rules: Value | undefined) =>
@@ -59,6 +60,7 @@ describe('network policies', () => {
       [53, 53],
       [443, 6443],
     ]);
+    for (const rule of at(closed, 'spec.egress') as Value[]) expect(at(rule, 'to'), JSON.stringify(rule)).toBeDefined();
     const open = await policy('everything-values.yaml', 'flight-recorder-collector');
     expect(ports(at(open, 'spec.ingress'))).toEqual([[7443, 7444], [7444, 9464], [7444], [9464], [9465]]);
     expect(ports(at(open, 'spec.egress'))).toEqual([[53, 53], [6443], [443], [443, 8443], [80], [988], [8080]]);
@@ -98,5 +100,56 @@ describe('network policies of the recorder', () => {
     expect(await rules('kcorder-agent', 'ingress', 'default-values.yaml', 'metrics.agents.enabled=true')).toEqual([]);
     const both = await rules('kcorder-agent', 'ingress', 'default-values.yaml', peer, 'metrics.agents.enabled=true');
     expect(both).toEqual([{ from: [{ ipBlock: { cidr: '192.0.2.1/32' } }], ports: [{ port: 9466, protocol: 'TCP' }] }]);
+  });
+});
+
+describe.each([3, 4] as const)('Helm %i and the way to the API server', (major) => {
+  const slicePath = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes';
+  const servicePath = '/api/v1/namespaces/default/services/kubernetes';
+  const object = (apiVersion: string, kind: string) => ({ apiVersion, kind, metadata: { name: 'kubernetes' } });
+  const slice = {
+    ...object('discovery.k8s.io/v1', 'EndpointSlice'),
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['192.0.2.10'] }, { addresses: ['192.0.2.11'] }],
+    ports: [{ name: 'https', port: 6443, protocol: 'TCP' }],
+  };
+  const service = {
+    ...object('v1', 'Service'),
+    spec: { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1', 'fd00::1'], ports: [{ port: 443 }] },
+  };
+  const command = 'kubectl get endpointslices kubernetes --namespace default';
+
+  /** What an installation without `apiServerTo` would make of a cluster with these objects. */
+  async function install(others: Record<string, unknown>): Promise<string> {
+    const objects = await renderObjects('default-values.yaml');
+    await using server = await serveNamespace('kcorder', {}, objects, others);
+    return await helm(
+      major,
+      ...['install', 'kcorder', chartDir, '--namespace', 'kcorder', '--dry-run=server'],
+      ...['--disable-openapi-validation', '--kube-apiserver', server.url],
+    );
+  }
+
+  test('is looked up in the cluster', async () => {
+    const printed = await install({ [slicePath]: slice, [servicePath]: service });
+    const manifests = printed.slice(printed.indexOf('\n---\n'), printed.indexOf('\nNOTES:\n'));
+    const policy = named((await readYaml(manifests)) as ClusterObject[], 'NetworkPolicy', 'kcorder-collector');
+    expect((at(policy, 'spec.egress') as Value[]).slice(1)).toEqual([
+      {
+        to: [{ ipBlock: { cidr: '192.0.2.10/32' } }, { ipBlock: { cidr: '192.0.2.11/32' } }],
+        ports: [{ port: 6443, protocol: 'TCP' }],
+      },
+      {
+        to: [{ ipBlock: { cidr: '10.96.0.1/32' } }, { ipBlock: { cidr: 'fd00::1/128' } }],
+        ports: [{ port: 443, protocol: 'TCP' }],
+      },
+    ]);
+  });
+
+  test('fails with the command where it cannot be looked up', async () => {
+    await expect(install({})).rejects.toThrow(command);
+    await expect(install({ [slicePath]: 403 })).rejects.toThrow(command);
+    await expect(helm(major, 'template', 'kcorder', chartDir)).rejects.toThrow(command);
+    await helm(major, 'template', 'kcorder', chartDir, '--set', 'networkPolicy.enabled=false');
   });
 });

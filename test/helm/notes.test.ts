@@ -59,4 +59,13 @@ describe.each([3, 4] as const)('Helm %i tells after an installation', (major) =>
     const closed = ['notifications.existingSecret=w', 'networkPolicy.apiServerTo[0].ipBlock.cidr=192.0.2.1/32'];
     expect(await notes(major, {}, 'default-values.yaml', ...closed)).toContain('set networkPolicy.webhooksTo');
   });
+
+  test('that sources of symbols cannot be reached where the policies say so', async () => {
+    const told = 'lets the collector out to sources of symbols (https://storage.googleapis.com/cos-tools)';
+    expect(await notes(major, {})).toContain(told);
+    const rule = 'networkPolicy.symbolSources[0].ports[0].port=443';
+    for (const set of ['symbols.cosUrl=off', rule])
+      expect(await notes(major, {}, 'default-values.yaml', set)).not.toContain('sources of symbols');
+    expect(await notes(major, {}, 'bucket-values.yaml')).not.toContain('sources of symbols');
+  });
 });

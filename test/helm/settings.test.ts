@@ -35,6 +35,7 @@ test('values arrive as what they mean', async () => {
     orderMs: 300_000,
     analysisMemoryBytes: 8192 * 2 ** 20,
     pluginMs: 600_000,
+    analysisMustBeConfined: true,
     symbolCacheBytes: 4096 * 2 ** 20,
     symbolDirs: ['/symbols'],
     symbolBuckets: ['https://symbols.example/kernels', 'https://more.example'],

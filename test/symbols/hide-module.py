@@ -4,6 +4,7 @@ hide-module.py VOLATILITY_DIR IMAGE < job, where VOLATILITY_DIR is collector/ana
 """
 
 import json
+import os
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -16,7 +17,7 @@ job = json.load(sys.stdin)
 image_path = sys.argv[2]
 kernel = open_kernel(
     Job(
-        image=Image("lime", image_path),
+        image=Image("lime", descriptor=os.open(image_path, os.O_RDONLY)),
         isf_path=job["isfPath"],
         isf_sha256=job["isfSha256"],
         banner=job["banner"],

@@ -63,7 +63,8 @@ describe.each([
   });
 
   test('gives the same rows with symbols of the node and of its vmlinux, for every plugin that the product runs', async () => {
-    expect(btf.report, btf.report.detail).toMatchObject({ state: 'done', kernelMismatch: false });
+    const isolation = { confined: { level: 'full' } };
+    expect(btf.report, btf.report.detail).toMatchObject({ state: 'done', kernelMismatch: false, isolation });
     expect(btf.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
     expect(btf.report.plugins.map(({ name }) => name)).toEqual(defaultPlugins);
     expect(btf.rows.get('linux.pslist.PsList')?.length).toBeGreaterThan(40);

@@ -13,6 +13,16 @@ const hang = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(
 const leave = (): never => process.exit(0);
 
 const beforeKernel: Record<string, () => void> = {
+  'is confined in part': () => {
+    if (!job.mustBeConfined) return;
+    print({
+      type: 'fatal',
+      reason: 'unconfined',
+      detail: 'This machine confines an analysis without Landlock, not in full.',
+    });
+    process.exit(3);
+  },
+  'tells its confinement twice': () => print(confined),
   'says fatal': () => {
     print({ type: 'fatal', reason: 'symbols_mismatch', detail: 'The symbols are of another kernel.' });
     process.exit(3);
@@ -91,6 +101,9 @@ const inPlugin: Record<string, (plugin: string) => void> = {
 };
 
 process.stderr.write(`pid ${process.pid}\n`);
+const inPart = job.kernel.banner === 'is confined in part';
+const confined = { type: 'confined', level: inPart ? 'partial' : 'full', landlockAbi: inPart ? 0 : 7, seccomp: true };
+if (job.kernel.banner !== 'tells no confinement') print(confined);
 beforeKernel[job.kernel.banner ?? '']?.();
 const imageBuildId = 'ab'.repeat(20);
 const otherBuild = job.kernel.buildId !== null && job.kernel.buildId !== imageBuildId;

@@ -1,7 +1,9 @@
 """The analysis of one image: the kernel line, then every plugin to its own end, then `done`."""
 
+import contextlib
 import gc
 import logging
+import mimetypes
 import platform
 import time
 from typing import Any
@@ -20,7 +22,7 @@ from plugins.hidden_modules import open_hidden_modules
 from plugins.modules import open_modules
 from plugins.processes import open_processes
 from plugins.sockets import open_sockets
-from stock import open_stock
+from stock import load_plugin, open_stock
 from table import Table
 from warn import Warnings, missing_name
 
@@ -44,6 +46,14 @@ _NEVER_EMPTY = frozenset(
         "linux.sockstat.Sockstat",
     }
 )
+
+
+def load_plugins(job: Job) -> None:
+    """What is imported now need not be found later; a plugin that cannot be imported says so when it is its turn."""
+    mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
+    for name in set(job.plugins) - _OURS.keys():
+        with contextlib.suppress(LookupError):
+            load_plugin(name)
 
 
 def analyse(job: Job, lines: Lines) -> None:

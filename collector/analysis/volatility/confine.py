@@ -1,9 +1,17 @@
 """What this process takes from itself before it reads anything that an attacker may have written."""
 
+import contextlib
+import logging
 import os
 import resource
 import sys
-from typing import IO, Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+from landlock import landlock_abi, restrict_files
+from seccomp import forbid_forks, forbid_system_calls
+from system_calls import set_process_control
 
 _FORBIDDEN = (
     "socket.__new__",
@@ -11,7 +19,6 @@ _FORBIDDEN = (
     "socket.bind",
     "socket.getaddrinfo",
     "os.exec",
-    "os.fork",
     "os.forkpty",
     "os.posix_spawn",
     "os.system",
@@ -19,10 +26,38 @@ _FORBIDDEN = (
     "subprocess.Popen",
     "ctypes.dlopen",
 )
+_FORKS = ("os.fork",)
+_FIRST_UNKNOWN = 4
+_SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 4, 38
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What the kernel has granted: the ABI of Landlock (0: no Landlock), and whether the system calls are filtered."""
+
+    landlock_abi: int
+    seccomp: bool
+
+    @property
+    def level(self) -> Literal["full", "partial", "none"]:
+        """Full: no file but those named can be read, none written; no process, socket or signal comes of this one."""
+        if self.landlock_abi > 0 and self.seccomp:
+            return "full"
+        return "partial" if self.landlock_abi > 0 or self.seccomp else "none"
 
 
 def take_stdout() -> IO[str]:
-    """The stream of our lines. File descriptor 1 becomes stderr, so that no library can write between them."""
+    """The stream of our lines. File descriptor 1 becomes stderr, so that no library can write between them.
+
+    Closes the descriptors that nobody told us of.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        # The listing's own is in it, and closed already.
+        with contextlib.suppress(OSError):
+            if int(name) >= _FIRST_UNKNOWN:
+                os.close(int(name))
     lines = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
     os.dup2(2, 1)
     return lines
@@ -35,9 +70,49 @@ def set_limits(memory_bytes: int, file_bytes: int) -> None:
     _lower(resource.RLIMIT_CORE, 0)
 
 
-def forbid_network_and_programs() -> None:
-    """Volatility fetches URLs by itself and falls back to unverified TLS. An audit hook cannot be removed again."""
-    forbidden = frozenset(_FORBIDDEN)
+def confine(readable: Iterable[str]) -> Confinement:
+    """Leaves this process its open descriptors, what it can compute, and to read the named files, Python and what is
+    imported from where Python looks. It may still fork: those processes are confined alike. Never raises."""
+    abi = 0
+    with _best_effort("prctl"):
+        set_process_control(_SET_NO_NEW_PRIVILEGES, 1)
+        set_process_control(_SET_DUMPABLE, 0)
+    with _best_effort("Landlock"):
+        found = landlock_abi()
+        restrict_files(found, [*sys.path, *readable])
+        abi = found
+    seccomp = False
+    with _best_effort("seccomp"):
+        forbid_system_calls()
+        seccomp = True
+    _forbid_events(_FORBIDDEN)
+    return Confinement(abi, seccomp)
+
+
+def confine_worker(confinement: Confinement) -> Confinement:
+    """After `confine`: no further process comes of this one. Never raises."""
+    _forbid_events(_FORKS)
+    if confinement.seccomp:
+        with _best_effort("seccomp"):
+            forbid_forks()
+            return confinement
+    return Confinement(confinement.landlock_abi, seccomp=False)
+
+
+@contextlib.contextmanager
+def _best_effort(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _log.warning("%s does not confine this process: %s", what, error.strerror)
+
+
+def _forbid_events(events: Iterable[str]) -> None:
+    """Says in Python's words what the kernel would refuse, and is all there is without it. A hook cannot be removed.
+
+    Volatility fetches URLs by itself and falls back to unverified TLS.
+    """
+    forbidden = frozenset(events)
 
     def refuse(event: str, _arguments: tuple[Any, ...]) -> None:
         if event in forbidden:

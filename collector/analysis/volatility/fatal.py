@@ -4,6 +4,7 @@ from typing import Literal
 
 Reason = Literal[
     "job_rejected",
+    "unconfined",
     "kernel_unknown",
     "symbols_rejected",
     "symbols_mismatch",

@@ -14,18 +14,18 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 
 @dataclass(frozen=True)
 class Image:
-    """`path` is for kind `lime`, `size_bytes` for kind `ranges`."""
+    """An open file (kind `lime`), or a socket on which to ask for an image of `size_bytes` (kind `ranges`)."""
 
     kind: str
-    path: str = ""
     size_bytes: int = 0
+    descriptor: int = 3
 
 
 @dataclass(frozen=True)
 class Job:
     """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None.
 
-    `memory_bytes`, `file_bytes` are limits.
+    `memory_bytes`, `file_bytes` are limits; `must_be_confined` refuses a kernel that cannot do all of confine.py.
     """
 
     image: Image
@@ -38,6 +38,7 @@ class Job:
     file_bytes: int
     cache_dir: str
     build_id: str | None = None
+    must_be_confined: bool = False
 
 
 def parse_job(text: str | bytes) -> Job:
@@ -59,6 +60,7 @@ def parse_job(text: str | bytes) -> Job:
         file_bytes=_positive(job, "limits.fileBytes"),
         cache_dir=_absolute(job, "cacheDir"),
         build_id=build_id if build_id and _BUILD_ID.match(build_id) else None,
+        must_be_confined=_flag(job, "mustBeConfined"),
     )
 
 
@@ -66,7 +68,7 @@ def _image(job: Any) -> Image:
     kind = _field(job, "image.kind", str)
     if kind == "ranges":
         return Image(kind, size_bytes=_positive(job, "image.sizeBytes"))
-    return Image(kind, path=_absolute(job, "image.path"))
+    return Image(kind)
 
 
 def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
@@ -74,6 +76,13 @@ def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
+        raise Fatal("job_rejected", f"The job's field {path} is missing or of the wrong kind.")
+    return value
+
+
+def _flag(job: Any, path: str) -> bool:
+    value = job.get(path)
+    if not isinstance(value, bool):
         raise Fatal("job_rejected", f"The job's field {path} is missing or of the wrong kind.")
     return value
 

@@ -1,4 +1,4 @@
-"""An image that the collector reads for us: bytes are asked for on a socket that we were born with.
+"""An image that the collector reads for us: bytes are asked for on a socket that was open before.
 
 The protocol is described in range-server.ts beside this folder.
 """
@@ -8,11 +8,8 @@ import struct
 from collections import OrderedDict
 from typing import Any
 
-from volatility3.framework import contexts, exceptions, interfaces
-
 from fatal import ImageUnreadable
 
-_CHANNEL = 3
 _REQUEST = struct.Struct("<QI")
 _LARGEST_REQUEST = 4 << 20
 _BLOCK = 64 << 10
@@ -24,7 +21,7 @@ _LARGEST_AHEAD = _LARGEST_REQUEST // _BLOCK
 class RangeReader:
     """Reads from the collector and keeps the blocks that were used last."""
 
-    def __init__(self, size_bytes: int, channel: int = _CHANNEL, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, size_bytes: int, channel: int, kept_bytes: int = _KEPT_BYTES) -> None:
         self.size_bytes = size_bytes
         self._broken = ""
         self._channel = channel
@@ -111,34 +108,3 @@ class RangeReader:
             raise ImageUnreadable(self._broken)
         self._broken = ""
         return bytes(data)
-
-
-class RangesLayer(interfaces.layers.DataLayerInterface):
-    """The whole file that a reader reads."""
-
-    def __init__(self, context: contexts.Context, config_path: str, name: str, reader: RangeReader) -> None:
-        super().__init__(context, config_path, name)
-        self.reader = reader
-
-    @property
-    def maximum_address(self) -> int:
-        return self.reader.size_bytes - 1
-
-    @property
-    def minimum_address(self) -> int:
-        return 0
-
-    def is_valid(self, offset: int, length: int = 1) -> bool:
-        return 0 <= offset and 0 < length and offset + length <= self.reader.size_bytes
-
-    def read(self, offset: int, length: int, pad: bool = False) -> bytes:
-        if not self.is_valid(offset, length):
-            raise exceptions.InvalidAddressException(self.name, offset, "outside of the image")
-        return self.reader.read(offset, length)
-
-    def write(self, offset: int, data: bytes) -> None:
-        raise NotImplementedError("an image is never written")
-
-    @classmethod
-    def get_requirements(cls) -> list[interfaces.configuration.RequirementInterface]:
-        return []

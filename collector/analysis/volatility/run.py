@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from confine import forbid_network_and_programs, set_limits, take_stdout
+from confine import confine, confine_worker, set_limits, take_stdout
 from fatal import EXIT_STATUS, Fatal, ImageUnreadable
 from job import Job, parse_job
 from lines import Lines, OutputLost
@@ -19,10 +19,12 @@ def main() -> int:
     fatal = None
     try:
         job = parse_job(sys.stdin.buffer.read())
-        _confine(job)
+        _prepare(job)
         # Not before: Volatility reads its cache folder from the environment when it is imported.
-        from analyse import analyse
+        from analyse import analyse, load_plugins
 
+        load_plugins(job)
+        _confine(job, lines)
         analyse(job, lines)
         return 0
     except Fatal as error:
@@ -44,11 +46,27 @@ def main() -> int:
     return EXIT_STATUS
 
 
-def _confine(job: Job) -> None:
+def _prepare(job: Job) -> None:
     os.makedirs(job.cache_dir, mode=0o700, exist_ok=True)
     os.environ["XDG_CACHE_HOME"] = job.cache_dir
     set_limits(job.memory_bytes, job.file_bytes)
-    forbid_network_and_programs()
+
+
+def _confine(job: Job, lines: Lines) -> None:
+    """Nothing of an image has been read before. Raises Fatal(unconfined)."""
+    reached = confine_worker(confine([job.isf_path]))
+    lines.write(
+        {
+            "type": "confined",
+            "level": reached.level,
+            "landlockAbi": reached.landlock_abi,
+            "seccomp": reached.seccomp,
+        }
+    )
+    if job.must_be_confined and reached.level != "full":
+        parts = {"Landlock": reached.landlock_abi, "seccomp": reached.seccomp}
+        lacking = [name for name, here in parts.items() if not here]
+        raise Fatal("unconfined", f"This machine confines an analysis without {' and '.join(lacking)}, not in full.")
 
 
 if __name__ == "__main__":

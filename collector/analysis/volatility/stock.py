@@ -20,7 +20,7 @@ _OVER_ALL_PROCESSES = frozenset({"linux.sockstat.Sockstat", "linux.lsof.Lsof"})
 
 def open_stock(kernel: Kernel, name: str, warnings: Warnings) -> Table:
     """Raises LookupError for a name that is no plugin of this Volatility."""
-    plugin = _load(name)
+    plugin = load_plugin(name)
     config_path = f"plugins.{plugin.__name__}"
     kernel.context.config[f"{config_path}.kernel"] = kernel.module_name
     grid = plugin(kernel.context, config_path).run()
@@ -30,7 +30,8 @@ def open_stock(kernel: Kernel, name: str, warnings: Warnings) -> Table:
     return Table(columns, _checked(kernel, name, columns, _flat_rows(grid), warnings))
 
 
-def _load(name: str) -> type[interfaces.plugins.PluginInterface]:
+def load_plugin(name: str) -> type[interfaces.plugins.PluginInterface]:
+    """Raises LookupError for a name that is no plugin of this Volatility."""
     module_name, _, class_name = name.rpartition(".")
     if not module_name.startswith("linux."):
         raise LookupError(f"there is no plugin {name}")

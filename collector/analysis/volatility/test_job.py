@@ -8,13 +8,14 @@ from job import Image, parse_job
 
 def _job(**changes: Any) -> dict[str, Any]:
     job: dict[str, Any] = {
-        "image": {"kind": "lime", "path": "/evidence/x.lime"},
+        "image": {"kind": "lime"},
         "isfPath": "/symbols/x.json",
         "isfSha256": "ab",
         "kernel": {"banner": "Linux version 6.1.0 (x)\n", "vmcoreinfo": "OSRELEASE=6.1.0"},
         "plugins": ["processes", "linux.lsof.Lsof"],
         "limits": {"memoryBytes": 1 << 30, "fileBytes": 1 << 20},
         "cacheDir": "/run/private",
+        "mustBeConfined": False,
     }
     return job | changes
 
@@ -22,11 +23,11 @@ def _job(**changes: Any) -> dict[str, Any]:
 class ParseJob(unittest.TestCase):
     def test_a_whole_job(self) -> None:
         job = parse_job(json.dumps(_job()))
-        self.assertEqual(job.image, Image("lime", path="/evidence/x.lime"))
+        self.assertEqual(job.image, Image("lime", descriptor=3))
         self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
         self.assertEqual(job.plugins, ("processes", "linux.lsof.Lsof"))
 
-    def test_an_image_that_the_collector_reads_has_a_size_and_no_path(self) -> None:
+    def test_an_image_that_the_collector_reads_has_a_size(self) -> None:
         job = parse_job(json.dumps(_job(image={"kind": "ranges", "sizeBytes": 4096})))
         self.assertEqual(job.image, Image("ranges", size_bytes=4096))
 
@@ -46,14 +47,14 @@ class ParseJob(unittest.TestCase):
     def test_a_bad_job_names_the_field(self) -> None:
         cases = {
             "isfPath": _job(isfPath="http://symbols/x.json"),
-            "image.path": _job(image={"kind": "lime", "path": "relative.lime"}),
             "image.kind": _job(image=[]),
-            "image.sizeBytes": _job(image={"kind": "ranges", "path": "/evidence/x.lime"}),
+            "image.sizeBytes": _job(image={"kind": "ranges"}),
             "kernel.banner": _job(kernel={"banner": 5, "vmcoreinfo": ""}),
             "kernel.buildId": _job(kernel={"banner": None, "buildId": 5, "vmcoreinfo": ""}),
             "limits.memoryBytes": _job(limits={"memoryBytes": True, "fileBytes": 1}),
             "limits.fileBytes": _job(limits={"memoryBytes": 1, "fileBytes": 0}),
             "plugins": _job(plugins=["processes", "processes"]),
+            "mustBeConfined": _job(mustBeConfined="yes"),
             "field plugins": _job(plugins=["../../os"]),
         }
         for field, job in cases.items():

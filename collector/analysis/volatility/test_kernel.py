@@ -81,9 +81,11 @@ class OpenKernel(unittest.TestCase):
         isf = _symbols(symbols, len(notes) if notes_bytes is None else notes_bytes)
         (self.folder / "kernel.json").write_text(isf, encoding="utf-8")
         (self.folder / "image.lime").write_bytes(_memory(image, notes))
+        image_file = os.open(self.folder / "image.lime", os.O_RDONLY)
+        self.addCleanup(os.close, image_file)
         return open_kernel(
             Job(
-                image=Image("lime", os.fspath(self.folder / "image.lime")),
+                image=Image("lime", descriptor=image_file),
                 isf_path=os.fspath(self.folder / "kernel.json"),
                 isf_sha256=hashlib.sha256(isf.encode()).hexdigest(),
                 banner=told,

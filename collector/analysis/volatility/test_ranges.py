@@ -10,8 +10,9 @@ from volatility3.framework import contexts, exceptions
 from volatility3.framework.layers import lime
 
 from fatal import Fatal, ImageUnreadable
-from images import check_lime_ranges, check_readable
-from ranges import RangeReader, RangesLayer
+from image_layer import ImageLayer
+from images import check_lime, check_readable
+from ranges import RangeReader
 
 _REQUEST = struct.Struct("<QI")
 _MIB = 1 << 20
@@ -97,7 +98,7 @@ class Ranges(unittest.TestCase):
         with self.assertRaises(ImageUnreadable):
             reader.read(500_000, 8)
         context = contexts.Context()
-        context.add_layer(RangesLayer(context, "image.file", "image_file", reader))
+        context.add_layer(ImageLayer(context, "image.file", "image_file", reader))
         with self.assertRaises(ImageUnreadable):
             check_readable(context)
 
@@ -108,7 +109,7 @@ class Ranges(unittest.TestCase):
     def test_a_layer_knows_its_bounds_and_outlives_a_copy_of_its_context(self) -> None:
         reader = self._reader(b"abcdef")
         context = contexts.Context()
-        context.add_layer(RangesLayer(context, "image.file", "image_file", reader))
+        context.add_layer(ImageLayer(context, "image.file", "image_file", reader))
         layer = copy.deepcopy(context).layers["image_file"]
         self.assertEqual((layer.minimum_address, layer.maximum_address), (0, 5))
         self.assertEqual(layer.read(4, 2), b"ef")
@@ -130,10 +131,10 @@ class LimeRanges(unittest.TestCase):
     def test_headers_are_followed_with_small_reads_and_taken_again_by_volatility_for_nothing(self) -> None:
         image = self._record(0x1000, b"a" * 4096) + self._record(0x100000, b"b" * 200_000)
         reader = self._reader(image)
-        self.assertEqual(check_lime_ranges(reader), 2)
+        self.assertEqual(check_lime(reader), 2)
         context = contexts.Context()
         context.config["image.memory.base_layer"] = "image_file"
-        context.add_layer(RangesLayer(context, "image.file", "image_file", reader))
+        context.add_layer(ImageLayer(context, "image.file", "image_file", reader))
         layer = lime.LimeLayer(context, "image.memory", "image_memory")
         self.assertEqual(self.collector.requests, [(0, 32), (4128, 32)])
         context.add_layer(layer)
@@ -143,5 +144,5 @@ class LimeRanges(unittest.TestCase):
         whole = self._record(0x1000, b"a" * 4096) + self._record(0x100000, b"b" * 8192)
         for length in (1, 31, 33, 4127, 4129, 4140, len(whole) - 1):
             with self.subTest(length), self.assertRaises(Fatal) as raised:
-                check_lime_ranges(self._reader(whole[:length]))
+                check_lime(self._reader(whole[:length]))
             self.assertEqual(raised.exception.reason, "image_rejected")

@@ -106,6 +106,54 @@ seccompProfile:
     {{- end }}
 {{- end }}
 
+{{/* Helm names the template that has no right to look something up, and nothing can catch that: so the name says what to do. */}}
+{{- define "kubectl get endpointslices kubernetes --namespace default (and set networkPolicy.apiServerTo)" -}}
+{{ dict "slice" (lookup "discovery.k8s.io/v1" "EndpointSlice" "default" "kubernetes") "service" (lookup "v1" "Service" "default" "kubernetes") | toJson }}
+{{- end }}
+
+{{/* Its Service is in it as well: some network plugins look at packages before its address becomes a real one. */}}
+{{- define "kcorder.apiServerEgress" -}}
+{{- if .Values.networkPolicy.apiServerTo }}
+- to:
+    {{- toYaml .Values.networkPolicy.apiServerTo | nindent 4 }}
+  ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- else }}
+{{- $found := include "kubectl get endpointslices kubernetes --namespace default (and set networkPolicy.apiServerTo)" . | fromJson }}
+{{- $slice := $found.slice }}
+{{- if not (and $slice.endpoints $slice.ports) }}
+{{- fail (printf "networkPolicy.apiServerTo: where the API server is could not be looked up, which needs a cluster and the right to read it (helm template, lint and --dry-run=client have neither). Print its addresses and ports with\n\n  %s\n\nand set networkPolicy.apiServerTo[0].ipBlock.cidr=ADDRESS/32 and networkPolicy.apiServerPorts={PORT}" "kubectl get endpointslices kubernetes --namespace default") }}
+{{- end }}
+- to:
+    {{- range $slice.endpoints }}
+    {{- range .addresses }}
+    - ipBlock:
+        cidr: {{ . }}/{{ ternary 128 32 (contains ":" .) }}
+    {{- end }}
+    {{- end }}
+  ports:
+    {{- range $slice.ports }}
+    - port: {{ .port | int64 }}
+      protocol: TCP
+    {{- end }}
+{{- with $found.service.spec }}
+- to:
+    {{- range default (list .clusterIP) .clusterIPs }}
+    - ipBlock:
+        cidr: {{ . }}/{{ ternary 128 32 (contains ":" .) }}
+    {{- end }}
+  ports:
+    {{- range .ports }}
+    - port: {{ .port | int64 }}
+      protocol: TCP
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The alerts name their jobs, whatever the release is called. */}}
 {{- define "kcorder.jobLabel" -}}
 - targetLabel: job

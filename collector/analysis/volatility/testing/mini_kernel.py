@@ -6,7 +6,7 @@ import io
 import json
 import os
 import struct
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from analyse import analyse
 from job import Image, Job
@@ -106,6 +106,15 @@ seq_operations: ptr show
 _MEMORY_TYPES = "MOD_TEXT MOD_DATA MOD_RODATA MOD_RO_AFTER_INIT MOD_INIT_TEXT MOD_INIT_DATA MOD_INIT_RODATA".split()
 
 
+class Written(NamedTuple):
+    """Paths of an image and of its symbols with their SHA-256, and the kernel's VMCOREINFO."""
+
+    image: str
+    isf: str
+    sha256: str
+    note: str
+
+
 class MiniKernel:
     """Memory and symbols. `structs` replaces lines of STRUCTS by their names."""
 
@@ -175,6 +184,15 @@ class MiniKernel:
 
     def analyse(self, folder: str, *plugins: str) -> dict[str, dict[str, Any]]:
         """Runs the plugins on the image. Each has its end line, and `table`: its rows by the names of their columns."""
+        written = self.write(folder)
+        out = io.StringIO()
+        with open(written.image, "rb") as file:
+            image = Image("lime", descriptor=file.fileno())
+            job = Job(image, written.isf, written.sha256, None, written.note, plugins, 1 << 31, 1 << 28, folder)
+            analyse(job, Lines(out))
+        return by_plugin([json.loads(line) for line in out.getvalue().splitlines()])
+
+    def write(self, folder: str) -> Written:
         memory = self._memory + bytes(-len(self._memory) % 4096)
         image, isf = os.path.join(folder, "image.lime"), os.path.join(folder, "isf.json")
         with open(image, "wb") as file:
@@ -184,10 +202,7 @@ class MiniKernel:
             file.write(text)
         top = self.symbols["init_top_pgt"]["address"]
         note = f"KERNELOFFSET=0\nSYMBOL(swapper_pg_dir)={top:x}\nSYMBOL(_stext)={_VIRTUAL:x}\nNUMBER(phys_base)=0\n"
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        out = io.StringIO()
-        analyse(Job(Image("lime", path=image), isf, digest, None, note, plugins, 1 << 31, 1 << 28, folder), Lines(out))
-        return _by_plugin([json.loads(line) for line in out.getvalue().splitlines()])
+        return Written(image, isf, hashlib.sha256(text.encode()).hexdigest(), note)
 
     def _isf(self) -> dict[str, Any]:
         bases = {
@@ -247,7 +262,8 @@ def _members(line: str) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in (part.split() for part in line.split(","))]
 
 
-def _by_plugin(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def by_plugin(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The end line of each plugin with its `table`."""
     ends: dict[str, dict[str, Any]] = {}
     tables: dict[str, list[dict[str, Any]]] = {}
     for line in lines:

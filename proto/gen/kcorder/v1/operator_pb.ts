@@ -20,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/operator.proto.
  */
 export const file_kcorder_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJmCgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhgKC2NvbmZpZ19oYXNoGAQgASgJSACIAQFCDgoMX2NvbmZpZ19oYXNoIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSKqAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMSJQoIZmluZGluZ3MYByADKAsyEy5rY29yZGVyLnYxLkZpbmRpbmciKwoVQW5hbHl6ZUNhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPgoWQW5hbHl6ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIk8KB0ZpbmRpbmcSJgoIc2V2ZXJpdHkYASABKA4yFC5rY29yZGVyLnYxLlNldmVyaXR5EgwKBHJ1bGUYAiABKAkSDgoGZGV0YWlsGAMgASgJImIKD0FuYWx5c2lzU3ltYm9scxIOCgZzb3VyY2UYASABKAkSKwoHcXVhbGl0eRgCIAEoDjIaLmtjb3JkZXIudjEuU3ltYm9sc1F1YWxpdHkSEgoKaXNmX3NoYTI1NhgDIAEoCSISChBMaXN0Tm9kZXNSZXF1ZXN0IjQKEUxpc3ROb2Rlc1Jlc3BvbnNlEh8KBW5vZGVzGAEgAygLMhAua2NvcmRlci52MS5Ob2RlIpABChJSZXNvbHZlUG9kc1JlcXVlc3QSJwoDcG9kGAEgASgLMhgua2NvcmRlci52MS5Qb2RSZWZlcmVuY2VIABIrCghzZWxlY3RvchgCIAEoCzIXLmtjb3JkZXIudjEuUG9kU2VsZWN0b3JIABIaChBhbGxfaW5fbmFtZXNwYWNlGAMgASgJSABCCAoGdGFyZ2V0IjAKC1BvZFNlbGVjdG9yEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZsYWJlbHMYAiABKAkiaQoTUmVzb2x2ZVBvZHNSZXNwb25zZRInCgVub2RlcxgBIAMoCzIYLmtjb3JkZXIudjEuUmVzb2x2ZWROb2RlEikKBWFzX29mGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJJCgxSZXNvbHZlZE5vZGUSEQoJbm9kZV9uYW1lGAEgASgJEiYKBHBvZHMYAiADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJoChVBcHByb3ZlQ2FwdHVyZVJlcXVlc3QSEQoJbm9kZV9uYW1lGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIsCgl2YWxpZF9mb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoWQXBwcm92ZUNhcHR1cmVSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFHZXRWZXJzaW9uUmVxdWVzdCIlChJHZXRWZXJzaW9uUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCSpkCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISFQoRU0VWRVJJVFlfQ1JJVElDQUwQAzL8BwoPT3BlcmF0b3JTZXJ2aWNlElQKDUNyZWF0ZUNhcHR1cmUSIC5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVzcG9uc2USSwoKR2V0Q2FwdHVyZRIdLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlcXVlc3QaHi5rY29yZGVyLnYxLkdldENhcHR1cmVSZXNwb25zZRJRCgxMaXN0Q2FwdHVyZXMSHy5rY29yZGVyLnYxLkxpc3RDYXB0dXJlc1JlcXVlc3QaIC5rY29yZGVyLnYxLkxpc3RDYXB0dXJlc1Jlc3BvbnNlElMKDFdhdGNoQ2FwdHVyZRIfLmtjb3JkZXIudjEuV2F0Y2hDYXB0dXJlUmVxdWVzdBogLmtjb3JkZXIudjEuV2F0Y2hDYXB0dXJlUmVzcG9uc2UwARJUCg1DYW5jZWxDYXB0dXJlEiAua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEl8KEERvd25sb2FkRXZpZGVuY2USIy5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXF1ZXN0GiQua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVzcG9uc2UwARJOCgtHZXRBbmFseXNpcxIeLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXF1ZXN0Gh8ua2NvcmRlci52MS5HZXRBbmFseXNpc1Jlc3BvbnNlElcKDkFuYWx5emVDYXB0dXJlEiEua2NvcmRlci52MS5BbmFseXplQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFuYWx5emVDYXB0dXJlUmVzcG9uc2USSAoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZRJOCgtSZXNvbHZlUG9kcxIeLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXF1ZXN0Gh8ua2NvcmRlci52MS5SZXNvbHZlUG9kc1Jlc3BvbnNlElcKDkFwcHJvdmVDYXB0dXJlEiEua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFwcHJvdmVDYXB0dXJlUmVzcG9uc2USSwoKR2V0VmVyc2lvbhIdLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlcXVlc3QaHi5rY29yZGVyLnYxLkdldFZlcnNpb25SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
+  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJmCgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhgKC2NvbmZpZ19oYXNoGAQgASgJSACIAQFCDgoMX2NvbmZpZ19oYXNoIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCI9ChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCSLgAgoTR2V0QW5hbHlzaXNSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCglwcm9jZXNzZXMYAyADKAsyEy5rY29yZGVyLnYxLlByb2Nlc3MSLAoKY29udGFpbmVycxgEIAMoCzIYLmtjb3JkZXIudjEuUG9kQ29udGFpbmVyEhcKD2tlcm5lbF9taXNtYXRjaBgFIAEoCBIsCgdzeW1ib2xzGAYgASgLMhsua2NvcmRlci52MS5BbmFseXNpc1N5bWJvbHMSJQoIZmluZGluZ3MYByADKAsyEy5rY29yZGVyLnYxLkZpbmRpbmcSNAoLY29uZmluZW1lbnQYCCABKAsyHy5rY29yZGVyLnYxLkFuYWx5c2lzQ29uZmluZW1lbnQiKwoVQW5hbHl6ZUNhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPgoWQW5hbHl6ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIk8KB0ZpbmRpbmcSJgoIc2V2ZXJpdHkYASABKA4yFC5rY29yZGVyLnYxLlNldmVyaXR5EgwKBHJ1bGUYAiABKAkSDgoGZGV0YWlsGAMgASgJImIKD0FuYWx5c2lzU3ltYm9scxIOCgZzb3VyY2UYASABKAkSKwoHcXVhbGl0eRgCIAEoDjIaLmtjb3JkZXIudjEuU3ltYm9sc1F1YWxpdHkSEgoKaXNmX3NoYTI1NhgDIAEoCSJpChNBbmFseXNpc0NvbmZpbmVtZW50EisKBWxldmVsGAEgASgOMhwua2NvcmRlci52MS5Db25maW5lbWVudExldmVsEhQKDGxhbmRsb2NrX2FiaRgCIAEoDRIPCgdzZWNjb21wGAMgASgIIhIKEExpc3ROb2Rlc1JlcXVlc3QiNAoRTGlzdE5vZGVzUmVzcG9uc2USHwoFbm9kZXMYASADKAsyEC5rY29yZGVyLnYxLk5vZGUikAEKElJlc29sdmVQb2RzUmVxdWVzdBInCgNwb2QYASABKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZUgAEisKCHNlbGVjdG9yGAIgASgLMhcua2NvcmRlci52MS5Qb2RTZWxlY3RvckgAEhoKEGFsbF9pbl9uYW1lc3BhY2UYAyABKAlIAEIICgZ0YXJnZXQiMAoLUG9kU2VsZWN0b3ISEQoJbmFtZXNwYWNlGAEgASgJEg4KBmxhYmVscxgCIAEoCSJpChNSZXNvbHZlUG9kc1Jlc3BvbnNlEicKBW5vZGVzGAEgAygLMhgua2NvcmRlci52MS5SZXNvbHZlZE5vZGUSKQoFYXNfb2YYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkkKDFJlc29sdmVkTm9kZRIRCglub2RlX25hbWUYASABKAkSJgoEcG9kcxgCIAMoCzIYLmtjb3JkZXIudjEuUG9kUmVmZXJlbmNlImgKFUFwcHJvdmVDYXB0dXJlUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSDgoGcmVhc29uGAIgASgJEiwKCXZhbGlkX2ZvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJIChZBcHByb3ZlQ2FwdHVyZVJlc3BvbnNlEi4KCmV4cGlyZXNfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhMKEUdldFZlcnNpb25SZXF1ZXN0IiUKEkdldFZlcnNpb25SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJKmQKCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASEQoNU0VWRVJJVFlfSU5GTxABEhQKEFNFVkVSSVRZX1dBUk5JTkcQAhIVChFTRVZFUklUWV9DUklUSUNBTBADKowBChBDb25maW5lbWVudExldmVsEiEKHUNPTkZJTkVNRU5UX0xFVkVMX1VOU1BFQ0lGSUVEEAASGgoWQ09ORklORU1FTlRfTEVWRUxfTk9ORRABEh0KGUNPTkZJTkVNRU5UX0xFVkVMX1BBUlRJQUwQAhIaChZDT05GSU5FTUVOVF9MRVZFTF9GVUxMEAMy/AcKD09wZXJhdG9yU2VydmljZRJUCg1DcmVhdGVDYXB0dXJlEiAua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlc3BvbnNlEksKCkdldENhcHR1cmUSHS5rY29yZGVyLnYxLkdldENhcHR1cmVSZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVzcG9uc2USUQoMTGlzdENhcHR1cmVzEh8ua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXF1ZXN0GiAua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXNwb25zZRJTCgxXYXRjaENhcHR1cmUSHy5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlcXVlc3QaIC5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlc3BvbnNlMAESVAoNQ2FuY2VsQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXNwb25zZRJfChBEb3dubG9hZEV2aWRlbmNlEiMua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVxdWVzdBokLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlMAESTgoLR2V0QW5hbHlzaXMSHi5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVxdWVzdBofLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXNwb25zZRJXCg5BbmFseXplQ2FwdHVyZRIhLmtjb3JkZXIudjEuQW5hbHl6ZUNhcHR1cmVSZXF1ZXN0GiIua2NvcmRlci52MS5BbmFseXplQ2FwdHVyZVJlc3BvbnNlEkgKCUxpc3ROb2RlcxIcLmtjb3JkZXIudjEuTGlzdE5vZGVzUmVxdWVzdBodLmtjb3JkZXIudjEuTGlzdE5vZGVzUmVzcG9uc2USTgoLUmVzb2x2ZVBvZHMSHi5rY29yZGVyLnYxLlJlc29sdmVQb2RzUmVxdWVzdBofLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXNwb25zZRJXCg5BcHByb3ZlQ2FwdHVyZRIhLmtjb3JkZXIudjEuQXBwcm92ZUNhcHR1cmVSZXF1ZXN0GiIua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlc3BvbnNlEksKCkdldFZlcnNpb24SHS5rY29yZGVyLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureRequest
@@ -435,6 +435,13 @@ export type GetAnalysisResponse = Message<"kcorder.v1.GetAnalysisResponse"> & {
    * @generated from field: repeated kcorder.v1.Finding findings = 7;
    */
   findings: Finding[];
+
+  /**
+   * Unset in results of before it was told.
+   *
+   * @generated from field: kcorder.v1.AnalysisConfinement confinement = 8;
+   */
+  confinement?: AnalysisConfinement | undefined;
 };
 
 /**
@@ -541,6 +548,39 @@ export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 19);
 
 /**
+ * The least that any run of the analysis had.
+ *
+ * @generated from message kcorder.v1.AnalysisConfinement
+ */
+export type AnalysisConfinement = Message<"kcorder.v1.AnalysisConfinement"> & {
+  /**
+   * @generated from field: kcorder.v1.ConfinementLevel level = 1;
+   */
+  level: ConfinementLevel;
+
+  /**
+   * Version of the kernel's Landlock, 0 without.
+   *
+   * @generated from field: uint32 landlock_abi = 2;
+   */
+  landlockAbi: number;
+
+  /**
+   * Whether system calls were filtered.
+   *
+   * @generated from field: bool seccomp = 3;
+   */
+  seccomp: boolean;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalysisConfinement.
+ * Use `create(AnalysisConfinementSchema)` to create a new message.
+ */
+export const AnalysisConfinementSchema: GenMessage<AnalysisConfinement> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 20);
+
+/**
  * @generated from message kcorder.v1.ListNodesRequest
  */
 export type ListNodesRequest = Message<"kcorder.v1.ListNodesRequest"> & {
@@ -551,7 +591,7 @@ export type ListNodesRequest = Message<"kcorder.v1.ListNodesRequest"> & {
  * Use `create(ListNodesRequestSchema)` to create a new message.
  */
 export const ListNodesRequestSchema: GenMessage<ListNodesRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 20);
+  messageDesc(file_kcorder_v1_operator, 21);
 
 /**
  * @generated from message kcorder.v1.ListNodesResponse
@@ -568,7 +608,7 @@ export type ListNodesResponse = Message<"kcorder.v1.ListNodesResponse"> & {
  * Use `create(ListNodesResponseSchema)` to create a new message.
  */
 export const ListNodesResponseSchema: GenMessage<ListNodesResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 21);
+  messageDesc(file_kcorder_v1_operator, 22);
 
 /**
  * Exactly one of the ways is given.
@@ -607,7 +647,7 @@ export type ResolvePodsRequest = Message<"kcorder.v1.ResolvePodsRequest"> & {
  * Use `create(ResolvePodsRequestSchema)` to create a new message.
  */
 export const ResolvePodsRequestSchema: GenMessage<ResolvePodsRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 22);
+  messageDesc(file_kcorder_v1_operator, 23);
 
 /**
  * Pods by their labels.
@@ -635,7 +675,7 @@ export type PodSelector = Message<"kcorder.v1.PodSelector"> & {
  * Use `create(PodSelectorSchema)` to create a new message.
  */
 export const PodSelectorSchema: GenMessage<PodSelector> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 23);
+  messageDesc(file_kcorder_v1_operator, 24);
 
 /**
  * @generated from message kcorder.v1.ResolvePodsResponse
@@ -661,7 +701,7 @@ export type ResolvePodsResponse = Message<"kcorder.v1.ResolvePodsResponse"> & {
  * Use `create(ResolvePodsResponseSchema)` to create a new message.
  */
 export const ResolvePodsResponseSchema: GenMessage<ResolvePodsResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 24);
+  messageDesc(file_kcorder_v1_operator, 25);
 
 /**
  * @generated from message kcorder.v1.ResolvedNode
@@ -683,7 +723,7 @@ export type ResolvedNode = Message<"kcorder.v1.ResolvedNode"> & {
  * Use `create(ResolvedNodeSchema)` to create a new message.
  */
 export const ResolvedNodeSchema: GenMessage<ResolvedNode> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 25);
+  messageDesc(file_kcorder_v1_operator, 26);
 
 /**
  * @generated from message kcorder.v1.ApproveCaptureRequest
@@ -714,7 +754,7 @@ export type ApproveCaptureRequest = Message<"kcorder.v1.ApproveCaptureRequest"> 
  * Use `create(ApproveCaptureRequestSchema)` to create a new message.
  */
 export const ApproveCaptureRequestSchema: GenMessage<ApproveCaptureRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 26);
+  messageDesc(file_kcorder_v1_operator, 27);
 
 /**
  * @generated from message kcorder.v1.ApproveCaptureResponse
@@ -731,7 +771,7 @@ export type ApproveCaptureResponse = Message<"kcorder.v1.ApproveCaptureResponse"
  * Use `create(ApproveCaptureResponseSchema)` to create a new message.
  */
 export const ApproveCaptureResponseSchema: GenMessage<ApproveCaptureResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 27);
+  messageDesc(file_kcorder_v1_operator, 28);
 
 /**
  * @generated from message kcorder.v1.GetVersionRequest
@@ -744,7 +784,7 @@ export type GetVersionRequest = Message<"kcorder.v1.GetVersionRequest"> & {
  * Use `create(GetVersionRequestSchema)` to create a new message.
  */
 export const GetVersionRequestSchema: GenMessage<GetVersionRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 28);
+  messageDesc(file_kcorder_v1_operator, 29);
 
 /**
  * @generated from message kcorder.v1.GetVersionResponse
@@ -761,7 +801,7 @@ export type GetVersionResponse = Message<"kcorder.v1.GetVersionResponse"> & {
  * Use `create(GetVersionResponseSchema)` to create a new message.
  */
 export const GetVersionResponseSchema: GenMessage<GetVersionResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 29);
+  messageDesc(file_kcorder_v1_operator, 30);
 
 /**
  * How grave a finding is.
@@ -802,6 +842,52 @@ export type Severity = (typeof Severity)[keyof typeof Severity] | UnknownEnum;
  */
 export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
   enumDesc(file_kcorder_v1_operator, 0);
+
+/**
+ * What the collector's kernel let an analysis do once it read the image.
+ *
+ * @generated from enum kcorder.v1.ConfinementLevel
+ */
+export const ConfinementLevel = {
+  /**
+   * @generated from enum value: CONFINEMENT_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * What the collector's user can.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * The kernel has only one of Landlock and seccomp.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_PARTIAL = 2;
+   */
+  PARTIAL: 2,
+
+  /**
+   * No file was open to it but its own program and the symbols, none to be written, and it could make no process, socket or signal.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_FULL = 3;
+   */
+  FULL: 3,
+} as const;
+
+/**
+ * What the collector's kernel let an analysis do once it read the image.
+ *
+ * @generated from enum kcorder.v1.ConfinementLevel
+ */
+export type ConfinementLevel = (typeof ConfinementLevel)[keyof typeof ConfinementLevel] | UnknownEnum;
+
+/**
+ * Describes the enum kcorder.v1.ConfinementLevel.
+ */
+export const ConfinementLevelSchema: GenEnum<ConfinementLevel> = /*@__PURE__*/
+  enumDesc(file_kcorder_v1_operator, 1);
 
 /**
  * What responders ask for.

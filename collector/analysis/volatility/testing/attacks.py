@@ -1,0 +1,203 @@
+"""What code that a hostile image got to run would try next. Each attack returns or raises OSError.
+
+Run as a program it is run.py with one more plugin, `attacks`, whose rows are the attacks and the errors that they met.
+Its first argument is a file with the targets as JSON. A second, `unconfined`, takes the confinement away, and `oldest`
+leaves of Landlock what its first version had.
+"""
+
+import ctypes
+import errno
+import json
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+import confine
+import run
+import volatility3
+from table import Plain, Table
+
+_LEAKED = 9
+_NEW_USER = 0x10000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def system_call(number: int, *arguments: Any) -> int:
+    """Past Python and its audit hook."""
+    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *wide)
+    if result == -1:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def _fork(number: int, *arguments: int) -> None:
+    if (child := system_call(number, *arguments)) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _start_shell(mark: str) -> None:
+    deaf = types.SimpleNamespace(**vars(sys))
+    deaf.audit = lambda *_: None
+    subprocess.sys = deaf
+    subprocess.run(["/bin/sh", "-c", f"echo > {mark}"], check=True)
+
+
+def _read(path: str) -> None:
+    with open(path, "rb") as file:
+        assert file.read(1)
+
+
+def _read_memory(parent: int, address: int) -> None:
+    mine = ctypes.create_string_buffer(6)
+    here = (ctypes.c_size_t * 2)(ctypes.addressof(mine), 6)
+    there = (ctypes.c_size_t * 2)(address, 6)
+    system_call(310, parent, here, 1, there, 1, 0)
+    assert mine.raw == b"secret"
+
+
+def _seek_memory(parent: int, address: int) -> None:
+    with open(f"/proc/{parent}/mem", "rb", buffering=0) as memory:
+        assert os.pread(memory.fileno(), 6, address) == b"secret"
+
+
+def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+    parent, outside, mark = target["parent"], target["outside"], target["mark"]
+    key, other, address = target["key"], target["otherImage"], target["secretAt"]
+    name = other.encode() + b"\0"
+    at_folder = -100
+    timeval = (ctypes.c_ulong * 2)(1, 1)
+    attributes = ctypes.create_string_buffer(128)
+    attributes[0] = b"\x01"
+    return {
+        "read the authority's key": lambda: _read(key),
+        "read the key by a system call": lambda: system_call(2, key.encode() + b"\0", 0),
+        "read the key by openat2": lambda: system_call(437, at_folder, key.encode() + b"\0", bytes(24), 24),
+        "read the service account's token": lambda: _read(target["token"]),
+        "read another image": lambda: _read(other),
+        "list the evidence": lambda: os.listdir(os.path.dirname(other)),
+        "overwrite another sealed image": lambda: os.close(os.open(other, os.O_WRONLY)),
+        "overwrite it by a system call": lambda: system_call(257, at_folder, name, os.O_RDWR, 0),
+        "truncate it while reading": lambda: os.close(os.open(target["isfCopy"], os.O_RDONLY | os.O_TRUNC)),
+        "truncate it": lambda: system_call(76, name, 1),
+        "make it writable": lambda: os.chmod(other, 0o600),
+        "make the own image writable": lambda: os.fchmod(3, 0o600),
+        "write the own image": lambda: os.close(os.open("/proc/self/fd/3", os.O_WRONLY)),
+        "change its owner": lambda: os.chown(other, 0, 0),
+        "set its time": lambda: os.utime(other, (1, 1)),
+        "set an attribute of it": lambda: os.setxattr(other, "user.x", b"y"),
+        "give it another name": lambda: os.rename(other, other + ".old"),
+        "give it a second name": lambda: os.link(other + ".old", other),
+        "remove it": lambda: os.unlink(other),
+        "write outside": lambda: os.close(os.open(f"{outside}/new", os.O_WRONLY | os.O_CREAT)),
+        "write in its own folder": lambda: os.close(os.open(f"{target['cache']}/new", os.O_WRONLY | os.O_CREAT)),
+        "make a nameless file": lambda: os.close(os.open(target["cache"], os.O_TMPFILE | os.O_RDWR)),
+        "write the program itself": lambda: os.close(os.open(run.__file__, os.O_WRONLY)),
+        "write Volatility": lambda: os.close(os.open(volatility3.__file__, os.O_WRONLY)),
+        "write the symbols": lambda: os.close(os.open(target["isf"], os.O_WRONLY)),
+        "make a folder": lambda: os.mkdir(f"{outside}/folder"),
+        "make a link": lambda: os.symlink("/", f"{outside}/link"),
+        "make a device": lambda: system_call(133, f"{outside}/device".encode(), 0o010600, 0),
+        "make a file of memory": lambda: os.close(os.memfd_create("x")),
+        "read the collector's environment": lambda: _read(f"/proc/{parent}/environ"),
+        "read the collector's memory": lambda: _seek_memory(parent, address),
+        "read its memory by process_vm_readv": lambda: _read_memory(parent, address),
+        "list its descriptors": lambda: os.listdir(f"/proc/{parent}/fd"),
+        "trace it": lambda: system_call(101, 0x4206, parent, 0, 0),
+        "take one of its descriptors": lambda: system_call(438, system_call(434, parent, 0), 0, 0),
+        "use a descriptor that leaked": lambda: os.pread(_LEAKED, 1, 0),
+        "kill it": lambda: os.kill(parent, 0),
+        "kill it by its thread": lambda: system_call(234, parent, parent, 0),
+        "queue a signal for it": lambda: system_call(129, parent, 0, bytes(8) + b"\xff" * 4 + bytes(116)),
+        "send it a signal by pidfd": lambda: system_call(424, system_call(434, parent, 0), 0, None, 0),
+        "have a descriptor signal it": lambda: system_call(72, 0, 8, parent),
+        "have a descriptor signal it by ioctl": lambda: system_call(16, 0, 0x8901, struct.pack("i", parent)),
+        "have a descriptor send signals": lambda: system_call(72, 0, 4, os.O_ASYNC),
+        "take its limits": lambda: system_call(302, parent, 7, None, bytes(16)),
+        "take its processor": lambda: system_call(141, 0, parent, 19),
+        "start a shell past the audit hook": lambda: _start_shell(mark),
+        "become a shell": lambda: system_call(59, b"/nonexistent\0", None, None),
+        "become a shell by execveat": lambda: system_call(322, at_folder, b"/nonexistent\0", None, None, 0),
+        "fork": lambda: _fork(57),
+        "clone": lambda: _fork(56, signal.SIGCHLD, 0, 0, 0, 0),
+        "clone by clone3": lambda: system_call(435, bytes(7), 7),
+        "clone into a new namespace": lambda: _fork(56, _NEW_USER | signal.SIGCHLD, 0, 0, 0, 0),
+        "unshare": lambda: system_call(272, 0),
+        "enter a namespace": lambda: system_call(308, -1, 0),
+        "mount": lambda: system_call(165, None, None, None, 0, None),
+        "mount by the new calls": lambda: system_call(430, None, 0),
+        "change the root": lambda: system_call(161, None),
+        "open a socket": lambda: os.close(system_call(41, 2, 1, 0)),
+        "open a netlink socket": lambda: os.close(system_call(41, 16, 3, 0)),
+        "open a pair of sockets": lambda: system_call(53, 1, 1, 0, (ctypes.c_int * 2)()),
+        "connect": lambda: system_call(42, 0, bytes(16), 16),
+        "set io_uring up": lambda: os.close(system_call(425, 1, ctypes.create_string_buffer(256))),
+        "load a BPF program": lambda: system_call(321, 5, None, 0),
+        "ask for a key": lambda: system_call(250, 0, -3, 1),
+        "handle page faults": lambda: os.close(system_call(323, 1)),
+        "count events": lambda: system_call(298, None, 0, -1, -1, 0),
+        "share memory": lambda: system_call(29, 0, 4096, 0o1600),
+        "set the clock": lambda: system_call(164, None, timeval),
+        "rule a terminal": lambda: system_call(16, 2, 0x5412, b"x"),
+        "put another filter over it": lambda: system_call(317, 1, 0, None),
+    }
+
+
+def _int_80() -> None:
+    """getpid as a 32-bit program asks for it: numbers of another table."""
+    code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    code.write(bytes.fromhex("b814000000cd80c3"))
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+
+
+DEADLY: dict[str, Callable[[], Any]] = {
+    "call the kernel as a 32-bit program": _int_80,
+    "call the kernel as an x32 program": lambda: system_call(0x40000000 + 39),
+}
+# No attack: how C code gives up, by a signal to itself, which is one of the calls that are gone.
+ABORT = "abort"
+
+
+def _outcomes(target: dict[str, Any]) -> Iterator[list[Plain]]:
+    for name, attack in attacks(target).items():
+        try:
+            attack()
+            yield [name, "done"]
+        except OSError as error:
+            yield [name, errno.errorcode.get(error.errno or 0, str(error))]
+
+
+def _main() -> None:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        target = json.load(file)
+    load = run._prepare
+
+    def prepare(job: Any) -> None:
+        load(job)
+        import analyse
+
+        analyse._OURS["attacks"] = lambda *_: Table(["attack", "outcome"], _outcomes(target))
+        for name, attack in {**DEADLY, ABORT: os.abort}.items():
+            analyse._OURS[name.replace(" ", "_").replace("-", "_")] = lambda *_, attack=attack: attack()
+
+    run._prepare = prepare
+    if sys.argv[2:] == ["unconfined"]:
+        run._confine = lambda *_: None
+    if sys.argv[2:] == ["oldest"]:
+        confine.landlock_abi = lambda: 1
+    os._exit(run.main())
+
+
+if __name__ == "__main__":
+    _main()
