@@ -94,7 +94,7 @@ async function fill(given: {
   const plane = { namespace, folder, logDir, programDir, treeDir: image.treeDir, authority };
   const node = { namespace, image, authority, folder, logDir, signal };
   startApiServer(plane);
-  const memoryMiB = options.memoryMiB ?? 1536;
+  const memoryMiB = options.memoryMiB ?? 1024;
   const booting = bootGuest({ ...node, prepared: prepared.guest, storePath: store.diskPath, token, memoryMiB });
   const starting = startNative({ ...node, cgroup, storeDir: store.folder });
   const parts = [booting, starting, controllers()] as const;
