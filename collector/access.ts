@@ -37,6 +37,7 @@ export async function openAccess(
   record: EnrolmentMeans['record'],
   events: AccessEvents,
   log: Logger,
+  now: () => number = Date.now,
 ): Promise<Access> {
   const refused = (error: unknown): void => {
     events.certificateRefused();
@@ -44,14 +45,17 @@ export async function openAccess(
   };
   const cluster = config.authority === 'cluster' ? await openClusterRooms(config, events, log) : undefined;
   const authority = await openAuthority(config, cluster);
-  const serving = await Serving.open({
-    ...(authority === undefined ? {} : { authority }),
-    tlsDir: config.tlsDir,
-    trustsDirectory: config.authority !== 'cluster',
-    names: config.serverNames,
-    addresses: ['127.0.0.1', ...ownAddresses()],
-    refused,
-  });
+  const serving = await Serving.open(
+    {
+      ...(authority === undefined ? {} : { authority }),
+      tlsDir: config.tlsDir,
+      trustsDirectory: config.authority !== 'cluster',
+      names: config.serverNames,
+      addresses: ['127.0.0.1', ...ownAddresses()],
+      refused,
+    },
+    now,
+  );
   const enrolment =
     authority === undefined
       ? undefined

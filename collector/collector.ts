@@ -51,9 +51,9 @@ export interface Collector {
 
 /**
  * Starts a collector: opens the journal, takes up what a killed collector left, listens. Throws config_invalid, database_unusable,
- * storage_failed.
+ * storage_failed. `now`, in milliseconds since 1970, is what certificates are held against.
  */
-export async function startCollector(config: Config, log: Logger): Promise<Collector> {
+export async function startCollector(config: Config, log: Logger, now: () => number = Date.now): Promise<Collector> {
   // grpc-js has no setting of its own for this.
   tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
   widenReceiveWindows();
@@ -81,6 +81,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       certificateRefused: () => metrics.certificateRefused(),
     },
     log,
+    now,
   );
   const { cluster } = access;
   metrics.watchAccess(access);
@@ -153,7 +154,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   );
   await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
-  const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving.identity, {
+  const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving, {
     version,
     fleet,
     acquisitions,
@@ -173,7 +174,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       },
     },
     typesTransfers,
-    gate: new Gate(cluster?.reviewer),
+    gate: new Gate(cluster?.reviewer, access.serving.peers),
     checkNode: (node) => {
       const why = cluster?.strangeness(node);
       if (why !== undefined) throw new Fault('unauthenticated', why);
@@ -205,6 +206,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       ...(cluster && { places: cluster }),
     }),
     symbols: symbolsHandlers({ search: symbols, fleet, journal }),
+    connectionEnded: (peer, why) => log.info({ peer, why }, 'connection ended: its certificate does not hold any more'),
     ended: (context, fault) => {
       if (fault === undefined) return;
       metrics.callFaulted(pathOf(context.method), fault.code);

@@ -2,6 +2,7 @@ import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { Reviewer } from '../identity/person.ts';
 import { type Identity, identityOf } from './identity.ts';
 
@@ -68,10 +69,12 @@ const callers = new WeakMap<CallContext, Identity>();
 /** Lets calls in, or not. */
 export class Gate {
   readonly #reviewer: Reviewer | undefined;
+  readonly #peers: Pick<PeerTrust, 'check'>;
 
   /** Without a reviewer there are certificates only. */
-  constructor(reviewer: Reviewer | undefined) {
+  constructor(reviewer: Reviewer | undefined, peers: Pick<PeerTrust, 'check'>) {
     this.#reviewer = reviewer;
+    this.#peers = peers;
   }
 
   /** Throws unauthenticated or permission_denied when this caller may not make this call; cluster_unavailable when nobody can tell. */
@@ -80,6 +83,8 @@ export class Gate {
     const rule = policy[path];
     if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
     if (rule.by === 'anyone') return;
+    // A connection may have outlived what its handshake saw.
+    if (context.peerCertificate !== undefined) this.#peers.check(context.peerCertificate);
     const token = context.peerNames === '' ? bearerToken(context) : undefined;
     if (token !== undefined && rule.by !== 'node') {
       if (this.#reviewer === undefined)

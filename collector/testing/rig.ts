@@ -38,6 +38,8 @@ export class Rig {
   readonly parties: Parties;
   readonly dataDir = mkdtempSync(join(tmpdir(), 'kcorder-collector-'));
   readonly logged: Record<string, unknown>[] = [];
+  /** What is added to the clock against which certificates are held, in milliseconds. */
+  aheadMs = 0;
   readonly #changes: Partial<Config>;
   readonly #clients: Client[] = [];
   #collector: Collector | undefined;
@@ -98,7 +100,7 @@ export class Rig {
       ...changes,
     };
     const log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) });
-    this.#collector = await startCollector(config, log);
+    this.#collector = await startCollector(config, log, () => Date.now() + this.aheadMs);
     this.#port = this.#collector.port;
     this.#apiPort = this.#collector.apiPort;
   }
