@@ -64,14 +64,18 @@ export async function runAgent(
 
   const detach = new AbortController();
   const { serverName } = config;
-  const identity = holdIdentity(config, renewal, log, detach.signal);
+  const identity = holdIdentity(config, renewal, log, detach.signal, () => line.renew());
   const line = new Line(
     () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
     () => log.warn({ collector: config.collector }, 'an attempt to connect led nowhere; beginning anew'),
   );
-  const reachable = async (ending: AbortSignal): Promise<void> => {
+  const reachable = async (ending: AbortSignal): Promise<boolean> => {
     await identity.ready(ending);
-    await line.reach(ending);
+    return await line.reach(ending);
+  };
+  const replaced = async (ending: AbortSignal): Promise<void> => {
+    await line.left(ending);
+    while (!(await reachable(ending)));
   };
   const ingest = connect(IngestService, line.channel);
   const patience = { backoff, stallMs };
@@ -85,6 +89,7 @@ export async function runAgent(
     patience,
     ingest,
     reachable,
+    replaced,
     tally,
     log,
   });
@@ -112,6 +117,7 @@ export async function runAgent(
       sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
       backoff,
       reachable,
+      replaced,
       attached: (isAttached) => {
         tally.attached = isAttached;
         probes.attached(isAttached);

@@ -14,8 +14,8 @@ export interface Attached {
   /** Made anew at every start of the agent. */
   readonly instanceId: string;
   send(order: Order): void;
-  /** Ends the stream. */
-  detach(fault: Fault): void;
+  /** Ends the stream with this fault, or well without one. */
+  detach(fault?: Fault): void;
 }
 
 /** The agents that are attached now, and the nodes that ever were. */
@@ -28,8 +28,8 @@ export class Fleet {
   }
 
   /**
-   * Takes an agent in. The same instance that dials again replaces its old stream, which is half-open at best; another instance is
-   * refused with already_attached until the old stream has ended.
+   * Takes an agent in. The same instance that dials again replaces its old stream, which is half-open or left for a newer connection; another
+   * instance is refused with already_attached until the old stream has ended.
    */
   attach(agent: Attached): void {
     const held = this.#attached.get(agent.node.uid);
@@ -37,7 +37,7 @@ export class Fleet {
       throw new Fault('already_attached', `node ${agent.node.name} has an agent attached already: one node, one agent`);
     }
     this.#attached.set(agent.node.uid, agent);
-    held?.detach(new Fault('stream_fenced', `the agent of node ${agent.node.name} has attached again`));
+    held?.detach();
     this.#nodes.put(agent.node);
   }
 
