@@ -5,7 +5,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
 import { callerOf, Gate } from './policy.ts';
 
@@ -13,6 +13,7 @@ import { callerOf, Gate } from './policy.ts';
 
 const alice: Person = { name: 'alice@example.com', uid: '', groups: [], extra: {} };
 const { method } = OperatorService;
+afterEach(() => void vi.useRealTimers());
 const peers = { check: () => undefined };
 
 function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
@@ -144,4 +145,19 @@ test('enrolling needs no identity yet, a version only somebody known', async () 
     },
   );
   expect(reviews.deeds).toEqual([]);
+});
+
+test('a stream is asked about every 25 s as long as it lives, and one by certificate never', async () => {
+  vi.useFakeTimers();
+  const reviews = reviewer();
+  const gate = new Gate(reviews, peers);
+  const ends: Fault[] = [];
+  const byToken = context({ method: method.watchCapture, authorization: 'Bearer good' });
+  const stop = gate.supervise(byToken, undefined, (fault) => ends.push(fault));
+  gate.supervise(context({ peerNames: 'URI:spiffe://kcorder/operator/alice' }), undefined, (fault) => ends.push(fault));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reviews.deeds).toEqual(Array(2).fill({ resource: 'captures', verb: 'get', name: '' }));
+  stop();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect([reviews.deeds.length, ends]).toEqual([2, []]);
 });

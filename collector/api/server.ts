@@ -86,6 +86,7 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
   });
   const edge: Edge = {
     admit: (context, request) => rooms.gate.admit(context, request),
+    supervise: (context, request, end) => rooms.gate.supervise(context, request, end),
     ended: rooms.ended,
   };
   serve(server, OperatorService, rooms.operator, edge);
