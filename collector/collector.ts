@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
-import { openAccess } from './access.ts';
+import { openAccess, type Surroundings } from './access.ts';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
@@ -51,16 +51,16 @@ export interface Collector {
 
 /**
  * Starts a collector: opens the journal, takes up what a killed collector left, listens. Throws config_invalid, database_unusable,
- * storage_failed. `now`, in milliseconds since 1970, is what certificates are held against.
+ * storage_failed.
  */
-export async function startCollector(config: Config, log: Logger, now: () => number = Date.now): Promise<Collector> {
+export async function startCollector(config: Config, log: Logger, surroundings: Surroundings = {}): Promise<Collector> {
   // grpc-js has no setting of its own for this.
   tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
   widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
   const journal = new CaptureJournal(database, config);
-  const fleet = new Fleet(new NodeJournal(database));
+  const fleet: Fleet = new Fleet(new NodeJournal(database), (node) => cluster?.strangeness(node));
   const evidence = new EvidenceDirectory(config.dataDir);
   const again = new AnalysesAgain(database);
   const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits: config, version });
@@ -81,7 +81,7 @@ export async function startCollector(config: Config, log: Logger, now: () => num
       certificateRefused: () => metrics.certificateRefused(),
     },
     log,
-    now,
+    surroundings,
   );
   const { cluster } = access;
   metrics.watchAccess(access);
@@ -154,6 +154,8 @@ export async function startCollector(config: Config, log: Logger, now: () => num
   );
   await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
+  const gate = new Gate(cluster?.reviewer, access.serving.peers);
+  const admitToPods = gate.admitToPods.bind(gate);
   const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving, {
     version,
     fleet,
@@ -174,21 +176,21 @@ export async function startCollector(config: Config, log: Logger, now: () => num
       },
     },
     typesTransfers,
-    gate: new Gate(cluster?.reviewer, access.serving.peers),
+    gate,
     checkNode: (node) => {
       const why = cluster?.strangeness(node);
       if (why !== undefined) throw new Fault('unauthenticated', why);
     },
     enrolment: enrolmentHandlers({
       ...access,
-      joinTokens,
+      ...(config.joinTokens && { joinTokens }),
       record: (actor, action, detail) => {
         if (action === 'certificate_renewed') metrics.enrolmentEnded('enrolled');
         journal.recordAct(actor, action, detail);
       },
     }),
     evidence: evidenceHandlers({ journal, evidence, ...custody }),
-    schedule: scheduleHandlers(recorder.schedules.schedules),
+    schedule: scheduleHandlers(recorder.schedules.schedules, admitToPods),
     operator: operatorHandlers({
       version,
       journal,
@@ -203,6 +205,7 @@ export async function startCollector(config: Config, log: Logger, now: () => num
       symbols,
       approvals,
       waits: (id) => turns.waits(id),
+      admitToPods,
       ...(cluster && { places: cluster }),
     }),
     symbols: symbolsHandlers({ search: symbols, fleet, journal }),

@@ -28,6 +28,8 @@ function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
       deeds.push(deed);
       return refusal;
     },
+    podsRefusal: async (_person, namespace) =>
+      namespace === 'shop' ? undefined : `alice@example.com may not list pods in namespace ${namespace}`,
   };
 }
 
@@ -118,6 +120,7 @@ test('when the API server is down nobody with a token is let in', async () => {
     refusal: async () => {
       throw new Fault('cluster_unavailable', 'no answer');
     },
+    podsRefusal: async () => undefined,
   };
   await expect(new Gate(down, peers).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject(
     {
@@ -160,4 +163,19 @@ test('a stream is asked about every 25 s as long as it lives, and one by certifi
   stop();
   await vi.advanceTimersByTimeAsync(600_000);
   expect([reviews.deeds.length, ends]).toEqual([2, []]);
+});
+
+test('where pods run is told to whoever may list them; an operator by certificate is one of no cluster', async () => {
+  const gate = new Gate(reviewer(), peers);
+  const call = context({ method: method.resolvePods, authorization: 'Bearer good' });
+  await gate.admit(call, undefined);
+  await gate.admitToPods(call, 'shop');
+  await expect(gate.admitToPods(call, 'bank')).rejects.toMatchObject({
+    code: 'permission_denied',
+    message: 'alice@example.com may not list pods in namespace bank',
+  });
+  const operator = context({ peerNames: 'URI:spiffe://kcorder/operator/alice' });
+  await gate.admit(operator, undefined);
+  await gate.admitToPods(operator, 'bank');
+  await expect(gate.admitToPods(context(), 'shop')).rejects.toMatchObject({ code: 'unauthenticated' });
 });

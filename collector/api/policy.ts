@@ -65,6 +65,7 @@ export const policy: Readonly<Record<string, Rule>> = {
 };
 
 const callers = new WeakMap<CallContext, Identity>();
+const persons = new WeakMap<CallContext, Person>();
 
 /** How a right is followed while a stream lives. Times in milliseconds. */
 export interface ReviewPace {
@@ -103,6 +104,7 @@ export class Gate {
     if (token !== undefined) {
       const person = await this.#review(token, rule, request);
       callers.set(context, { kind: 'user', name: person.name });
+      persons.set(context, person);
       return;
     }
     if (context.peerNames === '' && rule.by !== 'node')
@@ -149,6 +151,16 @@ export class Gate {
       stopped = true;
       clearTimeout(timer);
     };
+  }
+
+  /** Throws permission_denied when somebody with a token may not list the pods of a namespace, empty for all; cluster_unavailable. */
+  async admitToPods(context: CallContext, namespace: string): Promise<void> {
+    const person = persons.get(context);
+    // An operator by certificate is one of no cluster.
+    if (person === undefined && callerOf(context).kind === 'operator') return;
+    const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
+    if (person === undefined || refusal !== undefined)
+      throw new Fault('permission_denied', refusal ?? 'nobody is named who may list pods');
   }
 
   async #review(token: string, rule: Rule, request: AnyMessage | undefined): Promise<Person> {

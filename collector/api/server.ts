@@ -89,6 +89,11 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     supervise: (context, request, end) => rooms.gate.supervise(context, request, end),
     ended: rooms.ended,
   };
+  const presentNode = (context: CallContext): NodeIdentity => {
+    const node = callingNode(context);
+    rooms.checkNode(node);
+    return node;
+  };
   serve(server, OperatorService, rooms.operator, edge);
   serve(server, EvidenceService, rooms.evidence, edge);
   serve(server, ScheduleService, rooms.schedule, edge);
@@ -98,11 +103,15 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     server,
     AgentService,
     {
-      attach: (requests, context) => {
-        const node = callingNode(context);
-        rooms.checkNode(node);
-        return serveAttachment(requests, node, rooms.fleet, rooms.attachmentEvents, rooms.version, context.signal);
-      },
+      attach: (requests, context) =>
+        serveAttachment(
+          requests,
+          presentNode(context),
+          rooms.fleet,
+          rooms.attachmentEvents,
+          rooms.version,
+          context.signal,
+        ),
     },
     edge,
   );
@@ -110,9 +119,9 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     server,
     IngestService,
     {
-      upload: (requests, context) => receiveUpload(requests, callingNode(context), rooms.acquisitions, context.signal),
+      upload: (requests, context) => receiveUpload(requests, presentNode(context), rooms.acquisitions, context.signal),
       sendKernelTypes: (requests, context) =>
-        rooms.typesTransfers.serve(requests, callingNode(context), context.signal),
+        rooms.typesTransfers.serve(requests, presentNode(context), context.signal),
     },
     edge,
   );
