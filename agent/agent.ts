@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { causeChain } from '@kcorder/proto/fault.ts';
@@ -75,6 +76,8 @@ export async function runAgent(
   };
   const replaced = async (ending: AbortSignal): Promise<void> => {
     await line.left(ending);
+    // What broke is seen to be broken by then, and one who takes no more on any connection is not asked for the next at once.
+    await sleep(backoff.minMs, undefined, { signal: ending });
     while (!(await reachable(ending)));
   };
   const ingest = connect(IngestService, line.channel);

@@ -52,12 +52,15 @@ export async function stayAttached(means: AttachMeans, signal: AbortSignal): Pro
     try {
       if (current === undefined) await means.reachable(signal);
       const next: Attachment = attach(means, signal);
+      // From here on: what happens to the connection before the welcome counts too.
+      const moved = means.replaced(next.over).catch(() => next.ended);
+      moved.catch(() => undefined);
       const before = current;
       current = next;
       await Promise.race([next.welcomed, next.ended]).finally(() => before?.retire());
       backoff.reset();
       means.attached(true);
-      await Promise.race([next.ended, means.replaced(next.over).catch(() => next.ended)]);
+      await Promise.race([next.ended, moved]);
       log.info('moving to a newer connection');
     } catch (error) {
       means.attached(false);

@@ -11,13 +11,13 @@ export class Line {
   readonly #gaveUp: () => void;
   #channel: Client;
   #left = Promise.withResolvers<void>();
-  #watched: Client | undefined;
 
   /** `gaveUp` is told of each attempt that led nowhere. */
   constructor(open: () => Client, gaveUp: () => void) {
     this.#open = open;
     this.#gaveUp = gaveUp;
     this.#channel = open();
+    this.#watch(this.#channel);
   }
 
   /** The channel for the next call. */
@@ -27,27 +27,24 @@ export class Line {
   async reach(signal: AbortSignal): Promise<boolean> {
     while (true) {
       const channel = this.#channel;
-      if (await reach(channel, signal)) {
-        this.#watch(channel);
-        return true;
-      }
+      if (await reach(channel, signal)) return true;
       if (channel !== this.#channel) continue;
       if (channel.getChannel().getConnectivityState(false) !== connectivityState.CONNECTING) return false;
-      this.#channel = this.#open();
-      channel.close();
+      this.#replace();
       this.#gaveUp();
     }
   }
 
   /** From now on calls have a new connection; those that run are left where they are. */
   renew(): void {
-    const before = this.#channel;
-    this.#channel = this.#open();
-    before.close();
+    this.#replace();
     this.#leave();
   }
 
-  /** Resolves when calls that begin now would have another connection than those that run: renewed here, or because the collector takes no more on it. */
+  /**
+   * Resolves when calls that begin then have another connection than those that begin now: renewed here, or because the collector takes no more on
+   * this one, or because it broke.
+   */
   async left(signal: AbortSignal): Promise<void> {
     const { promise } = this.#left;
     const stop = Promise.withResolvers<never>();
@@ -61,12 +58,21 @@ export class Line {
     this.#channel.close();
   }
 
+  #replace(): void {
+    const before = this.#channel;
+    this.#channel = this.#open();
+    this.#watch(this.#channel);
+    before.close();
+  }
+
   #watch(channel: Client): void {
-    if (this.#watched === channel || channel !== this.#channel) return;
-    this.#watched = channel;
-    channel.getChannel().watchConnectivityState(connectivityState.READY, Number.POSITIVE_INFINITY, () => {
-      this.#watched = undefined;
-      if (channel === this.#channel) this.#leave();
+    const core = channel.getChannel();
+    const state = core.getConnectivityState(false);
+    if (state === connectivityState.SHUTDOWN) return;
+    core.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      if (channel !== this.#channel) return;
+      if (state === connectivityState.READY) this.#leave();
+      this.#watch(channel);
     });
   }
 

@@ -77,12 +77,10 @@ export async function uploadOnce(
       over: over.signal,
       moving: moving.signal,
     });
-    resumed.promise
-      .then(() => replaced(over.signal))
-      .then(
-        () => moving.abort(),
-        () => undefined,
-      );
+    Promise.all([replaced(over.signal), resumed.promise]).then(
+      () => moving.abort(),
+      () => undefined,
+    );
     // A write that fails says less than the status that follows it, so only our own findings count here.
     const refuted = sent.then(
       (all): StreamEnd | Promise<StreamEnd> => {
