@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { causeChain } from '@kcorder/proto/fault.ts';
@@ -64,14 +65,20 @@ export async function runAgent(
 
   const detach = new AbortController();
   const { serverName } = config;
-  const identity = holdIdentity(config, renewal, log, detach.signal);
+  const identity = holdIdentity(config, renewal, log, detach.signal, () => line.renew());
   const line = new Line(
     () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
     () => log.warn({ collector: config.collector }, 'an attempt to connect led nowhere; beginning anew'),
   );
-  const reachable = async (ending: AbortSignal): Promise<void> => {
+  const reachable = async (ending: AbortSignal): Promise<boolean> => {
     await identity.ready(ending);
-    await line.reach(ending);
+    return await line.reach(ending);
+  };
+  const replaced = async (ending: AbortSignal): Promise<void> => {
+    await line.left(ending);
+    // What broke is seen to be broken by then, and one who takes no more on any connection is not asked for the next at once.
+    await sleep(backoff.minMs, undefined, { signal: ending });
+    while (!(await reachable(ending)));
   };
   const ingest = connect(IngestService, line.channel);
   const patience = { backoff, stallMs };
@@ -85,6 +92,7 @@ export async function runAgent(
     patience,
     ingest,
     reachable,
+    replaced,
     tally,
     log,
   });
@@ -112,6 +120,7 @@ export async function runAgent(
       sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
       backoff,
       reachable,
+      replaced,
       attached: (isAttached) => {
         tally.attached = isAttached;
         probes.attached(isAttached);

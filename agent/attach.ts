@@ -25,7 +25,9 @@ export interface AttachMeans {
   readonly sendTypes: (transferId: string, signal: AbortSignal) => Promise<void>;
   readonly backoff: BackoffRange;
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
-  readonly reachable: (signal: AbortSignal) => Promise<void>;
+  readonly reachable: (signal: AbortSignal) => Promise<unknown>;
+  /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
+  readonly replaced: (signal: AbortSignal) => Promise<void>;
   /** Hears when the collector has welcomed the agent, and when that is over. */
   readonly attached: (isAttached: boolean) => void;
   readonly log: Logger;
@@ -35,15 +37,35 @@ export interface AttachMeans {
 const heartbeatFloorMs = 200;
 const heartbeatDefaultMs = 10_000;
 
-/** Stays attached to the collector until the signal fires: after every break it comes back, whatever the reason was. */
+/** How long a stream may stay after another has taken its place; the collector ends it at once. */
+const farewellMs = 10_000;
+
+/**
+ * Stays attached to the collector until the signal fires: after every break it comes back, whatever the reason was. To a newer connection it moves
+ * without a gap: the collector takes the new stream for the old one, which is listened to until its end.
+ */
 export async function stayAttached(means: AttachMeans, signal: AbortSignal): Promise<void> {
   const { log } = means;
   const backoff = new Backoff(means.backoff);
+  let current: Attachment | undefined;
   while (!signal.aborted) {
     try {
-      await means.reachable(signal);
-      await attachOnce(means, () => backoff.reset(), signal);
+      if (current === undefined) await means.reachable(signal);
+      const next: Attachment = attach(means, signal);
+      // From here on: what happens to the connection before the welcome counts too.
+      const moved = means.replaced(next.over).catch(() => next.ended);
+      moved.catch(() => undefined);
+      const before = current;
+      current = next;
+      await Promise.race([next.welcomed, next.ended]).finally(() => before?.retire());
+      backoff.reset();
+      means.attached(true);
+      await Promise.race([next.ended, moved]);
+      log.info('moving to a newer connection');
     } catch (error) {
+      means.attached(false);
+      current?.cancel();
+      current = undefined;
       if (signal.aborted) return;
       const fault = Fault.from(error);
       log.warn({ fault: fault.code, causes: causeChain(fault) }, 'not attached; trying again');
@@ -52,63 +74,105 @@ export async function stayAttached(means: AttachMeans, signal: AbortSignal): Pro
   }
 }
 
-async function attachOnce(means: AttachMeans, welcomed: () => void, signal: AbortSignal): Promise<never> {
-  const { desk, log } = means;
+/** One attach stream. */
+interface Attachment {
+  /** Resolves with the collector's welcome. */
+  readonly welcomed: Promise<void>;
+  /** Rejects with what ended the stream. */
+  readonly ended: Promise<never>;
+  /** Fires when the stream has ended. */
+  readonly over: AbortSignal;
+  /** Another stream has taken its place: it tells nothing more and is left to the collector, or a little later to nobody. */
+  retire(): void;
+  cancel(): void;
+}
+
+function attach(means: AttachMeans, signal: AbortSignal): Attachment {
   const stream = means.agent.attach({ signal });
+  const welcomed = Promise.withResolvers<void>();
+  const over = new AbortController();
   // A send that fails is followed by the stream's own ending, which says why.
-  const send = (message: Parameters<typeof stream.send>[0]): void => void stream.send(message).catch(() => undefined);
+  const send: Send = (message) => void stream.send({ message }).catch(() => undefined);
   let heartbeat: NodeJS.Timeout | undefined;
-  try {
-    send({ message: { case: 'hello', value: hello(means) } });
-    for await (const { message } of stream.responses) {
-      if (heartbeat === undefined) {
+  const follow = async (): Promise<never> => {
+    try {
+      send({ case: 'hello', value: hello(means) });
+      for await (const { message } of stream.responses) {
+        if (heartbeat !== undefined) {
+          await obey(means, message, send, signal);
+          continue;
+        }
         const everyMs = heartbeatInterval(message);
         heartbeat = setInterval(() => {
+          const { desk } = means;
           const preflight = { refusals: desk.preflight() };
           const value = { agentClock: timestamp(new Date()), preflight, runningCaptureIds: desk.runningCaptureIds };
-          send({ message: { case: 'heartbeat', value } });
+          send({ case: 'heartbeat', value });
         }, everyMs);
-        welcomed();
-        means.attached(true);
-        log.info({ heartbeatMs: everyMs }, 'attached');
-        continue;
+        means.log.info({ heartbeatMs: everyMs }, 'attached');
+        welcomed.resolve();
       }
-      switch (message.case) {
-        case 'capture': {
-          const { captureId, validFor } = message.value;
-          log.info({ captureId }, 'capture ordered');
-          const refusals = await desk.accept({ captureId, validForMs: durationMs(validFor) ?? 0 });
-          for (const refusal of refusals) log.warn({ captureId, ...refusal }, 'order refused');
-          send({ message: { case: 'answer', value: { captureId, refusals } } });
-          break;
-        }
-        case 'cancel': {
-          const { captureId } = message.value;
-          const found = desk.cancel(captureId);
-          log.info({ captureId, found }, 'cancel ordered');
-          break;
-        }
-        case 'kernelTypes': {
-          const { transferId } = message.value;
-          log.info('kernel types ordered');
-          // Beside the stream, so that an order to capture never waits for it; it tries no second time, the collector orders again.
-          means.sendTypes(transferId, signal).then(
-            () => log.info('kernel types sent'),
-            (error: unknown) => log.warn({ causes: causeChain(error) }, 'kernel types were not sent'),
-          );
-          break;
-        }
-        case 'welcome':
-        case undefined:
-          // Something a newer collector says in addition.
-          break;
-      }
+      throw new Fault('unavailable', 'the collector ended the stream');
+    } finally {
+      clearInterval(heartbeat);
+      over.abort();
+      stream.cancel();
     }
-    throw new Fault('unavailable', 'the collector ended the stream');
-  } finally {
-    clearInterval(heartbeat);
-    means.attached(false);
-    stream.cancel();
+  };
+  const ended = follow();
+  // Waited for until it is retired, when its end is nobody's.
+  ended.catch(() => undefined);
+  return {
+    welcomed: welcomed.promise,
+    ended,
+    over: over.signal,
+    cancel: stream.cancel,
+    retire: () => {
+      clearInterval(heartbeat);
+      setTimeout(stream.cancel, farewellMs).unref();
+    },
+  };
+}
+
+type Send = (
+  message: NonNullable<Parameters<ReturnType<AttachMeans['agent']['attach']>['send']>[0]['message']>,
+) => void;
+
+async function obey(
+  { desk, sendTypes, log }: AttachMeans,
+  message: AttachResponse['message'],
+  send: Send,
+  signal: AbortSignal,
+): Promise<void> {
+  switch (message.case) {
+    case 'capture': {
+      const { captureId, validFor } = message.value;
+      log.info({ captureId }, 'capture ordered');
+      const refusals = await desk.accept({ captureId, validForMs: durationMs(validFor) ?? 0 });
+      for (const refusal of refusals) log.warn({ captureId, ...refusal }, 'order refused');
+      send({ case: 'answer', value: { captureId, refusals } });
+      return;
+    }
+    case 'cancel': {
+      const { captureId } = message.value;
+      const found = desk.cancel(captureId);
+      log.info({ captureId, found }, 'cancel ordered');
+      return;
+    }
+    case 'kernelTypes': {
+      const { transferId } = message.value;
+      log.info('kernel types ordered');
+      // Beside the stream, so that an order to capture never waits for it; it tries no second time, the collector orders again.
+      sendTypes(transferId, signal).then(
+        () => log.info('kernel types sent'),
+        (error: unknown) => log.warn({ causes: causeChain(error) }, 'kernel types were not sent'),
+      );
+      return;
+    }
+    case 'welcome':
+    case undefined:
+      // Something a newer collector says in addition.
+      return;
   }
 }
 

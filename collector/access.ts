@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { NodeIdentity } from './capture/capture.ts';
+import type { Cluster } from './cluster/client.ts';
 import type { ClusterRooms } from './cluster/open.ts';
 import type { Config } from './config.ts';
 import { Authority } from './identity/authority.ts';
@@ -22,6 +23,14 @@ export interface Access {
   close(): void;
 }
 
+/** What a test puts in the place of the world. */
+export interface Surroundings {
+  /** Milliseconds since 1970, against which certificates are held. */
+  readonly now?: () => number;
+  /** In the place of the cluster that this pod runs in. */
+  readonly cluster?: Cluster;
+}
+
 /** What opening tells the rest of the collector. */
 export interface AccessEvents {
   /** A node is gone: its agent is not to be heard any more. */
@@ -37,27 +46,34 @@ export async function openAccess(
   record: EnrolmentMeans['record'],
   events: AccessEvents,
   log: Logger,
+  { now = Date.now, cluster: given }: Surroundings = {},
 ): Promise<Access> {
   const refused = (error: unknown): void => {
     events.certificateRefused();
     log.error({ causes: causeChain(error) }, 'a certificate could not be renewed; the last good one stays in use');
   };
-  const cluster = config.authority === 'cluster' ? await openClusterRooms(config, events, log) : undefined;
+  const cluster = config.authority === 'cluster' ? await openClusterRooms(config, events, log, given) : undefined;
   const authority = await openAuthority(config, cluster);
-  const serving = await Serving.open({
-    ...(authority === undefined ? {} : { authority }),
-    tlsDir: config.tlsDir,
-    trustsDirectory: config.authority !== 'cluster',
-    names: config.serverNames,
-    addresses: ['127.0.0.1', ...ownAddresses()],
-    refused,
-  });
+  const serving = await Serving.open(
+    {
+      ...(authority === undefined ? {} : { authority }),
+      tlsDir: config.tlsDir,
+      trustsDirectory: config.authority !== 'cluster',
+      names: config.serverNames,
+      addresses: ['127.0.0.1', ...ownAddresses()],
+      refused,
+    },
+    now,
+  );
   const enrolment =
     authority === undefined
       ? undefined
       : new Enrolment({
           authority,
-          checks: { ...(cluster && { service_account: cluster.checkAgent }), join: joinCheck(joinTokens) },
+          checks: {
+            ...(cluster && { service_account: cluster.checkAgent }),
+            ...(config.joinTokens && { join: joinCheck(joinTokens, (node) => cluster?.strangeness(node)) }),
+          },
           // Where there is an API server, it is asked again each time.
           renewsByCertificate: cluster === undefined,
           record,
@@ -82,26 +98,38 @@ async function openAuthority(config: Config, cluster: ClusterRooms | undefined):
   return await Authority.open(store, alsoTrusted);
 }
 
-async function openClusterRooms({ cluster }: Config, events: AccessEvents, log: Logger): Promise<ClusterRooms> {
+async function openClusterRooms(
+  { cluster, joinTokens }: Config,
+  events: AccessEvents,
+  log: Logger,
+  given: Cluster | undefined,
+): Promise<ClusterRooms> {
   // Loaded where it is needed only: the client is larger than all the rest.
   const { openRooms } = await import('./cluster/open.ts');
   const { namespace, authoritySecret, trustConfigMap, agentServiceAccount, agentDaemonSet } = cluster;
   return openRooms(
     { namespace, secret: authoritySecret, configMap: trustConfigMap },
     { namespace, serviceAccount: agentServiceAccount, daemonSet: agentDaemonSet },
+    joinTokens,
     {
       nodeGone: (name, uid) => events.nodeGone(uid, name),
       trouble: (error) => log.warn({ causes: causeChain(error) }, 'the API server cannot be followed; trying again'),
     },
+    given,
   );
 }
 
 const joinCheck =
-  (joinTokens: { redeem(token: string, now: Date): NodeIdentity | undefined }) =>
+  (
+    joinTokens: { redeem(token: string, now: Date): NodeIdentity | undefined },
+    strangeness: (node: NodeIdentity) => string | undefined,
+  ) =>
   async (token: string): Promise<Bearer> => {
     const node = joinTokens.redeem(token, new Date());
     // A holder of its own: it is used up by now, so to be told to come again later would be to have lost it.
     const number = createHash('sha256').update(token).digest('hex').slice(0, 16);
+    const why = node && strangeness(node);
+    if (why !== undefined) throw new Fault('unauthenticated', `the join token is not taken: ${why}`);
     if (node !== undefined) return { node, shownBy: { joinToken: number }, holder: `join/${number}` };
     throw new Fault(
       'unauthenticated',

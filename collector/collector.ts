@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
-import { openAccess } from './access.ts';
+import { openAccess, type Surroundings } from './access.ts';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
@@ -54,14 +54,14 @@ export interface Collector {
  * Starts a collector: opens the journal, takes up what a killed collector left, listens. Throws config_invalid, database_unusable,
  * storage_failed.
  */
-export async function startCollector(config: Config, log: Logger): Promise<Collector> {
+export async function startCollector(config: Config, log: Logger, surroundings: Surroundings = {}): Promise<Collector> {
   // grpc-js has no setting of its own for this.
   tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
   widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
   const journal = new CaptureJournal(database, config);
-  const fleet = new Fleet(new NodeJournal(database));
+  const fleet: Fleet = new Fleet(new NodeJournal(database), (node) => cluster?.strangeness(node));
   const evidence = new EvidenceDirectory(config.dataDir);
   const again = new AnalysesAgain(database);
   const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits: config, version });
@@ -92,6 +92,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       certificateRefused: () => metrics.certificateRefused(),
     },
     log,
+    surroundings,
   );
   const { cluster } = access;
   metrics.watchAccess(access);
@@ -164,7 +165,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   );
   await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
-  const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving.identity, {
+  const gate = new Gate(cluster?.reviewer, access.serving.peers);
+  const admitToPods = gate.admitToPods.bind(gate);
+  const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving, {
     version,
     fleet,
     acquisitions,
@@ -184,21 +187,21 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       },
     },
     typesTransfers,
-    gate: new Gate(cluster?.reviewer),
+    gate,
     checkNode: (node) => {
       const why = cluster?.strangeness(node);
       if (why !== undefined) throw new Fault('unauthenticated', why);
     },
     enrolment: enrolmentHandlers({
       ...access,
-      joinTokens,
+      ...(config.joinTokens && { joinTokens }),
       record: (actor, action, detail) => {
         if (action === 'certificate_renewed') metrics.enrolmentEnded('enrolled');
         journal.recordAct(actor, action, detail);
       },
     }),
     evidence: evidenceHandlers({ journal, auditCheck, evidence, ...custody }),
-    schedule: scheduleHandlers(recorder.schedules.schedules),
+    schedule: scheduleHandlers(recorder.schedules.schedules, admitToPods),
     operator: operatorHandlers({
       version,
       journal,
@@ -213,9 +216,11 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
       symbols,
       approvals,
       waits: (id) => turns.waits(id),
+      admitToPods,
       ...(cluster && { places: cluster }),
     }),
     symbols: symbolsHandlers({ search: symbols, fleet, journal }),
+    connectionEnded: (peer, why) => log.info({ peer, why }, 'connection ended: its certificate does not hold any more'),
     ended: (context, fault) => {
       if (fault === undefined) return;
       metrics.callFaulted(pathOf(context.method), fault.code);

@@ -8,6 +8,7 @@ test('without any setting everything has a value', () => {
     authority: 'none',
     serverNames: ['localhost'],
     cluster: { namespace: '', authoritySecret: '', trustConfigMap: '', agentServiceAccount: '', agentDaemonSet: '' },
+    joinTokens: true,
     approval: false,
     maxCaptures: 4,
     store: { kind: 'local', bucket: '', prefix: '', kmsKey: '', endpoint: '' },
@@ -113,4 +114,16 @@ test('COS can be left out, and places are lists with blanks between', () => {
     KCORDER_DEBUGINFOD_URLS: 'https://a.example http://127.0.0.1:8002',
   });
   expect(config).toMatchObject({ cosUrl: '', debuginfodUrls: ['https://a.example', 'http://127.0.0.1:8002'] });
+});
+
+test.each([
+  { set: undefined, inCluster: false },
+  { set: 'on', inCluster: true },
+  { set: 'off', inCluster: false },
+])('join tokens, set to $set: in a cluster $inCluster', ({ set, inCluster }) => {
+  const names = ['NAMESPACE', 'AUTHORITY_SECRET', 'TRUST_CONFIGMAP', 'AGENT_SERVICE_ACCOUNT', 'AGENT_DAEMONSET'];
+  const cluster = Object.fromEntries(names.map((name) => [`KCORDER_${name}`, 'kcorder']));
+  const joinTokens = set === undefined ? {} : { KCORDER_JOIN_TOKENS: set };
+  expect(readConfig({ KCORDER_AUTHORITY: 'cluster', ...cluster, ...joinTokens }).joinTokens).toBe(inCluster);
+  expect(readConfig({ KCORDER_AUTHORITY: 'directory', ...joinTokens }).joinTokens).toBe(set !== 'off');
 });

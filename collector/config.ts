@@ -14,6 +14,8 @@ export interface Config {
   /** Names of the certificate that the own authority issues. */
   readonly serverNames: readonly string[];
   readonly cluster: ClusterConfig;
+  /** Whether join tokens are made and taken; auto: outside of a cluster. */
+  readonly joinTokens: boolean;
   /** Whether a second person has to allow each capture. */
   readonly approval: boolean;
   readonly maxCaptures: number;
@@ -135,6 +137,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       agentServiceAccount: values.KCORDER_AGENT_SERVICE_ACCOUNT,
       agentDaemonSet: values.KCORDER_AGENT_DAEMONSET,
     },
+    joinTokens:
+      values.KCORDER_JOIN_TOKENS === 'on' ||
+      (values.KCORDER_JOIN_TOKENS === 'auto' && values.KCORDER_AUTHORITY !== 'cluster'),
     approval: values.KCORDER_APPROVAL === 'required',
     maxCaptures: Number(values.KCORDER_MAX_CAPTURES),
     dataDir: values.KCORDER_DATA_DIR,

@@ -68,6 +68,7 @@ export async function openSchedules(
       capture: async (run, { spec, configured }) => {
         const capture = await captures.create({
           nodeName: run.nodeName,
+          ...(isNamed(run.nodeUid) ? {} : { nodeUid: run.nodeUid }),
           reason: reasonOf(spec),
           idempotencyKey: keyOf(run),
           requestedBy: requesterOf(run.schedule),
@@ -154,9 +155,7 @@ export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']):
       return found.filter(({ name }) => target.nodeNames.length === 0 || target.nodeNames.includes(name));
     },
     state: ({ nodeUid, nodeName }) => {
-      const agent = nodeUid.startsWith('name/')
-        ? fleet.attached(({ name }) => name === nodeName)[0]
-        : fleet.online(nodeUid);
+      const agent = isNamed(nodeUid) ? fleet.attached(({ name }) => name === nodeName)[0] : fleet.online(nodeUid);
       const pressure = cluster?.pressureOn(nodeName) ?? [];
       if (agent === undefined) return { attached: false, refusals: [], pressure };
       const refusals = refusalsOf(agent.node).map(({ message }) => message);
@@ -164,6 +163,9 @@ export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']):
     },
   };
 }
+
+/** Whether a node has no uid yet: no agent of its name was ever there. */
+const isNamed = (nodeUid: string): boolean => nodeUid.startsWith('name/');
 
 const asksCluster = ({ nodeLabels, podNamespaces, podLabels }: ScheduleTarget): boolean =>
   nodeLabels !== '' || podNamespaces.length > 0 || podLabels !== '';

@@ -60,6 +60,7 @@ export const settings = {
   KCORDER_TRUST_CONFIGMAP: objectName,
   KCORDER_AGENT_SERVICE_ACCOUNT: objectName,
   KCORDER_AGENT_DAEMONSET: objectName,
+  KCORDER_JOIN_TOKENS: { fallback: 'auto', check: oneOf('auto', 'on', 'off') },
   KCORDER_APPROVAL: { fallback: 'off', check: oneOf('off', 'required') },
   KCORDER_MAX_CAPTURES: { fallback: '4', check: whole },
   KCORDER_STORE: { fallback: 'local', check: oneOf('local', 'gcs') },

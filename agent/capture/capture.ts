@@ -25,7 +25,9 @@ export interface CaptureMeans {
   readonly patience: UploadPatience;
   readonly ingest: Calls<typeof IngestService>;
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
-  readonly reachable: (signal: AbortSignal) => Promise<void>;
+  readonly reachable: (signal: AbortSignal) => Promise<unknown>;
+  /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
+  readonly replaced: (signal: AbortSignal) => Promise<void>;
   readonly tally: Tally;
   readonly log: Logger;
 }
@@ -68,15 +70,7 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
     tally: means.tally,
   };
   log.info({ acquisitionId: acquisition.id, argv: acquisition.argv }, 'acquisition started');
-  const uploaded = uploadAll(
-    means.ingest,
-    facts,
-    acquisition,
-    means.patience,
-    means.reachable,
-    log,
-    interrupted.signal,
-  );
+  const uploaded = uploadAll(means.ingest, facts, acquisition, means.patience, means, log, interrupted.signal);
   const done = uploaded
     .then(
       (end) => report(end, acquisition, log),

@@ -15,6 +15,14 @@ export type UploadEnd =
   | { readonly kind: 'stalled'; readonly idleMs: number }
   | { readonly kind: 'interrupted' };
 
+/** What is known of the way to the collector. */
+export interface Way {
+  /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
+  readonly reachable: (signal: AbortSignal) => Promise<unknown>;
+  /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
+  readonly replaced: (signal: AbortSignal) => Promise<void>;
+}
+
 /** How long and how often to try. */
 export interface UploadPatience {
   readonly backoff: BackoffRange;
@@ -43,15 +51,15 @@ const final: ReadonlySet<FaultCode> = new Set([
 const checksumResends = 3;
 
 /**
- * Uploads an acquisition to its end over as many streams as that takes: after a break the next one goes on from what the collector holds.
- * `reachable` resolves once there is a connection, or when it is not worth waiting for one any longer.
+ * Uploads an acquisition to its end over as many streams as that takes: after a break the next one goes on from what the collector holds. For a
+ * newer connection a stream that works is left between two chunks, and only when the next one is there.
  */
 export async function uploadAll(
   ingest: Calls<typeof IngestService>,
   facts: CaptureFacts,
   acquisition: Acquisition,
   patience: UploadPatience,
-  reachable: (signal: AbortSignal) => Promise<void>,
+  { reachable, replaced }: Way,
   log: Logger,
   interrupt: AbortSignal,
 ): Promise<UploadEnd> {
@@ -60,13 +68,17 @@ export async function uploadAll(
   const backoff = new Backoff(patience.backoff);
   const damage = new DamageCount();
   try {
+    let before: (() => void) | undefined;
     for (let attempt = 1; ; attempt += 1) {
       const heldFrom = acquisition.window.heldFrom;
-      if (attempt > 1) facts.tally.resumptions += 1;
+      if (attempt > 1 && before === undefined) facts.tally.resumptions += 1;
       try {
-        const seal = await uploadOnce(ingest, facts, acquisition, attempt, signal);
-        return { kind: 'sealed', seal };
+        const end = await uploadOnce(ingest, facts, acquisition, { attempt, before, replaced }, signal);
+        if (end.kind === 'sealed') return end;
+        before = end.leave;
+        log.info({ attempt, durableBytes: acquisition.window.heldFrom }, 'upload moves to a newer connection');
       } catch (error) {
+        before = undefined;
         if (interrupt.aborted) return { kind: 'interrupted' };
         if (watch.signal.aborted) return { kind: 'stalled', idleMs: patience.stallMs };
         const fault = Fault.from(error);

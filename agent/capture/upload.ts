@@ -34,27 +34,59 @@ type Response = Stream extends Duplex<unknown, infer O> ? O : never;
 /** grpc-js counts messages, not bytes: two are enough to keep the transport busy. */
 const messagesInFlight = 2;
 
+/** One stream among those of an upload. */
+export interface Turn {
+  /** 1 for the first, then one more each time. */
+  readonly attempt: number;
+  /** Leaves the stream before, when that one works; it is left once this one has begun or failed. */
+  readonly before: (() => void) | undefined;
+  /** Resolves when there is a newer connection. */
+  readonly replaced: (signal: AbortSignal) => Promise<void>;
+}
+
+/** How a stream ended that did not break. */
+export type StreamEnd =
+  | { readonly kind: 'sealed'; readonly seal: Seal }
+  /** There is a newer connection. The stream is open, so that the collector sees that it did not break, until it is left. */
+  | { readonly kind: 'moved'; readonly leave: () => void };
+
 /**
- * One stream of an upload: opens it, goes on from the collector's durable offset, and ends with the seal. Throws the fault that broke it;
- * the acquisition is left as it is, so that the next attempt can go on.
+ * One stream of an upload: opens it, goes on from the collector's durable offset, and ends with the seal or between two chunks. Throws the fault
+ * that broke it; the acquisition is left as it is, so that the next attempt can go on.
  */
 export async function uploadOnce(
   ingest: Ingest,
   facts: CaptureFacts,
   acquisition: Acquisition,
-  attempt: number,
+  { attempt, before, replaced }: Turn,
   signal: AbortSignal,
-): Promise<Seal> {
+): Promise<StreamEnd> {
   const stream = ingest.upload({ signal });
   const over = new AbortController();
+  const moving = new AbortController();
   const resumed = Promise.withResolvers<number>();
-  resumed.promise.catch(() => undefined);
+  resumed.promise.catch(() => undefined).finally(before);
+  let moved = false;
   try {
-    const sealed = receive(stream.responses, acquisition, resumed.resolve);
-    const sent = sendAll(stream, facts, acquisition, attempt, resumed.promise, over.signal);
+    const sealed = receive(stream.responses, acquisition, resumed.resolve).then((seal) => ({
+      kind: 'sealed' as const,
+      seal,
+    }));
+    const opened = openMessage(facts, acquisition, attempt, before !== undefined);
+    const sent = sendAll(stream, facts, acquisition, opened, resumed.promise, {
+      over: over.signal,
+      moving: moving.signal,
+    });
+    Promise.all([replaced(over.signal), resumed.promise]).then(
+      () => moving.abort(),
+      () => undefined,
+    );
     // A write that fails says less than the status that follows it, so only our own findings count here.
     const refuted = sent.then(
-      () => sealed,
+      (all): StreamEnd | Promise<StreamEnd> => {
+        moved = !all && !over.signal.aborted;
+        return moved ? { kind: 'moved', leave: stream.cancel } : sealed;
+      },
       (error: unknown) =>
         error instanceof Fault && error.code === 'integrity_conflict' ? Promise.reject(error) : sealed,
     );
@@ -62,7 +94,7 @@ export async function uploadOnce(
   } finally {
     over.abort();
     resumed.reject(over.signal.reason);
-    stream.cancel();
+    if (!moved) stream.cancel();
   }
 }
 
@@ -109,26 +141,28 @@ function checkResume(offset: number, { window }: Acquisition): void {
   );
 }
 
+/** Sends until the finish (true), or until the stream is over or is to be left (false). */
 async function sendAll(
   stream: Stream,
   facts: CaptureFacts,
   acquisition: Acquisition,
-  attempt: number,
+  open: ReturnType<typeof openMessage>,
   resumed: Promise<number>,
-  over: AbortSignal,
-): Promise<void> {
-  await stream.send({ message: { case: 'open', value: openMessage(facts, acquisition, attempt) } });
+  { over, moving }: { readonly over: AbortSignal; readonly moving: AbortSignal },
+): Promise<boolean> {
+  await stream.send({ message: { case: 'open', value: open } });
   let offset = await resumed;
   const inFlight: Promise<void>[] = [];
-  while (!over.aborted) {
+  const move = new Promise<void>((resolve) => moving.addEventListener('abort', () => resolve(), { once: true }));
+  while (!over.aborted && !moving.aborted) {
     const changed = acquisition.changed.next;
     const { end } = acquisition;
     // Acknowledged in advance of being sent: a lie of the collector's, which the hash of the whole will show.
     offset = Math.max(offset, acquisition.window.heldFrom);
     const chunk = acquisition.window.chunkAt(offset);
     if (chunk !== undefined) {
-      if (inFlight.length >= messagesInFlight) await inFlight.shift();
-      if (over.aborted) return;
+      if (inFlight.length >= messagesInFlight) await Promise.race([inFlight.shift(), move]);
+      if (over.aborted || moving.aborted) return false;
       const sending = stream.sendEncoded(encodeChunk(chunk.offsetBytes, chunk.crc32, chunk.place));
       sending.catch(() => undefined);
       inFlight.push(sending);
@@ -136,18 +170,20 @@ async function sendAll(
       facts.tally.sentBytes += chunk.dataBytes;
     } else if (end !== undefined) {
       await stream.send({ message: { case: 'finish', value: finishMessage(facts, acquisition, end) } });
-      return;
+      return true;
     } else {
-      await changed;
+      await Promise.race([changed, move]);
     }
   }
+  return false;
 }
 
-function openMessage(facts: CaptureFacts, acquisition: Acquisition, attempt: number) {
+function openMessage(facts: CaptureFacts, acquisition: Acquisition, attempt: number, moved: boolean) {
   return {
     captureId: facts.captureId,
     acquisitionId: acquisition.id,
     attempt,
+    moved,
     heldFrom: BigInt(acquisition.window.heldFrom),
     start: {
       acquirer: facts.acquirer,

@@ -16,12 +16,13 @@ export interface HeldIdentity {
   readonly ended: Promise<void>;
 }
 
-/** An identity that was given, as it is; or one that is asked for and renewed until the signal fires. */
+/** An identity that was given, as it is; or one that is asked for and renewed until the signal fires; `renewed` is told of each but the first. */
 export function holdIdentity(
   { identity: source, collector, serverName }: Pick<Config, 'identity' | 'collector' | 'serverName'>,
   renewal: Renewal,
   log: Logger,
   signal: AbortSignal,
+  renewed: () => void,
 ): HeldIdentity {
   if (!('enrol' in source)) return { tls: source, ready: async () => undefined, ended: Promise.resolve() };
   const live = new LiveIdentity();
@@ -35,8 +36,10 @@ export function holdIdentity(
         renewOnce(collector, { ca: trust.bundle(), certificate, key }, serverName, signal),
       take: ({ certificate, key, trustBundle }) => {
         trust.add(trustBundle);
+        const isFirst = live.current === undefined;
         live.set({ ca: trust.bundle(), certificate, key });
         first.resolve();
+        if (!isFirst) renewed();
       },
       renewal,
       log,

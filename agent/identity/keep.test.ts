@@ -84,7 +84,7 @@ test('until the last certificate expires its end is told as a warning, then as a
   });
   expect(error).toMatchObject({
     level: 50,
-    meanwhile: expect.stringMatching(/expired at .*: a connection that stands lives on/),
+    meanwhile: expect.stringMatching(/expired at .*: connections ended with it/),
   });
 });
 

@@ -132,7 +132,7 @@ function meanwhile(last: Enrolled | undefined, nowMs: number): string {
   if (last === undefined) return 'there is no certificate yet, so the agent cannot attach';
   const until = last.notAfter.toISOString();
   return isOver(last, nowMs)
-    ? `the last certificate expired at ${until}: a connection that stands lives on, a new one is refused`
+    ? `the last certificate expired at ${until}: connections ended with it, and new ones are refused`
     : `the last certificate is good until ${until}`;
 }
 

@@ -48,6 +48,8 @@ export class LoopbackCollector {
   #push: ((message: AttachMessage) => void) | undefined;
   bends: Bends = {};
   heartbeatMs = 200;
+  /** No new call on a connection after so long; those that run go on. */
+  connectionAgeMs: number | undefined;
   /** What is sent in the welcome's place. */
   welcome: AttachMessage | undefined;
   /** What is durable. */
@@ -78,7 +80,8 @@ export class LoopbackCollector {
 
   /** Listens, after a stop on the same port again; with its own certificate unless told otherwise. */
   async start({ ca, certificate, key }: TlsIdentity = this.#leaf): Promise<void> {
-    const server = new Server({ ...transportOptions, 'grpc.max_receive_message_length': 2 << 20 });
+    const age = this.connectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': this.connectionAgeMs };
+    const server = new Server({ ...transportOptions, ...age, 'grpc.max_receive_message_length': 2 << 20 });
     const edge = { admit: () => undefined, ended: () => undefined };
     serve(
       server,
@@ -172,10 +175,14 @@ export class LoopbackCollector {
     yield {};
   }
 
+  #checkNewest(epoch: number): void {
+    if (this.opens.length > epoch) throw new Fault('stream_fenced', 'a later stream has taken over');
+  }
+
   async *#upload(requests: AsyncIterable<UploadRequest>) {
     const epoch = this.opens.length + 1;
     for await (const { message } of requests) {
-      if (this.opens.length > epoch) throw new Fault('stream_fenced', 'a later stream has taken over');
+      this.#checkNewest(epoch);
       if (message.case === 'open') {
         this.opens.push(message.value);
         const bent = await this.bends.open?.(message.value);
@@ -189,6 +196,7 @@ export class LoopbackCollector {
         if (crc32(data) !== message.value.crc32)
           throw new Fault('checksum_mismatch', `the chunk at ${offset} is damaged`);
         await this.bends.chunk?.(Number(offset), data);
+        this.#checkNewest(epoch);
         this.image = Buffer.concat([this.image, data]);
         for (const durable of this.bends.acknowledge?.(this.image.length) ?? [this.image.length]) {
           yield { message: { case: 'acknowledgement' as const, value: { durableOffset: BigInt(durable) } } };

@@ -101,6 +101,12 @@ test.each<[string, object, RegExp, number]>([
     1,
   ],
   [
+    'somebody who may forward ports of the collector alone, as by the role of the chart',
+    allowing(({ subresource, name }) => subresource !== 'portforward' || name === 'kcorder-collector-0'),
+    /^ok +rights to connect +.*pods\/portforward get, create$/m,
+    0,
+  ],
+  [
     'a namespace that enforces baseline',
     { [`GET ${api}`]: { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'baseline' } } } },
     /^fail +Pod Security +namespace kcorder enforces baseline, and agents are privileged\n +do: kubectl label namespace kcorder pod-security\.kubernetes\.io\/enforce=privileged --overwrite$/m,

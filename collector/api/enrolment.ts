@@ -16,7 +16,8 @@ export type EnrolmentHandlers = Handlers<typeof EnrolmentService>;
 export interface EnrolmentRooms {
   readonly authority?: Authority;
   readonly enrolment?: Enrolment;
-  readonly joinTokens: { create(node: NodeIdentity, expiresAt: Date): string };
+  /** Unset where none are taken. */
+  readonly joinTokens?: { create(node: NodeIdentity, expiresAt: Date): string };
   record(actor: string, action: string, detail: unknown): void;
 }
 
@@ -49,6 +50,7 @@ export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: 
     },
     createJoinToken: async ({ nodeName, nodeUid, validFor }, context) => {
       if (enrolment === undefined) throw noAuthority();
+      if (joinTokens === undefined) throw noJoinTokens();
       if (!isNodeName(nodeName)) throw new Fault('invalid_argument', `node_name "${nodeName}" is no name of a node`);
       if (!isNodeUid(nodeUid))
         throw new Fault('invalid_argument', `node_uid "${nodeUid}" is not 1 to 64 letters, digits and dashes`);
@@ -73,6 +75,12 @@ const noCredential = (): Fault =>
   new Fault(
     'invalid_argument',
     'the credential is missing: an agent shows a token of its pod or a join token, or renews on the port of the agents with its certificate',
+  );
+
+const noJoinTokens = (): Fault =>
+  new Fault(
+    'unimplemented',
+    'this collector takes no join tokens, so none is made: set KCORDER_JOIN_TOKENS=on, or joinTokens in the values of its chart, if agents run outside of the cluster',
   );
 
 const noAuthority = (): Fault =>

@@ -5,7 +5,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
 import { callerOf, Gate } from './policy.ts';
 
@@ -13,6 +13,8 @@ import { callerOf, Gate } from './policy.ts';
 
 const alice: Person = { name: 'alice@example.com', uid: '', groups: [], extra: {} };
 const { method } = OperatorService;
+afterEach(() => void vi.useRealTimers());
+const peers = { check: () => undefined };
 
 function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
   const deeds: Deed[] = [];
@@ -26,6 +28,8 @@ function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
       deeds.push(deed);
       return refusal;
     },
+    podsRefusal: async (_person, namespace) =>
+      namespace === 'shop' ? undefined : `alice@example.com may not list pods in namespace ${namespace}`,
   };
 }
 
@@ -46,7 +50,7 @@ function context(changes: Partial<CallContext> & { authorization?: string | stri
 test('somebody with a right is let in, and is who the API server says', async () => {
   const reviews = reviewer();
   const call = context({ authorization: 'Bearer good' });
-  await new Gate(reviews).admit(call, undefined);
+  await new Gate(reviews, peers).admit(call, undefined);
   expect(callerOf(call)).toEqual({ kind: 'user', name: 'alice@example.com' });
   expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'get', name: '' }]);
 });
@@ -54,7 +58,10 @@ test('somebody with a right is let in, and is who the API server says', async ()
 test('the right to capture is asked for the node', async () => {
   const reviews = reviewer();
   const request = create(CreateCaptureRequestSchema, { nodeName: 'node-1' });
-  await new Gate(reviews).admit(context({ method: method.createCapture, authorization: 'bearer good' }), request);
+  await new Gate(reviews, peers).admit(
+    context({ method: method.createCapture, authorization: 'bearer good' }),
+    request,
+  );
   expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'create', name: 'node-1' }]);
 });
 
@@ -74,11 +81,14 @@ test.each([
     code: 'permission_denied',
   },
 ])('$sentence nobody is let in', async ({ call, code }) => {
-  await expect(new Gate(reviewer()).admit(context(call), undefined)).rejects.toMatchObject({ code });
+  await expect(new Gate(reviewer(), peers).admit(context(call), undefined)).rejects.toMatchObject({ code });
 });
 
 test('who lacks the right is told which', async () => {
-  const gate = new Gate(reviewer('alice@example.com may not get captures.kcorder.dev: bind a role that has this verb'));
+  const gate = new Gate(
+    reviewer('alice@example.com may not get captures.kcorder.dev: bind a role that has this verb'),
+    peers,
+  );
   const call = context({ authorization: 'Bearer good' });
   await expect(gate.admit(call, undefined)).rejects.toMatchObject({
     code: 'permission_denied',
@@ -87,20 +97,42 @@ test('who lacks the right is told which', async () => {
   expect(() => callerOf(call)).toThrow('nobody was admitted');
 });
 
+test('a certificate that does not hold any more names nobody, whatever the handshake saw', async () => {
+  const expired = {
+    check: (certificate: Uint8Array) => {
+      throw new Fault('unauthenticated', `not now: ${Buffer.from(certificate).toString()}`);
+    },
+  };
+  const peerCertificate = Buffer.from('of alice');
+  for (const names of ['operator/alice', 'node/n1/u1']) {
+    const call = context({ peerNames: `URI:spiffe://kcorder/${names}`, peerCertificate });
+    await expect(new Gate(reviewer(), expired).admit(call, undefined)).rejects.toMatchObject({
+      code: 'unauthenticated',
+      message: 'not now: of alice',
+    });
+    expect(() => callerOf(call)).toThrow('nobody was admitted');
+  }
+});
+
 test('when the API server is down nobody with a token is let in', async () => {
   const down: Reviewer = {
     authenticate: async () => alice,
     refusal: async () => {
       throw new Fault('cluster_unavailable', 'no answer');
     },
+    podsRefusal: async () => undefined,
   };
-  await expect(new Gate(down).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject({
-    code: 'cluster_unavailable',
-  });
+  await expect(new Gate(down, peers).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject(
+    {
+      code: 'cluster_unavailable',
+    },
+  );
 });
 
 test('without a cluster no token is taken', async () => {
-  await expect(new Gate(undefined).admit(context({ authorization: 'Bearer good' }), undefined)).rejects.toMatchObject({
+  await expect(
+    new Gate(undefined, peers).admit(context({ authorization: 'Bearer good' }), undefined),
+  ).rejects.toMatchObject({
     code: 'unauthenticated',
     message: expect.stringContaining('takes no tokens'),
   });
@@ -108,10 +140,42 @@ test('without a cluster no token is taken', async () => {
 
 test('enrolling needs no identity yet, a version only somebody known', async () => {
   const reviews = reviewer('no right at all');
-  await new Gate(reviews).admit(context({ method: EnrolmentService.method.enrol }), undefined);
-  await new Gate(reviews).admit(context({ method: method.getVersion, authorization: 'Bearer good' }), undefined);
-  await expect(new Gate(reviews).admit(context({ method: method.getVersion }), undefined)).rejects.toMatchObject({
-    code: 'unauthenticated',
-  });
+  await new Gate(reviews, peers).admit(context({ method: EnrolmentService.method.enrol }), undefined);
+  await new Gate(reviews, peers).admit(context({ method: method.getVersion, authorization: 'Bearer good' }), undefined);
+  await expect(new Gate(reviews, peers).admit(context({ method: method.getVersion }), undefined)).rejects.toMatchObject(
+    {
+      code: 'unauthenticated',
+    },
+  );
   expect(reviews.deeds).toEqual([]);
+});
+
+test('a stream is asked about every 25 s as long as it lives, and one by certificate never', async () => {
+  vi.useFakeTimers();
+  const reviews = reviewer();
+  const gate = new Gate(reviews, peers);
+  const ends: Fault[] = [];
+  const byToken = context({ method: method.watchCapture, authorization: 'Bearer good' });
+  const stop = gate.supervise(byToken, undefined, (fault) => ends.push(fault));
+  gate.supervise(context({ peerNames: 'URI:spiffe://kcorder/operator/alice' }), undefined, (fault) => ends.push(fault));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reviews.deeds).toEqual(Array(2).fill({ resource: 'captures', verb: 'get', name: '' }));
+  stop();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect([reviews.deeds.length, ends]).toEqual([2, []]);
+});
+
+test('where pods run is told to whoever may list them; an operator by certificate is one of no cluster', async () => {
+  const gate = new Gate(reviewer(), peers);
+  const call = context({ method: method.resolvePods, authorization: 'Bearer good' });
+  await gate.admit(call, undefined);
+  await gate.admitToPods(call, 'shop');
+  await expect(gate.admitToPods(call, 'bank')).rejects.toMatchObject({
+    code: 'permission_denied',
+    message: 'alice@example.com may not list pods in namespace bank',
+  });
+  const operator = context({ peerNames: 'URI:spiffe://kcorder/operator/alice' });
+  await gate.admit(operator, undefined);
+  await gate.admitToPods(operator, 'bank');
+  await expect(gate.admitToPods(context(), 'shop')).rejects.toMatchObject({ code: 'unauthenticated' });
 });

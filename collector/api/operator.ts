@@ -43,6 +43,8 @@ export interface OperatorRooms {
   waits(captureId: string): boolean;
   /** Unset outside of a cluster. */
   readonly places?: PodPlaces;
+  /** Throws permission_denied when the caller may not list the pods of a namespace, empty for all. */
+  admitToPods(context: CallContext, namespace: string): Promise<void>;
   readonly symbols: { status(kernel: KernelIdentity): SymbolsStatus };
 }
 
@@ -71,7 +73,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit) {
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
       }
-      const pods = () => podsOn(places, nodeName, wanted);
+      const pods = () => podsOn(places, nodeName, wanted, (namespace) => rooms.admitToPods(context, namespace));
       const wish = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
       return { capture: present(await captures.create(wish)) };
     },
@@ -121,7 +123,8 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
           ),
       };
     },
-    resolvePods: async (request) => await resolvePods(places, request),
+    resolvePods: async (request, context) =>
+      await resolvePods(places, request, (namespace) => rooms.admitToPods(context, namespace)),
     approveCapture: async ({ nodeName, reason, validFor }, context) => {
       checkNodeAndReason(nodeName, reason);
       const expiresAt = validity(validFor, approvalMs, 'an approval');

@@ -17,15 +17,24 @@ const defaultRuns = 100;
 const mostRuns = 1_000;
 
 /** Makes the handlers. Every change is on the audit log before it is done. */
-export function scheduleHandlers(schedules: Schedules): ScheduleHandlers {
+export function scheduleHandlers(
+  schedules: Schedules,
+  /** Throws permission_denied when the caller may not list the pods of a namespace, empty for all. */
+  admitToPods: (context: CallContext, namespace: string) => Promise<void>,
+): ScheduleHandlers {
   const present = (schedule: StoredSchedule) => {
     const [nextTickMs] = schedules.nextTicks(schedule, 1);
     return presentSchedule(schedule, nextTickMs, schedules.newest(schedule.spec.name));
   };
   return {
-    createSchedule: async ({ spec }, context) => ({
-      schedule: present(schedules.create(specOf(spec), actor(context))),
-    }),
+    createSchedule: async ({ spec }, context) => {
+      const wanted = specOf(spec);
+      const { podNamespaces, podLabels } = wanted.target;
+      // Its runs tell on which nodes such pods are.
+      const namespaces = podNamespaces.length > 0 || podLabels === '' ? podNamespaces : [''];
+      for (const namespace of new Set(namespaces)) await admitToPods(context, namespace);
+      return { schedule: present(schedules.create(wanted, actor(context))) };
+    },
     getSchedule: async ({ name }) => {
       const schedule = schedules.get(name);
       return {

@@ -1,8 +1,8 @@
-import { experimental, Server, type ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 import { messageLimitBytes, transportOptions } from '@kcorder/proto/bridge/channel.ts';
 import type { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { type CallContext, type Edge, serve } from '@kcorder/proto/bridge/serve.ts';
-import { Fault } from '@kcorder/proto/fault.ts';
+import type { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
@@ -13,6 +13,7 @@ import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
 import { type AttachmentEvents, serveAttachment } from '../fleet/attachment.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { TypesTransfers } from '../ingest/kernel-types.ts';
 import { receiveUpload } from '../ingest/uploads.ts';
@@ -24,6 +25,7 @@ import { callingNode, type Gate } from './policy.ts';
 import { addReflection } from './reflection.ts';
 import type { ScheduleHandlers } from './schedules.ts';
 import type { SymbolsHandlers } from './symbols.ts';
+import { openTlsPort } from './tls-port.ts';
 
 /** What the server's calls reach. */
 export interface Rooms {
@@ -40,6 +42,8 @@ export interface Rooms {
   readonly gate: Gate;
   /** Throws unauthenticated when a node is not the one of its name any more. */
   checkNode(node: NodeIdentity): void;
+  /** A connection was ended because its certificate does not hold any more. */
+  connectionEnded(peer: string, why: string): void;
   /** Sees every call's ending. */
   ended(context: CallContext, fault: Fault | undefined): void;
 }
@@ -61,18 +65,34 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** What a connection shows, and what is shown on it. */
+export interface Shown {
+  readonly identity: LiveIdentity;
+  readonly peers: PeerTrust;
+}
+
 const closingMs = 5_000;
+/** No new call on a connection after half an hour, give or take a tenth; what still runs on it has as long again. */
+const connectionAgeMs = 30 * 60_000;
 
 /** Listens with TLS 1.3 and nothing else. Throws config_invalid when an address cannot be used. */
-export async function listen(addresses: Addresses, identity: LiveIdentity, rooms: Rooms): Promise<RunningServer> {
+export async function listen(addresses: Addresses, { identity, peers }: Shown, rooms: Rooms): Promise<RunningServer> {
   const server = new Server({
     ...transportOptions,
     'grpc.max_receive_message_length': messageLimitBytes,
     'grpc.max_concurrent_streams': 32,
+    'grpc.max_connection_age_ms': connectionAgeMs,
+    'grpc.max_connection_age_grace_ms': connectionAgeMs,
   });
   const edge: Edge = {
     admit: (context, request) => rooms.gate.admit(context, request),
+    supervise: (context, request, end) => rooms.gate.supervise(context, request, end),
     ended: rooms.ended,
+  };
+  const presentNode = (context: CallContext): NodeIdentity => {
+    const node = callingNode(context);
+    rooms.checkNode(node);
+    return node;
   };
   serve(server, OperatorService, rooms.operator, edge);
   serve(server, EvidenceService, rooms.evidence, edge);
@@ -83,11 +103,15 @@ export async function listen(addresses: Addresses, identity: LiveIdentity, rooms
     server,
     AgentService,
     {
-      attach: (requests, context) => {
-        const node = callingNode(context);
-        rooms.checkNode(node);
-        return serveAttachment(requests, node, rooms.fleet, rooms.attachmentEvents, rooms.version, context.signal);
-      },
+      attach: (requests, context) =>
+        serveAttachment(
+          requests,
+          presentNode(context),
+          rooms.fleet,
+          rooms.attachmentEvents,
+          rooms.version,
+          context.signal,
+        ),
     },
     edge,
   );
@@ -95,41 +119,27 @@ export async function listen(addresses: Addresses, identity: LiveIdentity, rooms
     server,
     IngestService,
     {
-      upload: (requests, context) => receiveUpload(requests, callingNode(context), rooms.acquisitions, context.signal),
+      upload: (requests, context) => receiveUpload(requests, presentNode(context), rooms.acquisitions, context.signal),
       sendKernelTypes: (requests, context) =>
-        rooms.typesTransfers.serve(requests, callingNode(context), context.signal),
+        rooms.typesTransfers.serve(requests, presentNode(context), context.signal),
     },
     edge,
   );
   addHealth(server);
   addReflection(server);
-  const provider = identity.asProvider();
-  const { createCertificateProviderServerCredentials: credentials } = experimental;
-  const port = await bind(server, addresses.agents, credentials(provider, provider, true));
+  const means = { server, identity, ended: rooms.connectionEnded };
+  const agents = await openTlsPort(addresses.agents, { ...means, peers });
   // Two ports, not one that asks for a certificate and goes on without: there is no call that could mistake one caller for the other.
-  const apiPort =
-    addresses.api === '' ? 0 : await bind(server, addresses.api, credentials(provider, null as never, false));
+  const api = addresses.api === '' ? undefined : await openTlsPort(addresses.api, means);
   return {
-    port,
-    apiPort,
+    port: agents.port,
+    apiPort: api?.port ?? 0,
     close: async () => {
+      agents.close();
+      api?.close();
       const timer = setTimeout(() => server.forceShutdown(), closingMs);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(timer);
     },
   };
-}
-
-async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(
-          new Fault('config_invalid', `the collector cannot listen on ${address}: see whether another program does`, {
-            cause: error,
-          }),
-        );
-    });
-  });
 }

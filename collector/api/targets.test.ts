@@ -14,9 +14,11 @@ const places: PodPlaces = {
   ],
 };
 
+const anybody = async (): Promise<void> => undefined;
+
 test('pods are found with both uids that a static pod has', async () => {
   const request = create(ResolvePodsRequestSchema, { target: { case: 'allInNamespace', value: 'all' } });
-  const { nodes } = await resolvePods(places, request);
+  const { nodes } = await resolvePods(places, request, anybody);
   expect(nodes).toEqual([
     { nodeName: 'cp-1', pods: [etcd] },
     { nodeName: 'n1', pods: [web] },
@@ -25,6 +27,8 @@ test('pods are found with both uids that a static pod has', async () => {
 
 test('a capture keeps both uids of a static pod, and is asked for by the one of the API server', async () => {
   const asked = { $typeName: 'kcorder.v1.PodReference', ...etcd } as const;
-  expect(await podsOn(places, 'cp-1', [asked])).toEqual([etcd]);
-  await expect(podsOn(places, 'cp-1', [{ ...asked, uid: hash }])).rejects.toMatchObject({ code: 'pod_unknown' });
+  expect(await podsOn(places, 'cp-1', [asked], anybody)).toEqual([etcd]);
+  await expect(podsOn(places, 'cp-1', [{ ...asked, uid: hash }], anybody)).rejects.toMatchObject({
+    code: 'pod_unknown',
+  });
 });

@@ -18,22 +18,29 @@ export interface PodPlaces {
 
 const mostPods = 64;
 
-/** The nodes that the pods run on, by name. Throws invalid_argument, unimplemented outside of a cluster, and what PodPlaces throws. */
+/** Throws permission_denied when the caller may not list the pods of a namespace, empty for all: where they run is told to nobody else. */
+export type PodRight = (namespace: string) => Promise<void>;
+
+/** The nodes that the pods run on, by name. Throws invalid_argument, unimplemented outside of a cluster, and what PodRight and PodPlaces throw. */
 export async function resolvePods(
   places: PodPlaces | undefined,
   { target }: ResolvePodsRequest,
+  mayList: PodRight,
 ): Promise<MessageInitShape<typeof ResolvePodsResponseSchema>> {
   const known = required(places);
   const find = async () => {
     switch (target.case) {
       case 'pod':
+        await mayList(target.value.namespace);
         return [await known.placeOf(target.value)];
       case 'selector':
         if (target.value.labels === '')
           throw new Fault('invalid_argument', 'the selector has no labels: give some, as app=web');
+        await mayList(target.value.namespace);
         return await known.placesOf(target.value.namespace, target.value.labels);
       case 'allInNamespace':
         if (target.value === '') throw new Fault('invalid_argument', 'the namespace is empty: name one');
+        await mayList(target.value);
         return await known.placesOf(target.value, '');
       case undefined:
         throw new Fault('invalid_argument', 'no target: give a pod, a selector or a namespace');
@@ -50,15 +57,17 @@ export async function resolvePods(
   };
 }
 
-/** The pods of a wish, which must run on its node now: one may have moved since it was looked for. Throws invalid_argument, pod_unknown. */
+/** The pods of a wish, which must run on its node now: one may have moved since it was looked for. Throws invalid_argument, pod_unknown, permission_denied. */
 export async function podsOn(
   places: PodPlaces | undefined,
   nodeName: string,
   wanted: readonly PodReference[],
+  mayList: PodRight,
 ): Promise<PodOnNode[]> {
   if (wanted.length === 0) return [];
   if (wanted.length > mostPods) throw new Fault('invalid_argument', `a capture is about ${mostPods} pods at most`);
   const known = required(places);
+  for (const namespace of new Set(wanted.map((pod) => pod.namespace))) await mayList(namespace);
   const pods = await Promise.all(wanted.map((pod) => known.placeOf(pod)));
   return pods.map(({ nodeName: place, ...pod }, index) => {
     const uid = wanted[index]?.uid ?? '';

@@ -17,6 +17,8 @@ export type CaptureEvent =
       readonly attempt: number;
       readonly durableBytes: number;
       readonly cause: string;
+      /** The stream before it worked, and was left for a newer connection: nothing was interrupted. */
+      readonly moved?: boolean;
     }
   /** The agent says that the acquirer has ended and that every byte was sent. */
   | { readonly kind: 'finished'; readonly at: string; readonly end: AcquisitionEnd; readonly durableBytes: number }

@@ -92,7 +92,10 @@ function fromAcquiring(state: CaptureState & { phase: 'acquiring' }, event: Capt
         ...state,
         attempt: event.attempt,
         epoch: state.epoch + 1,
-        interruptions: [...interruptions, { at: event.at, offsetBytes: event.durableBytes, cause: event.cause }],
+        interruptions:
+          event.moved === true
+            ? interruptions
+            : [...interruptions, { at: event.at, offsetBytes: event.durableBytes, cause: event.cause }],
       });
     case 'finished':
       return moved({

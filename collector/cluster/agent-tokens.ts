@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { V1Pod, V1TokenReviewStatus } from '@kubernetes/client-node';
+import type { V1Node, V1Pod, V1TokenReviewStatus } from '@kubernetes/client-node';
 import type { Bearer } from '../identity/enrolment.ts';
 import { ask, type Cluster } from './client.ts';
 
@@ -40,6 +40,9 @@ export async function checkAgentToken(cluster: Cluster, agents: AgentPods, token
   if (uid === undefined) throw refused(`its node ${hostName} is not there any more`);
   if (nodeUid !== '' && nodeUid !== uid)
     throw refused(`node ${hostName} was deleted and made again since the token was made`);
+  // API servers before 1.30 put no node into the token.
+  if (nodeUid === '' && isOlder(pod, node))
+    throw refused(`its pod ${podName} is older than its node ${hostName}, which was deleted and made again`);
   return { node: { name: hostName, uid }, shownBy: { pod: podName, podUid }, holder: `pod/${podUid}` };
 }
 
@@ -77,6 +80,14 @@ function checkPod(
   const { nodeName } = pod.spec;
   if (nodeName === undefined || nodeName === '') throw refused(`its pod ${podName} has no node yet`);
   return nodeName;
+}
+
+/** Clocks of two API servers may differ by this. */
+const skewMs = 60_000;
+
+function isOlder(pod: V1Pod | undefined, node: V1Node | undefined): boolean {
+  const [podMs, nodeMs] = [pod, node].map((one) => one?.metadata?.creationTimestamp?.getTime() ?? Number.NaN);
+  return (podMs ?? Number.NaN) + skewMs < (nodeMs ?? Number.NaN);
 }
 
 const refused = (why: string): Fault => new Fault('unauthenticated', `the token of this agent is not taken: ${why}`);

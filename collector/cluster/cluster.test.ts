@@ -68,6 +68,23 @@ test('a good token gives the node that the API server knows', async () => {
 });
 
 const none = undefined as never;
+
+test('a pod that is older than its node is of a machine that was deleted, where the token does not say its node', async () => {
+  const made = (podAt: string, nodeAt: string) =>
+    answers((all) => {
+      all.status.user.extra['authentication.kubernetes.io/node-uid'] = none;
+      all.pod = { ...all.pod, metadata: { ...all.pod.metadata, creationTimestamp: podAt } } as never;
+      all.node = { metadata: { ...all.node.metadata, creationTimestamp: nodeAt } } as never;
+    });
+  made('2030-01-01T00:00:00Z', '2030-01-01T01:00:00Z');
+  await expect(checkAgentToken(api.cluster, agents, 'token')).rejects.toMatchObject({
+    code: 'unauthenticated',
+    message: expect.stringContaining('is older than its node n1'),
+  });
+  made('2030-01-01T01:00:00Z', '2030-01-01T00:00:00Z');
+  expect(await checkAgentToken(api.cluster, agents, 'token')).toMatchObject({ node: { name: 'n1', uid: 'node-1' } });
+});
+
 test.each<{ sentence: string; change: (all: Good & Record<string, unknown>) => void; says: string }>([
   {
     sentence: 'not authenticated',

@@ -1,5 +1,5 @@
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
-import type { NamedContainer } from '../capture/capture.ts';
+import type { NamedContainer, NodeIdentity } from '../capture/capture.ts';
 import type { Cluster } from './client.ts';
 import type { WatchPace } from './live-watch.ts';
 import { Reflector } from './reflector.ts';
@@ -14,6 +14,9 @@ export interface InventoryEvents {
   trouble(error: unknown): void;
 }
 
+/** Uids of nodes that are gone which are remembered. */
+const mostGone = 10_000;
+
 const usualPace: WatchPace = { watchSeconds: 15, silenceMs: 20_000 };
 
 /** The nodes and pods of the cluster, followed by list and watch. Only what is needed of each object is kept. */
@@ -23,6 +26,7 @@ export class Inventory {
   readonly #pods: Reflector<V1Pod>;
   /** Uids of the nodes by name: one that was made again while nobody watched comes as a change. */
   readonly #uids = new Map<string, string>();
+  readonly #gone = new Set<string>();
 
   constructor({ config, core }: Cluster, events: InventoryEvents, pace = usualPace) {
     this.#events = events;
@@ -58,6 +62,18 @@ export class Inventory {
     return this.#nodes.objects.get(name)?.metadata?.uid;
   }
 
+  /**
+   * Why a node is not the one that the API server has under its name; undefined when it is, and while the list of nodes was never read. With
+   * `outsiders` a name that the API server does not know is taken, unless it is known that the node was deleted.
+   */
+  strangeness({ name, uid }: NodeIdentity, outsiders: boolean): string | undefined {
+    const now = this.nodeUid(name);
+    if (now === uid) return undefined;
+    if (now !== undefined) return `node ${name} (${uid}) was deleted and made again: it is ${now} by now`;
+    const isKnown = this.#nodes.inStepMs !== undefined && (!outsiders || this.#gone.has(uid));
+    return isKnown ? `node ${name} (${uid}) is not part of the cluster` : undefined;
+  }
+
   /** What the node is short of, as MemoryPressure, as far as it is known. */
   pressureOn(name: string): string[] {
     return (this.#nodes.objects.get(name)?.status?.conditions ?? []).map(({ type }) => type);
@@ -76,7 +92,10 @@ export class Inventory {
     if (before === uid) return;
     if (uid === undefined) this.#uids.delete(name);
     else this.#uids.set(name, uid);
-    if (before !== undefined) this.#events.nodeGone(name, before);
+    if (before === undefined) return;
+    this.#gone.add(before);
+    for (const oldest of this.#gone) if (this.#gone.size > mostGone) this.#gone.delete(oldest);
+    this.#events.nodeGone(name, before);
   }
 }
 

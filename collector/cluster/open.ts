@@ -4,7 +4,7 @@ import type { CredentialCheck } from '../identity/enrolment.ts';
 import type { Reviewer } from '../identity/person.ts';
 import { type AgentPods, checkAgentToken } from './agent-tokens.ts';
 import { type AuthorityNames, SecretStore } from './authority-secret.ts';
-import { openCluster } from './client.ts';
+import { type Cluster, openCluster } from './client.ts';
 import { noticeOf, tellCluster } from './events.ts';
 import { ExpectedAgents } from './expected-agents.ts';
 import { Inventory, type InventoryEvents } from './inventory.ts';
@@ -28,7 +28,7 @@ export interface ClusterRooms {
   nodeUid(nodeName: string): string | undefined;
   /** The nodes that fit now, by the API server's word. Throws cluster_unavailable. */
   nodesThatFit(wanted: Fitting): Promise<NodeIdentity[]>;
-  /** Undefined when the node is not known to be another one by now. */
+  /** Why a node is none of the cluster's; undefined when it is one, and while that is not known. */
   strangeness(node: NodeIdentity): string | undefined;
   placeOf(pod: PodName): Promise<PlacedPod>;
   placesOf(namespace: string, labels: string): Promise<PlacedPod[]>;
@@ -37,9 +37,17 @@ export interface ClusterRooms {
   close(): void;
 }
 
-/** Opens the cluster that this pod runs in and begins to follow its nodes and pods. Throws config_invalid outside of one. */
-export function openRooms(names: AuthorityNames, agents: AgentPods, events: InventoryEvents): ClusterRooms {
-  const cluster = openCluster();
+/**
+ * Begins to follow the nodes and pods of a cluster, the one that this pod runs in unless told otherwise; with `outsiders` there are agents on nodes that
+ * are none of it. Throws config_invalid outside of a cluster.
+ */
+export function openRooms(
+  names: AuthorityNames,
+  agents: AgentPods,
+  outsiders: boolean,
+  events: InventoryEvents,
+  cluster: Cluster = openCluster(),
+): ClusterRooms {
   const inventory = new Inventory(cluster, events);
   inventory.start();
   const expected = new ExpectedAgents(cluster, agents, (error) => events.trouble(error));
@@ -54,12 +62,7 @@ export function openRooms(names: AuthorityNames, agents: AgentPods, events: Inve
     pressureOn: (nodeName) => inventory.pressureOn(nodeName),
     nodeUid: (nodeName) => inventory.nodeUid(nodeName),
     nodesThatFit: (wanted) => nodesThatFit(cluster, wanted),
-    strangeness: ({ name, uid }) => {
-      const now = inventory.nodeUid(name);
-      return now === undefined || now === uid
-        ? undefined
-        : `node ${name} was deleted and made again: it is ${now} by now`;
-    },
+    strangeness: (node) => inventory.strangeness(node, outsiders),
     placeOf: (pod) => placeOf(cluster, pod),
     placesOf: (namespace, labels) => placesOf(cluster, namespace, labels),
     tell: async (capture) => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { V1TokenReviewStatus } from '@kubernetes/client-node';
+import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
 import { type Deed, group, type Person, type Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster } from './client.ts';
@@ -37,11 +37,27 @@ export class ClusterReviewer implements Reviewer {
   }
 
   async refusal(person: Person, { resource, verb, name }: Deed): Promise<string | undefined> {
+    const refused = await this.#refused(person, { group, resource, verb, ...(name === '' ? {} : { name }) });
+    if (refused === undefined) return undefined;
+    const what = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
+    return `${person.name} may not ${verb} ${what}${refused}: bind a role that has this verb, such as one of the chart's cluster roles`;
+  }
+
+  async podsRefusal(person: Person, namespace: string): Promise<string | undefined> {
+    const refused = await this.#refused(person, {
+      resource: 'pods',
+      verb: 'list',
+      ...(namespace === '' ? {} : { namespace }),
+    });
+    if (refused === undefined) return undefined;
+    const where = namespace === '' ? 'in all namespaces' : `in namespace ${namespace}`;
+    return `${person.name} may not list pods ${where}${refused}: bind a role there that has this verb, such as view, or name the node`;
+  }
+
+  /** Undefined when allowed, else the authorizer's reason in parentheses, if it gave one. */
+  async #refused(person: Person, resourceAttributes: V1ResourceAttributes): Promise<string | undefined> {
     const { name: user, uid, groups, extra } = person;
-    const attributes = { group, resource, verb, ...(name === '' ? {} : { name }) };
-    const body = {
-      spec: { user, uid, groups: [...groups], extra: mutable(extra), resourceAttributes: attributes },
-    };
+    const body = { spec: { user, uid, groups: [...groups], extra: mutable(extra), resourceAttributes } };
     const review = await this.#bounded(() =>
       ask(
         "review somebody's rights (create subjectaccessreviews)",
@@ -49,9 +65,7 @@ export class ClusterReviewer implements Reviewer {
       ),
     );
     if (review?.status?.allowed === true) return undefined;
-    const what = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
-    const reason = review?.status?.reason ? ` (${review.status.reason})` : '';
-    return `${user} may not ${verb} ${what}${reason}: bind a role that has this verb, such as one of the chart's cluster roles`;
+    return review?.status?.reason ? ` (${review.status.reason})` : '';
   }
 
   async #review(token: string, audiences: string[] | undefined): Promise<Person | undefined> {

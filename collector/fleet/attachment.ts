@@ -48,7 +48,7 @@ export async function* serveAttachment(
     node: known,
     instanceId: hello.instanceId,
     send: (order) => outbox.put(toMessage(order)),
-    detach: (fault) => outbox.end({ error: fault }),
+    detach: (fault) => outbox.end(fault && { error: fault }),
   };
   fleet.attach(agent);
   signal.addEventListener('abort', () => outbox.end({ error: signal.reason }), { once: true });

@@ -12,6 +12,8 @@ import type { Turns } from './turns.ts';
 /** What a person or a schedule asks for. */
 export interface Wish {
   readonly nodeName: string;
+  /** When it is about this very node, and not about one that was made again under its name. */
+  readonly nodeUid?: string;
   readonly reason: string;
   readonly idempotencyKey: string;
   readonly requestedBy: string;
@@ -65,7 +67,7 @@ export class Captures {
   async create(wish: Wish): Promise<JournaledCapture> {
     const before = this.#journal.findByKey(wish.requestedBy, wish.idempotencyKey);
     if (before !== undefined) return sameWish(before, wish);
-    const agent = this.#fleet.capturable(wish.nodeName);
+    const agent = this.#fleet.capturable(wish.nodeName, wish.nodeUid);
     const { name, uid, kernel, agentVersion } = agent.node;
     const { schedule, analyze } = wish;
     const approval = this.#limits.approval && schedule?.configured !== true ? this.#approvalOf(wish) : undefined;

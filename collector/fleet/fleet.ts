@@ -1,5 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type { NodeIdentity } from '../capture/capture.ts';
 import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/nodes.ts';
 
 /** What can be sent to an attached agent. */
@@ -14,22 +15,25 @@ export interface Attached {
   /** Made anew at every start of the agent. */
   readonly instanceId: string;
   send(order: Order): void;
-  /** Ends the stream. */
-  detach(fault: Fault): void;
+  /** Ends the stream with this fault, or well without one. */
+  detach(fault?: Fault): void;
 }
 
 /** The agents that are attached now, and the nodes that ever were. */
 export class Fleet {
   readonly #nodes: NodeJournal;
   readonly #attached = new Map<string, Attached>();
+  readonly #strangeness: (node: NodeIdentity) => string | undefined;
 
-  constructor(nodes: NodeJournal) {
+  /** `strangeness` says why a node is not the one of its name any more: no order goes there. */
+  constructor(nodes: NodeJournal, strangeness: (node: NodeIdentity) => string | undefined = () => undefined) {
     this.#nodes = nodes;
+    this.#strangeness = strangeness;
   }
 
   /**
-   * Takes an agent in. The same instance that dials again replaces its old stream, which is half-open at best; another instance is
-   * refused with already_attached until the old stream has ended.
+   * Takes an agent in. The same instance that dials again replaces its old stream, which is half-open or left for a newer connection; another
+   * instance is refused with already_attached until the old stream has ended.
    */
   attach(agent: Attached): void {
     const held = this.#attached.get(agent.node.uid);
@@ -37,7 +41,7 @@ export class Fleet {
       throw new Fault('already_attached', `node ${agent.node.name} has an agent attached already: one node, one agent`);
     }
     this.#attached.set(agent.node.uid, agent);
-    held?.detach(new Fault('stream_fenced', `the agent of node ${agent.node.name} has attached again`));
+    held?.detach();
     this.#nodes.put(agent.node);
   }
 
@@ -53,7 +57,9 @@ export class Fleet {
   seen(uid: string, refusals: readonly PreflightRefusal[]): void {
     const agent = this.#attached.get(uid);
     if (agent === undefined) return;
-    this.#attached.set(uid, { ...agent, node: { ...agent.node, refusals, lastSeenAt: new Date().toISOString() } });
+    const why = this.#strangeness(agent.node);
+    if (why !== undefined) agent.detach(new Fault('unauthenticated', why));
+    else this.#attached.set(uid, { ...agent, node: { ...agent.node, refusals, lastSeenAt: new Date().toISOString() } });
   }
 
   /** Ends the stream of a node, if it has one. */
@@ -67,12 +73,13 @@ export class Fleet {
   }
 
   online(uid: string): Attached | undefined {
-    return this.#attached.get(uid);
+    const agent = this.#attached.get(uid);
+    return agent === undefined || this.#strangeness(agent.node) !== undefined ? undefined : agent;
   }
 
   /** The attached agents whose nodes fit. */
   attached(fits: (node: KnownNode) => boolean): Attached[] {
-    return [...this.#attached.values()].filter(({ node }) => fits(node));
+    return [...this.#attached.values()].filter(({ node }) => fits(node) && this.#strangeness(node) === undefined);
   }
 
   /** The node of a name: that of the attached agent, or else the one seen last. */
@@ -80,9 +87,9 @@ export class Fleet {
     return this.attached(({ name }) => name === nodeName)[0]?.node ?? this.#nodes.named(nodeName);
   }
 
-  /** The attached agent of a node that can be captured. Throws node_unknown, node_offline, preflight_refused. */
-  capturable(nodeName: string): Attached {
-    const attached = [...this.#attached.values()].find(({ node }) => node.name === nodeName);
+  /** The attached agent of a node that can be captured, of this very uid if one is given. Throws node_unknown, node_offline, preflight_refused. */
+  capturable(nodeName: string, uid?: string): Attached {
+    const attached = this.attached((node) => node.name === nodeName && (uid === undefined || node.uid === uid))[0];
     if (attached === undefined) {
       const known = this.#nodes.named(nodeName);
       if (known === undefined) {
@@ -109,7 +116,7 @@ export class Fleet {
   /** Every node, online or not. */
   list(): { node: KnownNode; online: boolean }[] {
     const nodes = this.#nodes.list((uid) => this.#attached.get(uid)?.node);
-    return nodes.map((node) => ({ node, online: this.#attached.has(node.uid) }));
+    return nodes.map((node) => ({ node, online: this.online(node.uid) !== undefined }));
   }
 }
 

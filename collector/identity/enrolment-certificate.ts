@@ -1,8 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
-
-const pemBlock = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+import { certificatesOf } from './pem.ts';
 
 /**
  * Checks that one of the authorities (PEM) issued a node's certificate, and that it holds now: a connection that stands may have outlived it. Throws
@@ -14,9 +13,9 @@ export function checkOwnCertificate(
   authorities: string,
   nowMs: number = Date.now(),
 ): void {
-  const isOwn = (authorities.match(pemBlock) ?? [])
-    .map((pem) => new X509Certificate(pem))
-    .some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+  const isOwn = certificatesOf(authorities).some(
+    (authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey),
+  );
   if (!isOwn)
     throw new Fault(
       'unauthenticated',

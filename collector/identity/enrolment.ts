@@ -114,8 +114,9 @@ export class Enrolment {
   async #check({ kind, credential }: Application): Promise<Bearer> {
     const check = this.#means.checks[kind];
     if (check !== undefined) return await check(credential);
-    const what = kind === 'join' ? 'join tokens' : 'tokens of service accounts';
-    throw new Fault('unauthenticated', `this collector takes no ${what}: see KCORDER_AUTHORITY in its documentation`);
+    const [what, setting] =
+      kind === 'join' ? ['join tokens', 'KCORDER_JOIN_TOKENS'] : ['tokens of service accounts', 'KCORDER_AUTHORITY'];
+    throw new Fault('unauthenticated', `this collector takes no ${what}: see ${setting} in its documentation`);
   }
 
   #checkCertificate({ certificate, nodeOf }: Renewal): Bearer {

@@ -20,6 +20,8 @@ export interface Reviewer {
   authenticate(token: string): Promise<Person>;
   /** Undefined when allowed, else why not. Throws cluster_unavailable, resource_exhausted. */
   refusal(person: Person, deed: Deed): Promise<string | undefined>;
+  /** The same for listing the pods of a namespace, empty for all: a right of Kubernetes' own. */
+  podsRefusal(person: Person, namespace: string): Promise<string | undefined>;
 }
 
 /** API group of the virtual resources. */

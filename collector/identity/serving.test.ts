@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import tls from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Parties, Rig } from '../testing/rig.ts';
 import { Authority } from './authority.ts';
@@ -63,37 +62,3 @@ test.each([
     expect(refused).toEqual([]);
   },
 );
-
-test('another authority: connections that stand live on, and a resumed session is checked against the new one', async () => {
-  const tlsDir = mkdtempSync(join(dir, 'swapped-'));
-  cpSync(parties.server.dir, tlsDir, { recursive: true });
-  await using rig = await Rig.start(parties, { tlsDir });
-  const operator = rig.operator();
-  await operator.getVersion({});
-  const { ca, certificate, key } = parties.operator;
-  const connectTls = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined } | Error> =>
-    new Promise((resolve) => {
-      let ticket: Buffer | undefined;
-      const options = { port: rig.port, host: '127.0.0.1', servername: 'localhost', ALPNProtocols: ['h2'] };
-      const socket = tls.connect({ ...options, ca, cert: certificate, key, ...(session && { session }) });
-      socket.on('session', (given) => {
-        ticket = given;
-      });
-      socket.once('error', resolve);
-      socket.once('data', () => {
-        setTimeout(() => {
-          resolve({ reused: socket.isSessionReused(), session: ticket });
-          socket.destroy();
-        }, 50);
-      });
-    });
-  const first = await connectTls();
-  expect(first).toMatchObject({ reused: false });
-  using others = new Parties();
-  for (const name of ['ca.crt', 'tls.crt', 'tls.key']) cpSync(join(others.server.dir, name), join(tlsDir, name));
-  await rig.lookAtCertificates();
-  await operator.getVersion({});
-  // Its client certificate is of the old authority, and so is the ticket that would have spared it the check.
-  const second = await connectTls(first instanceof Error ? undefined : first.session);
-  expect(second).toBeInstanceOf(Error);
-});

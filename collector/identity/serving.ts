@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import type { Authority } from './authority.ts';
+import { PeerTrust } from './peer-trust.ts';
 import { readTlsDirectory } from './tls-directory.ts';
 
 /** Where the collector's own certificate comes from, and whose certificates it takes. */
@@ -19,20 +20,25 @@ export interface ServingMeans {
 }
 
 const lookMs = 15_000;
+/** How late at most the connection of a certificate that is over ends; its calls are refused at once. */
+const sweepMs = 1_000;
 const turnMs = 3_600_000;
 
 /** The identity that the collector's ports show, kept up to date while connections live on. The last good one stays in use. */
 export class Serving {
   readonly identity = new LiveIdentity();
+  /** Whose certificates hold now. */
+  readonly peers: PeerTrust;
   readonly #means: ServingMeans;
   readonly #now: () => number;
   #issued: { certificate: string; key: string } | undefined;
   #turnedMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
 
   private constructor(means: ServingMeans, now: () => number) {
     this.#means = means;
     this.#now = now;
+    this.peers = new PeerTrust(this.identity, now);
     this.#turnedMs = now();
   }
 
@@ -40,13 +46,16 @@ export class Serving {
   static async open(means: ServingMeans, now: () => number = Date.now): Promise<Serving> {
     const serving = new Serving(means, now);
     await serving.#renew();
-    serving.#timer = setInterval(() => void serving.look(), lookMs);
-    serving.#timer.unref();
+    serving.#timers = [
+      setInterval(() => void serving.look(), lookMs),
+      setInterval(() => serving.peers.sweep(), sweepMs),
+    ];
+    for (const timer of serving.#timers) timer.unref();
     return serving;
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
   }
 
   /** When the certificate that is shown ends. */

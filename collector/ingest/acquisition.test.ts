@@ -30,8 +30,8 @@ function acquire(dir: string) {
       journal.durable = bytes;
     },
   });
-  const ended: Fault[] = [];
-  acquisition.holder = { acquisitionId: 'a', attempt: 1, end: async (fault) => void ended.push(fault) };
+  const ended: (Fault | undefined)[] = [];
+  acquisition.holder = { acquisitionId: 'a', attempt: 1, moved: false, end: async (fault) => void ended.push(fault) };
   const store = (from: number, to: number) => {
     const data = image.subarray(from, to);
     return acquisition.store(create(ChunkSchema, { offset: BigInt(from), data, crc32: crc32(data) }), never);

@@ -22,8 +22,10 @@ export interface AcquisitionPorts {
 export interface StreamHolder {
   readonly acquisitionId: string;
   readonly attempt: number;
-  /** Ends the stream with this fault and resolves when it has let go. */
-  end(fault: Fault): Promise<void>;
+  /** The agent says that it leaves the stream before this one, which works, for a newer connection. */
+  readonly moved: boolean;
+  /** Ends the stream with this fault, or well without one, and resolves when it has let go. */
+  end(fault?: Fault): Promise<void>;
 }
 
 /** One image on its way to the disk, over any number of upload streams. Bytes are acknowledged only when synced and journaled. */

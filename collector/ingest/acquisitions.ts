@@ -87,6 +87,7 @@ export class Acquisitions {
     const start = withInventory(agentStart, this.#inventory(node.name));
     this.orderedFrom(node, captureId);
     let before = this.#live.get(captureId);
+    const moved = holder.moved && before?.holder !== undefined;
     do {
       if (before?.holder !== undefined) await takeOver(before.holder, captureId, holder);
       // What an earlier stream stored but did not see acknowledged is made durable first, so that it need not be sent again.
@@ -102,10 +103,12 @@ export class Acquisitions {
         ? 'first'
         : before === undefined
           ? 'the collector was restarted'
-          : 'the connection broke';
+          : moved
+            ? 'the agent moved to a newer connection'
+            : 'the connection broke';
     const step = this.#journal.apply(
       captureId,
-      { kind: 'opened', at: start.openedAt, start, attempt, durableBytes, cause },
+      { kind: 'opened', at: start.openedAt, start, attempt, durableBytes, cause, ...(moved && { moved }) },
       `node/${node.name}`,
     );
     if (step.kind === 'refused' || step.state.phase !== 'acquiring') {
@@ -239,7 +242,7 @@ async function takeOver(held: StreamHolder, captureId: string, holder: StreamHol
   const fenced = (by: number): Fault =>
     new Fault('stream_fenced', `capture ${captureId}: attempt ${by} has taken over`);
   if (holder.attempt <= held.attempt) throw fenced(held.attempt);
-  await held.end(fenced(holder.attempt));
+  await held.end(holder.moved ? undefined : fenced(holder.attempt));
 }
 
 /** Without a byte there is nothing partial to keep. */

@@ -26,6 +26,44 @@ test('a later attempt fences the stream that is still open; what that one sends 
   expect(rig.evidence(captureId, 'image.lime').equals(image)).toBe(true);
 });
 
+test('a stream that works and is left for a newer connection is no interruption, and ends well', async () => {
+  await using rig = await Rig.start(parties);
+  const { agent, captureId } = await rig.ordered();
+  const first = await agent.open(captureId);
+  await first.chunks(image, 0, half);
+  await first.acknowledged(half);
+  const second = await agent.open(captureId, { attempt: 2, moved: true });
+  expect(second.resume).toMatchObject({ epoch: 2, durableOffset: BigInt(half) });
+  // No fault, but no seal either.
+  expect(await first.ended()).toMatchObject({ message: 'the stream ended without a seal' });
+  await second.chunks(image, half);
+  await second.finish(image);
+  expect(await second.ended()).toBeUndefined();
+  expect(rig.evidence(captureId, 'image.lime').equals(image)).toBe(true);
+  const { acquisition, custody } = rig.manifest(captureId);
+  expect(acquisition?.interruptions).toEqual([]);
+  expect(JSON.stringify(custody)).toContain('the agent moved to a newer connection');
+  const metrics = await rig.metrics();
+  expect(metrics).toMatch(/kcorder_upload_interruptions_total 0\n/);
+  expect(metrics).not.toMatch(/code="stream_fenced"/);
+});
+
+test('a stream that is gone is an interruption, whatever the agent says', async () => {
+  await using rig = await Rig.start(parties);
+  const { agent, captureId } = await rig.ordered();
+  const first = await agent.open(captureId);
+  await first.chunks(image, 0, half);
+  await first.acknowledged(half);
+  first.cancel();
+  // Cancels travel: the collector's side of the stream ends a little later, and says so in its log.
+  await until(() => rig.logged.some(({ msg }) => msg === 'call ended in a fault'));
+  const second = await agent.open(captureId, { attempt: 2, moved: true });
+  await second.chunks(image, Number(second.resume?.durableOffset));
+  await second.finish(image);
+  expect(await second.ended()).toBeUndefined();
+  expect(rig.manifest(captureId).acquisition?.interruptions).toMatchObject([{ cause: 'the connection broke' }]);
+});
+
 test('a lower or equal attempt is fenced, whether the higher one is open or has ended', async () => {
   await using rig = await Rig.start(parties);
   const { agent, captureId } = await rig.ordered();

@@ -34,7 +34,7 @@ export async function* receiveUpload(
     throw new Fault('invalid_argument', 'an upload begins with an open: this stream began with something else');
   }
   const open = first.value.message.value;
-  const { captureId, acquisitionId, attempt, heldFrom } = open;
+  const { captureId, acquisitionId, attempt, heldFrom, moved } = open;
   const start = startOf(open, new Date());
   const evidence = acquisitions.completedBy(node, captureId, acquisitionId);
   if (evidence !== undefined) {
@@ -45,10 +45,12 @@ export async function* receiveUpload(
   }
   const controller = new AbortController();
   const closed = Promise.withResolvers<void>();
+  const left = new Fault('stream_fenced', `capture ${captureId}: the agent has moved to a newer connection`);
   const holder: StreamHolder = {
     acquisitionId,
     attempt,
-    end: async (fault) => {
+    moved,
+    end: async (fault = left) => {
       controller.abort(fault);
       await closed.promise;
     },
@@ -65,6 +67,7 @@ export async function* receiveUpload(
     yield { message: { case: 'resume', value: { epoch, durableOffset: BigInt(acquisition.durableBytes) } } };
     yield* exchange(iterator, acquisition, acquisitions, AbortSignal.any([signal, controller.signal]));
   } catch (error) {
+    if (error === left) return;
     fault = Fault.from(error);
     throw fault;
   } finally {

@@ -112,7 +112,8 @@ export class CaptureSeries {
   #changed({ capture, event, addedBytes }: Change): void {
     this.#bytes.inc(addedBytes);
     const { request, state } = capture;
-    if (event?.kind === 'opened' && state.phase === 'acquiring' && state.epoch > 1) this.#interruptions.inc();
+    if (event?.kind === 'opened' && event.moved !== true && state.phase === 'acquiring' && state.epoch > 1)
+      this.#interruptions.inc();
     if (event === undefined || event.kind === 'analysis_started' || event.kind === 'analysis_ended') return;
     if (!('endedAt' in state)) return;
     const { outcome } = state;

@@ -45,6 +45,7 @@ export interface OpenFacts {
   readonly acquisitionId: string;
   readonly attempt: number;
   readonly heldFrom: bigint;
+  readonly moved: boolean;
 }
 
 const start = {

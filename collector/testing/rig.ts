@@ -9,6 +9,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { pino } from 'pino';
 import { type Authority, makeAuthority } from '../../test/certificates.ts';
+import type { Surroundings } from '../access.ts';
 import { type Collector, startCollector } from '../collector.ts';
 import type { Config } from '../config.ts';
 import { freePort, until } from './files.ts';
@@ -38,6 +39,10 @@ export class Rig {
   readonly parties: Parties;
   readonly dataDir = mkdtempSync(join(tmpdir(), 'kcorder-collector-'));
   readonly logged: Record<string, unknown>[] = [];
+  /** What is added to the clock against which certificates are held, in milliseconds. */
+  aheadMs = 0;
+  /** What is in the place of the world. */
+  surroundings: Surroundings = {};
   readonly #changes: Partial<Config>;
   readonly #clients: Client[] = [];
   #collector: Collector | undefined;
@@ -50,8 +55,9 @@ export class Rig {
     this.#changes = changes;
   }
 
-  static async start(parties: Parties, changes: Partial<Config> = {}): Promise<Rig> {
+  static async start(parties: Parties, changes: Partial<Config> = {}, surroundings: Surroundings = {}): Promise<Rig> {
     const rig = new Rig(parties, changes);
+    rig.surroundings = surroundings;
     await rig.startCollector();
     return rig;
   }
@@ -67,6 +73,7 @@ export class Rig {
       authority: 'none',
       serverNames: ['localhost'],
       cluster: { namespace: '', authoritySecret: '', trustConfigMap: '', agentServiceAccount: '', agentDaemonSet: '' },
+      joinTokens: true,
       approval: false,
       maxCaptures: 100,
       dataDir: this.dataDir,
@@ -99,7 +106,7 @@ export class Rig {
       ...changes,
     };
     const log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) });
-    this.#collector = await startCollector(config, log);
+    this.#collector = await startCollector(config, log, { now: () => Date.now() + this.aheadMs, ...this.surroundings });
     this.#port = this.#collector.port;
     this.#apiPort = this.#collector.apiPort;
   }

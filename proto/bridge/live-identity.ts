@@ -13,12 +13,13 @@ type CaListener = experimental.CaCertificateUpdateListener;
 type IdentityListener = experimental.IdentityCertificateUpdateListener;
 
 /**
- * The TLS identity of one end that changes while it runs: new connections are made with the newest value, those that stand live on with what
- * they began with. It stays with the last good value, since grpc-js drops every new connection once it is told that there is none.
+ * The TLS identity of one end that changes while it runs: new connections are made with the newest value, those that stand have what they began
+ * with; whether they may live on is for whoever watches it to say. It stays with the last good value, since grpc-js drops every new connection once it is told that there is none.
  */
 export class LiveIdentity {
   readonly #caListeners = new Set<CaListener>();
   readonly #identityListeners = new Set<IdentityListener>();
+  readonly #watchers = new Set<(identity: TlsIdentity) => void>();
   #current: TlsIdentity | undefined;
 
   /** An end that has no value yet makes no connection; it waits for the first one. */
@@ -45,6 +46,14 @@ export class LiveIdentity {
     this.#current = identity;
     for (const listener of this.#caListeners) listener({ caCertificate: ca });
     for (const listener of this.#identityListeners) listener(pair(identity));
+    for (const watcher of this.#watchers) watcher(identity);
+  }
+
+  /** Tells each new value, and at once the one that there is. Returns the function that ends it. */
+  watch(watcher: (identity: TlsIdentity) => void): () => void {
+    this.#watchers.add(watcher);
+    if (this.#current !== undefined) watcher(this.#current);
+    return () => void this.#watchers.delete(watcher);
   }
 
   /** For grpc-js, as both of its providers: of the authorities and of the own certificate. Always the same object, which grpc-js compares. */

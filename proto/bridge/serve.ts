@@ -22,7 +22,7 @@ import { pump, streamed } from './stream.ts';
 /** What a handler knows of its call besides the request. */
 export interface CallContext {
   readonly method: DescMethod;
-  /** Fires when the caller is gone or its deadline has passed. */
+  /** Fires when the caller is gone, its deadline has passed, or it may not go on. */
   readonly signal: AbortSignal;
   readonly metadata: Metadata;
   /** Subject alternative names of the verified peer certificate, as Node prints them; empty without a certificate. */
@@ -51,6 +51,8 @@ export type Handlers<S extends DescService> = { [K in keyof S['method']]: Handle
 export interface Edge {
   /** Throws a fault when this call must not reach its handler. The request is unset where the caller streams. */
   admit(context: CallContext, request: AnyMessage | undefined): void | Promise<void>;
+  /** Watches a stream that was admitted, as long as it lives: `end` ends it with a fault. Returns the function that stops the watching. */
+  supervise?(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void;
   /** Sees every call's ending: undefined when it went well. */
   ended(context: CallContext, fault: Fault | undefined): void;
 }
@@ -78,7 +80,7 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
   switch (method.methodKind) {
     case 'unary':
       return (call: ServerUnaryCall<AnyMessage, AnyMessage>, callback: sendUnaryData<AnyMessage>): void => {
-        const context = contextOf(method, call);
+        const { context } = contextOf(method, call);
         run(edge, context, call.request, async () => build(await handler(call.request, context))).then(
           (message) => callback(null, message),
           (fault: Fault) => callback(fault.toStatus()),
@@ -86,21 +88,25 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
       };
     case 'server_streaming':
       return (call: ServerWritableStream<AnyMessage, AnyMessage>): void => {
-        const context = contextOf(method, call);
+        const { context, end } = contextOf(method, call);
         finish(
           call,
           run(edge, context, call.request, () =>
-            pump(mapped(handler(call.request, context), build), call, context.signal),
+            supervised(edge, context, call.request, end, () =>
+              pump(mapped(handler(call.request, context), build), call, context.signal),
+            ),
           ),
         );
       };
     case 'bidi_streaming':
       return (call: ServerDuplexStream<AnyMessage, AnyMessage>): void => {
-        const context = contextOf(method, call);
+        const { context, end } = contextOf(method, call);
         finish(
           call,
           run(edge, context, undefined, () =>
-            pump(mapped(handler(streamed(call), context), build), call, context.signal),
+            supervised(edge, context, undefined, end, () =>
+              pump(mapped(handler(streamed(call), context), build), call, context.signal),
+            ),
           ),
         );
       };
@@ -131,6 +137,21 @@ async function run<T>(
   }
 }
 
+async function supervised(
+  edge: Edge,
+  context: CallContext,
+  request: AnyMessage | undefined,
+  end: (fault: Fault) => void,
+  body: () => Promise<void>,
+): Promise<void> {
+  const stop = edge.supervise?.(context, request, end);
+  try {
+    await body();
+  } finally {
+    stop?.();
+  }
+}
+
 function finish(
   call: ServerWritableStream<AnyMessage, AnyMessage> | ServerDuplexStream<AnyMessage, AnyMessage>,
   done: Promise<void>,
@@ -141,12 +162,12 @@ function finish(
   );
 }
 
-function contextOf(method: DescMethod, call: AnyCall): CallContext {
+function contextOf(method: DescMethod, call: AnyCall): { context: CallContext; end: (fault: Fault) => void } {
   const controller = new AbortController();
   const events: EventEmitter = call;
   events.on('cancelled', () => controller.abort(new Fault('canceled', 'the caller went away')));
   const certificate = call.getAuthContext().sslPeerCertificate;
-  return {
+  const context = {
     method,
     signal: controller.signal,
     metadata: call.metadata,
@@ -154,4 +175,5 @@ function contextOf(method: DescMethod, call: AnyCall): CallContext {
     ...(certificate && { peerCertificate: certificate.raw }),
     peer: call.getPeer(),
   };
+  return { context, end: (fault) => controller.abort(fault) };
 }

@@ -14,11 +14,28 @@ export async function* streamed<T extends AnyMessage>(call: Readable): AsyncGene
   }
 }
 
-/** Writes every message, waiting whenever the stream asks for it. Ends early with the signal's reason. */
+/** Writes every message, waiting whenever the stream asks for it. Ends with the signal's reason at once, also while the next message is waited for. */
 export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, signal: AbortSignal): Promise<void> {
-  for await (const message of messages) {
+  const iterator = messages[Symbol.asyncIterator]();
+  let interrupt: (reason: unknown) => void = () => undefined;
+  const abort = () => interrupt(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      // A race against one promise of the whole stream would keep a reaction for each message.
+      const { done, value } = await new Promise<IteratorResult<AnyMessage>>((resolve, reject) => {
+        interrupt = reject;
+        iterator.next().then(resolve, reject);
+      });
+      if (done) break;
+      signal.throwIfAborted();
+      if (!sink.write(value)) await once(sink, 'drain', { signal });
+    }
     signal.throwIfAborted();
-    if (!sink.write(message)) await once(sink, 'drain', { signal });
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Not waited for: it comes to its end when what it waits for does.
+    iterator.return?.().catch(() => undefined);
   }
-  signal.throwIfAborted();
 }

@@ -17,7 +17,7 @@ const allowed: Record<string, string[]> = {
     '/configmaps[trust]: get,update',
     'apps/daemonsets[agent]: get',
   ],
-  'Role connect': ['/pods,services: get,list', '/pods/portforward: get,create', '/configmaps[trust]: get'],
+  'Role connect': ['/pods,services: get,list', '/pods/portforward[collector-0]: get,create', '/configmaps[trust]: get'],
   'ClusterRole viewer': [
     ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
     ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],

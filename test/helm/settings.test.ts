@@ -16,6 +16,7 @@ describe.each(valuesFiles)('with %s', (file) => {
   test('the collector takes its settings', async () => {
     const config = readCollector(environment(await renderObjects(file), 'StatefulSet'));
     expect(config).toMatchObject({ apiListen: '0.0.0.0:7444', authority: 'cluster', dataDir: '/var/lib/kcorder' });
+    expect(config.joinTokens).toBe(file === 'everything-values.yaml');
   });
 
   test('the agent takes its settings', async () => {
@@ -29,6 +30,7 @@ test('values arrive as what they mean', async () => {
   const config = readCollector(environment(await renderObjects('everything-values.yaml'), 'StatefulSet'));
   expect(config).toMatchObject({
     approval: true,
+    joinTokens: true,
     maxCaptures: 2,
     reserveBytes: 4096 * 2 ** 20,
     stallMs: 600_000,

@@ -89,8 +89,9 @@ export async function checkConnection(api: Api, namespace: string, fullname: str
     { resource: 'services', verb: 'list' },
     { resource: 'pods', verb: 'list' },
     { resource: 'configmaps', verb: 'get', name: `${fullname}-trust` },
-    { resource: 'pods', subresource: 'portforward', verb: 'get' },
-    { resource: 'pods', subresource: 'portforward', verb: 'create' },
+    // The chart allows it for the collector's pod alone.
+    { resource: 'pods', subresource: 'portforward', verb: 'get', name: `${fullname}-collector-0` },
+    { resource: 'pods', subresource: 'portforward', verb: 'create', name: `${fullname}-collector-0` },
   ];
   const answers = await Promise.all(
     wanted.map(async (attributes) => ({

@@ -33,6 +33,8 @@ export class FakeApiServer implements AsyncDisposable {
   frozen = false;
   /** While it is set, every watch is answered with this text and ends. */
   watchAnswer: string | undefined;
+  /** Lists of these are not answered. */
+  readonly #held = new Map<Kind, (() => void)[]>();
   /** Paths that were asked for, with their queries. */
   readonly asked: string[] = [];
 
@@ -73,6 +75,17 @@ export class FakeApiServer implements AsyncDisposable {
     this.#objects[kind].delete(`${namespace}/${name}`);
     this.#version += 1;
     if (object !== undefined) this.#tell(kind, 'DELETED', object);
+  }
+
+  /** Lists of a kind wait for their answer from now on, until they are released. */
+  hold(kind: Kind): void {
+    this.#held.set(kind, []);
+  }
+
+  release(kind: Kind): void {
+    const waiting = this.#held.get(kind) ?? [];
+    this.#held.delete(kind);
+    for (const answer of waiting) answer();
   }
 
   /** Ends every watch; what happened since is told by the next list, since the version is gone. */
@@ -127,8 +140,13 @@ export class FakeApiServer implements AsyncDisposable {
         this.#watch(kind, response, Number(url.searchParams.get('timeoutSeconds') ?? 3_600));
         return;
       }
-      const items = [...this.#objects[kind].values()];
-      send(response, 200, { kind: 'List', metadata: { resourceVersion: String(this.#version) }, items });
+      const list = (): void => {
+        const items = [...this.#objects[kind].values()];
+        send(response, 200, { kind: 'List', metadata: { resourceVersion: String(this.#version) }, items });
+      };
+      const held = this.#held.get(kind);
+      if (held === undefined) list();
+      else held.push(list);
     });
   }
 

@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Server } from '@grpc/grpc-js';
+import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
+import { type Handlers, serve } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
+import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { afterAll, expect, test } from 'vitest';
+import { type Authority, makeAuthority } from '../../test/certificates.ts';
+import type { Person } from '../identity/person.ts';
+import { until } from '../testing/files.ts';
+import { Gate } from './policy.ts';
+import { openTlsPort } from './tls-port.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'kcorder-revoked-'));
+const authority: Authority = makeAuthority(dir);
+const leaf = authority.server();
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const alice: Person = { name: 'alice', uid: '', groups: [], extra: {} };
+const minute = 60_000;
+
+/** The port for people over TLS, with streams that give one message and then wait for ever, and somebody's rights, which can be taken away. */
+async function rig() {
+  const server = new Server();
+  const state = {
+    nowMs: 0,
+    asked: 0,
+    unanswered: 0,
+    faults: [] as string[],
+    fault: undefined as Fault | undefined,
+    refusal: '',
+  };
+  const reviewer = {
+    authenticate: async () => {
+      if (state.fault === undefined) return alice;
+      state.unanswered += 1;
+      throw state.fault;
+    },
+    refusal: async () => {
+      state.asked += 1;
+      return state.refusal || undefined;
+    },
+    podsRefusal: async () => undefined,
+  };
+  // Often, so that the test need not wait; how long nobody may tell is counted by a clock of the test's own.
+  const pace = { everyMs: 5, untoldMs: 10 * minute, now: () => state.nowMs };
+  const gate = new Gate(reviewer, { check: () => undefined }, pace);
+  const edge = {
+    admit: gate.admit.bind(gate),
+    supervise: gate.supervise.bind(gate),
+    ended: (_: unknown, fault: Fault | undefined) => void state.faults.push(fault?.code ?? 'ended well'),
+  };
+  async function* endless() {
+    yield {};
+    await new Promise(() => undefined);
+  }
+  const handlers = <T>(methods: readonly { localName: string }[]): T =>
+    Object.fromEntries(methods.map(({ localName }) => [localName, endless])) as T;
+  serve(server, OperatorService, handlers<Handlers<typeof OperatorService>>(OperatorService.methods), edge);
+  serve(server, EvidenceService, handlers<Handlers<typeof EvidenceService>>(EvidenceService.methods), edge);
+  serve(server, SymbolsService, handlers<Handlers<typeof SymbolsService>>(SymbolsService.methods), edge);
+  const port = await openTlsPort('127.0.0.1:0', { server, identity: new LiveIdentity(leaf), ended: () => undefined });
+  const client = openAnonymousChannel(`127.0.0.1:${port.port}`, authority.ca, { serverName: 'localhost' });
+  const headers = { headers: () => ({ authorization: 'Bearer token' }) };
+  const [operator, evidence, symbols] = [
+    connect(OperatorService, client, headers),
+    connect(EvidenceService, client, headers),
+    connect(SymbolsService, client, headers),
+  ];
+  const streams = {
+    WatchCapture: () => operator.watchCapture({ captureId: 'c-1' }),
+    DownloadEvidence: () => operator.downloadEvidence({ captureId: 'c-1' }),
+    VerifyEvidence: () => evidence.verifyEvidence({ captureId: 'c-1' }),
+    CheckStore: () => evidence.checkStore({}),
+    ExportSymbols: () => symbols.exportSymbols({}),
+  };
+  return {
+    state,
+    /** Opens a stream and waits for its first message. */
+    open: async (name: keyof typeof streams) => {
+      const stream: AsyncIterator<unknown> = streams[name]()[Symbol.asyncIterator]();
+      await stream.next();
+      return stream;
+    },
+    [Symbol.dispose]: () => {
+      client.close();
+      port.close();
+      server.forceShutdown();
+    },
+  };
+}
+
+test.each(['WatchCapture', 'DownloadEvidence', 'VerifyEvidence', 'CheckStore', 'ExportSymbols'] as const)(
+  '%s ends when the right to it is taken away, and not before',
+  async (name) => {
+    using all = await rig();
+    const stream = await all.open(name);
+    await until(() => all.state.asked >= 4);
+    expect(all.state.faults).toEqual([]);
+    all.state.refusal = 'alice may not any more';
+    await expect(stream.next()).rejects.toMatchObject({ code: 'permission_denied', message: 'alice may not any more' });
+    expect(all.state.faults).toEqual(['permission_denied']);
+  },
+);
+
+test('a stream ends when its token is worth nothing any more', async () => {
+  using all = await rig();
+  const stream = await all.open('DownloadEvidence');
+  all.state.fault = new Fault('unauthenticated', 'nobody vouches for it');
+  await expect(stream.next()).rejects.toMatchObject({ code: 'unauthenticated' });
+});
+
+test('an API server that does not answer is no revocation; after ten minutes of it the stream ends', async () => {
+  using all = await rig();
+  const { state } = all;
+  const next = (await all.open('DownloadEvidence')).next().catch((error: unknown) => error);
+  const refusedMore = async () => {
+    const { unanswered } = state;
+    // The second of these questions was asked after this began.
+    await until(() => state.unanswered >= unanswered + 2);
+  };
+  for (const _ of ['an outage', 'another one, for which there are all of ten minutes again']) {
+    state.fault = new Fault('cluster_unavailable', 'the API server does not answer');
+    await refusedMore();
+    state.nowMs += 10 * minute - 1;
+    await refusedMore();
+    expect(state.faults).toEqual([]);
+    const { asked } = state;
+    state.fault = undefined;
+    await until(() => state.asked >= asked + 2);
+  }
+  state.fault = new Fault('cluster_unavailable', 'the API server does not answer');
+  await refusedMore();
+  state.nowMs += 10 * minute;
+  expect(await next).toMatchObject({ code: 'cluster_unavailable' });
+});
