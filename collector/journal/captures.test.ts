@@ -88,6 +88,19 @@ test.each([
   }
 });
 
+test.each([-34e12, Number.NaN, 2 ** 60])(
+  'a node that claims memory for %d bytes is refused, whatever room that would leave for others',
+  (ceilingBytes) => {
+    using opened = openJournal();
+    expect(() => opened.journal.create(of('c-1', 'n1', ceilingBytes), 'key-1', 1e15)).toThrow(
+      expect.objectContaining({ code: 'invalid_argument', message: expect.stringContaining('which no node has') }),
+    );
+    expect(() => opened.journal.create(of('c-2', 'n2', 500 * 2 ** 30), 'key-2', 1e9)).toThrow(
+      '1000000000 bytes are free:',
+    );
+  },
+);
+
 test('a capture that has ended reserves nothing', () => {
   using opened = openJournal();
   opened.journal.create(of('c-1', 'n1'), 'key-1', 1000);

@@ -90,9 +90,14 @@ export class CaptureJournal {
   }
 
   #reserve(request: Request, freeBytes: number): void {
+    // Whatever it is that the node told: a negative one would make room for all others.
+    if (!Number.isSafeInteger(request.ceilingBytes) || request.ceilingBytes < 0) {
+      const what = `node ${request.node.name} claims memory for ${request.ceilingBytes} bytes of image, which no node has`;
+      throw new Fault('invalid_argument', `${what}: see to its agent. Nothing was started`);
+    }
     const row = this.#database
       .prepare(
-        `SELECT coalesce(sum(ceiling_bytes - durable_bytes), 0) AS reserved FROM captures WHERE phase IN ('requested', 'acquiring')`,
+        `SELECT coalesce(sum(max(ceiling_bytes - durable_bytes, 0)), 0) AS reserved FROM captures WHERE phase IN ('requested', 'acquiring')`,
       )
       .get();
     const reserved = Number(row?.reserved);

@@ -88,8 +88,9 @@ export class Figures {
   /** Bytes that running captures may still need. */
   reservedBytes(): number {
     return Number(
-      this.#one(`SELECT coalesce(sum(ceiling_bytes - durable_bytes), 0) AS bytes FROM captures WHERE ${running}`)
-        ?.bytes,
+      this.#one(
+        `SELECT coalesce(sum(max(ceiling_bytes - durable_bytes, 0)), 0) AS bytes FROM captures WHERE ${running}`,
+      )?.bytes,
     );
   }
 
