@@ -35,7 +35,7 @@ import { Metrics } from './metrics/metrics.ts';
 import { openRecorder } from './recorder.ts';
 import { offerSymbols } from './symbols/offer.ts';
 import { openSymbols } from './symbols/open.ts';
-import type { KernelIdentity } from './symbols/symbols.ts';
+import { warmSymbols } from './symbols/warm.ts';
 import { version } from './version.ts';
 
 /** A collector that works. */
@@ -108,18 +108,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   );
   metrics.watchSymbols(symbols);
   const ending = new AbortController();
-  const warmUp = (kernel: KernelIdentity) => {
-    const started = performance.now();
-    symbols.find(kernel, ending.signal).then(
-      ({ kind }) => {
-        const seconds = Math.round(performance.now() - started) / 1000;
-        log.info({ release: kernel.release, buildId: kernel.buildId, symbols: kind, seconds }, 'symbols looked for');
-      },
-      (error: unknown) => {
-        if (!ending.signal.aborted) complain('symbols could not be looked for')(error);
-      },
-    );
-  };
+  const warmUp = warmSymbols(symbols, ending.signal, log);
   const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const analysis = createAnalysis(runner, limits);
@@ -160,7 +149,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     attachmentEvents: {
       attached: (agent, running) => {
         log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
-        warmUp(agent.node.kernel);
+        warmUp(agent.node);
         recorder.schedules.agentAttached();
         captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
       },
