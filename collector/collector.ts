@@ -31,6 +31,7 @@ import { onWriteFailure, openDatabase } from './journal/database.ts';
 import { Figures } from './journal/figures.ts';
 import { JoinTokens } from './journal/join-tokens.ts';
 import { NodeJournal } from './journal/nodes.ts';
+import { quarantined } from './journal/quarantine.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openRecorder } from './recorder.ts';
 import { offerSymbols } from './symbols/offer.ts';
@@ -59,7 +60,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
   widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
-  const journal = new CaptureJournal(database, config);
+  for (const { source, why, count } of quarantined(database))
+    log.warn(
+      { table: source, why, rows: count },
+      'rows of the database are in quarantine: they cannot be what they say',
+    );
+  const journal = new CaptureJournal(database, config, complain('a capture is left out of the list'));
   const fleet = new Fleet(new NodeJournal(database));
   const evidence = new EvidenceDirectory(config.dataDir);
   const again = new AnalysesAgain(database);
@@ -131,7 +137,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
     if (event === undefined) return;
     queue.wake();
     turns.give();
-    cluster?.tell(capture).catch(complain('an Event could not be put on a node or pod'));
+    cluster?.tell(capture()).catch(complain('an Event could not be put on a node or pod'));
   });
   const stopWatchdog = startWatchdog(
     journal,

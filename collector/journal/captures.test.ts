@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
-import { end, events, request, start } from '../testing/states.ts';
+import { end, events, kept, request } from '../testing/states.ts';
 import { CaptureJournal, type Change } from './captures.ts';
 import { openDatabase } from './database.ts';
 
@@ -39,7 +39,7 @@ test('a capture comes back from the disk as it was written, big addresses and al
   opened.journal.advance('c-1', 400);
   expect(opened.reopen().get('c-1')).toEqual({
     request: of('c-1'),
-    state: { phase: 'acquiring', epoch: 1, attempt: 3, start, interruptions: [] },
+    state: { phase: 'acquiring', epoch: 1, attempt: 3, start: kept, interruptions: [] },
     durableBytes: 400,
   });
 });
@@ -122,7 +122,8 @@ test('an event that does not fit changes nothing, leaves no record and tells nob
   journal.advance('c-1', 300);
   journal.advance('c-1', 400);
   expect(changes.map(({ addedBytes }) => addedBytes)).toEqual([0, 300, 100]);
-  expect(changes[0]).toMatchObject({ event: events.opened, capture: { state: { phase: 'acquiring' } } });
+  expect(changes[0]).toMatchObject({ event: events.opened, captureId: 'c-1' });
+  expect(changes[0]?.capture()).toMatchObject({ state: { phase: 'acquiring' } });
   stop();
   journal.apply('c-1', events.canceled, 'operator/alice');
   expect(changes).toHaveLength(3);

@@ -51,10 +51,10 @@ test.each<Row>([
     sentence: 'is newer than this program',
     damage: (path) => {
       const database = new DatabaseSync(path);
-      database.exec('PRAGMA user_version = 4');
+      database.exec('PRAGMA user_version = 5');
       database.close();
     },
-    says: 'has schema 4, this collector knows 3: start the newer collector that wrote it',
+    says: 'has schema 5, this collector knows 4: start the newer collector that wrote it',
   },
 ])('a database that $sentence is refused by its path, and the evidence is not touched', ({ damage, says }) => {
   using scratch = makeScratch();
