@@ -116,10 +116,10 @@ export class Captures {
   async agentAttached(agent: Attached, runningCaptureIds: readonly string[]): Promise<void> {
     const { node } = agent;
     const open = this.#journal.runningOn(node.uid);
-    for (const id of runningCaptureIds) if (open?.request.id !== id) agent.send({ kind: 'cancel', captureId: id });
-    if (open === undefined || runningCaptureIds.includes(open.request.id)) return;
-    const { id } = open.request;
-    if (open.state.phase === 'requested') {
+    for (const id of runningCaptureIds) if (open?.id !== id) agent.send({ kind: 'cancel', captureId: id });
+    if (open === undefined || runningCaptureIds.includes(open.id)) return;
+    const { id } = open;
+    if (open.phase === 'requested') {
       this.#turns.again(id);
       return;
     }
@@ -137,11 +137,11 @@ export class Captures {
    */
   async agentHeard(node: NodeIdentity, runningCaptureIds: readonly string[]): Promise<void> {
     const open = this.#journal.runningOn(node.uid);
-    if (open?.state.phase !== 'acquiring' || runningCaptureIds.includes(open.request.id)) {
+    if (open?.phase !== 'acquiring' || runningCaptureIds.includes(open.id)) {
       this.#missedOnce.delete(node.uid);
       return;
     }
-    const { id } = open.request;
+    const { id } = open;
     if (this.#missedOnce.get(node.uid) !== id) {
       this.#missedOnce.set(node.uid, id);
       return;

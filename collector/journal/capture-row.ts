@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { CaptureState, Request } from '../capture/capture.ts';
+import type { Capture, CaptureState, Request } from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
-import type { JournaledCapture } from './captures.ts';
 import { decode, encode } from './encode.ts';
 
+interface Read extends Capture {
+  readonly durableBytes: number;
+}
+
 /** A row of the table captures as a capture. Throws database_unusable when it is none: whoever lists captures leaves it out. */
-export function toCapture(row: Record<string, unknown>): JournaledCapture {
+export function toCapture(row: Record<string, unknown>): Read {
   try {
     const capture = {
       request: decode<Request>(String(row.request)),
@@ -25,7 +28,7 @@ export function toCapture(row: Record<string, unknown>): JournaledCapture {
 }
 
 /** What of a capture nobody could present or add up. */
-function* wrongIn({ request, state, durableBytes }: JournaledCapture, row: Record<string, unknown>): Iterable<string> {
+function* wrongIn({ request, state, durableBytes }: Read, row: Record<string, unknown>): Iterable<string> {
   const acquired = state.phase === 'done' ? state.acquired : state.phase === 'requested' ? undefined : state;
   const evidence = 'evidence' in state ? state.evidence : undefined;
   const interruptions = acquired?.interruptions ?? [];

@@ -68,7 +68,7 @@ export class CaptureJournal extends OpenCaptures {
       if (running !== undefined) {
         throw new Fault(
           'node_busy',
-          `node ${request.node.name} is being captured (${running.request.id}): wait for it, or cancel it`,
+          `node ${request.node.name} is being captured (${running.id}): wait for it, or cancel it`,
         );
       }
       this.#reserve(request, freeBytes);
@@ -167,14 +167,6 @@ export class CaptureJournal extends OpenCaptures {
           return [];
         }
       });
-  }
-
-  /** The capture that is requested or being acquired on a node. */
-  runningOn(nodeUid: string): JournaledCapture | undefined {
-    const row = this.#database
-      .prepare(`SELECT * FROM captures WHERE node_uid = ? AND phase IN ('requested', 'acquiring')`)
-      .get(nodeUid);
-    return row === undefined ? undefined : toCapture(row);
   }
 
   /** Applies an event. A refused step changes nothing. Throws storage_failed. */

@@ -52,6 +52,14 @@ export class OpenCaptures {
       }));
   }
 
+  /** The capture that is requested or being acquired on a node. */
+  runningOn(nodeUid: string): { id: string; phase: 'requested' | 'acquiring' } | undefined {
+    const row = this.#columns
+      .prepare(`SELECT id, phase FROM captures WHERE node_uid = ? AND phase IN ('requested', 'acquiring')`)
+      .get(nodeUid);
+    return row && { id: String(row.id), phase: row.phase === 'requested' ? 'requested' : 'acquiring' };
+  }
+
   /** Ids of the captures that are requested or being acquired, by the uid of their node. */
   running(): Map<string, string> {
     const rows = this.#columns
