@@ -163,8 +163,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Colle
         captures.agentHeard(node, running).catch(complain('a heartbeat could not be followed up'));
       },
       refused: (node, captureId, detail) => {
-        log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
-        captures.agentRefused(node, captureId, detail);
+        if (captures.agentRefused(node, captureId, detail))
+          log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
       },
     },
     typesTransfers,

@@ -93,9 +93,6 @@ async function listen(
   }
 }
 
-/** Orders that an agent has not taken yet. */
-const mostWaiting = 256;
-
 /** Orders on their way to the agent, none lost while the stream lives. */
 class Outbox implements AsyncIterable<Response> {
   readonly #waiting: Response[] = [];
@@ -103,11 +100,7 @@ class Outbox implements AsyncIterable<Response> {
   #wake: (() => void) | undefined;
 
   put(message: Response): void {
-    if (this.#waiting.length < mostWaiting) this.#waiting.push(message);
-    else
-      this.end({
-        error: new Fault('resource_exhausted', 'the agent does not take its orders: it may attach again'),
-      });
+    this.#waiting.push(message);
     this.#wake?.();
   }
 

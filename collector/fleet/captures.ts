@@ -154,10 +154,15 @@ export class Captures {
     );
   }
 
-  /** The agent will not carry out an order. */
-  agentRefused(node: NodeIdentity, id: string, detail: string): void {
-    if (this.#journal.find(id)?.request.node.uid !== node.uid) return;
-    this.#journal.apply(id, { kind: 'refused', at: new Date().toISOString(), detail }, `node/${node.name}`);
+  /** The agent will not carry out an order. False when it was given none, or has begun it: what it says then changes nothing. */
+  agentRefused(node: NodeIdentity, id: string, detail: string): boolean {
+    if (this.#journal.requestedOf(id) !== node.uid) return false;
+    const { kind } = this.#journal.apply(
+      id,
+      { kind: 'refused', at: new Date().toISOString(), detail },
+      `node/${node.name}`,
+    );
+    return kind === 'moved';
   }
 }
 

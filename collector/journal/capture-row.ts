@@ -33,6 +33,9 @@ function* wrongIn({ request, state, durableBytes }: Read, row: Record<string, un
   const evidence = 'evidence' in state ? state.evidence : undefined;
   const interruptions = acquired?.interruptions ?? [];
   if (request.id !== row.id) yield 'its id';
+  const texts = [request.node.name, request.node.uid, request.requestedBy, request.reason, request.kernel.banner];
+  if (!texts.every((text) => typeof text === 'string')) yield 'its request';
+  if ('outcome' in state && typeof state.outcome.kind !== 'string') yield 'its outcome';
   if (state.phase !== row.phase) yield 'its phase';
   const sizes = [
     durableBytes,

@@ -62,13 +62,16 @@ export class NodeJournal {
 /** Undefined for a row that cannot be read: its agent writes it anew when it attaches. */
 function toNode(row: Record<string, unknown>): KnownNode | undefined {
   try {
+    const kernel = decode<Kernel>(String(row.kernel));
+    const refusals = decode<PreflightRefusal[]>(String(row.preflight));
+    if (!Array.isArray(kernel.ramRanges) || !Array.isArray(refusals)) return undefined;
     return {
       uid: String(row.uid),
       name: String(row.name),
       lastSeenAt: String(row.last_seen_at),
       agentVersion: String(row.agent_version),
-      kernel: decode<Kernel>(String(row.kernel)),
-      refusals: decode<PreflightRefusal[]>(String(row.preflight)),
+      kernel,
+      refusals,
     };
   } catch {
     return undefined;

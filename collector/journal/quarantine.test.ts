@@ -136,6 +136,26 @@ test.each([
   database.close();
 });
 
+test.each([
+  ['has no node', `request = json_remove(request, '$.node')`],
+  ['has no kernel', `request = json_remove(request, '$.kernel')`],
+  ['began at no time', `state = json_set(state, '$.acquired.start.openedAt', 'never')`],
+  ['has no start', `state = json_remove(state, '$.acquired.start')`],
+  ['was interrupted below zero', `state = json_set(state, '$.acquired.interruptions[0].offsetBytes', -5)`],
+  ['has half an outcome', `state = json_remove(state, '$.outcome.kind')`],
+])('a capture that %s is left out of the list, and nobody else is the worse for it', (_, change) => {
+  using scratch = makeScratch();
+  fill(scratch.dir);
+  const database = openDatabase(scratch.dir);
+  database.exec(`UPDATE captures SET ${change} WHERE id = 'c-done'`);
+  const damaged: unknown[] = [];
+  const journal = new CaptureJournal(database, undefined, (fault) => damaged.push(fault));
+  expect(journal.list({ limit: 10 }).map((each) => each.request.id)).toEqual(['c-acquiring']);
+  expect(damaged).toEqual([expect.objectContaining({ code: 'database_unusable' })]);
+  expect(() => journal.get('c-done')).toThrow('capture c-done cannot be read from the database');
+  database.close();
+});
+
 test('an audit record beyond all bounds is refused, and the change that it belongs to with it', () => {
   using scratch = makeScratch();
   const database = openDatabase(scratch.dir);
