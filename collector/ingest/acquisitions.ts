@@ -17,9 +17,19 @@ import { Acquisition, type StreamHolder } from './acquisition.ts';
 import { withNodeContainers } from './named-containers.ts';
 
 const closingMs = 5_000;
-const mostSealings = 5;
+/** Attempts, one every two seconds: for what will be the same each time, and for a disk that may come back within ten minutes. */
+const mostSealings = { usual: 5, flaky: 300 };
+const flaky: ReadonlySet<unknown> = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'EBUSY', 'EAGAIN']);
 /** Of a disk or a process that is full: a sealing that fails with them is tried again, until it succeeds. */
-const passing: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
+const passing: ReadonlySet<unknown> = new Set([
+  'storage_failed',
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+]);
 
 /** What the API server says of a node's containers, and when its list was last in step. */
 export interface NodeInventory {
@@ -207,10 +217,10 @@ export class Acquisitions {
   /** Why a sealing that failed is not tried again; undefined while it may still succeed. */
   #hopelessness(captureId: string, outcome: Outcome, durableBytes: number, error: unknown): string | undefined {
     if (error instanceof Fault && error.code === 'evidence_missing') return error.message;
-    if (mayPass(error)) return undefined;
+    if (isOf(passing, error)) return undefined;
     const failures = (this.#failedSealings.get(captureId) ?? 0) + 1;
     this.#failedSealings.set(captureId, failures);
-    if (failures < mostSealings) return undefined;
+    if (failures < (isOf(flaky, error) ? mostSealings.flaky : mostSealings.usual)) return undefined;
     this.#failedSealings.delete(captureId);
     const [cause = ''] = causeChain(error);
     const judged = outcome.kind === 'partial' || outcome.kind === 'failed' ? `; before that: ${outcome.detail}` : '';
@@ -270,10 +280,10 @@ async function takeOver(held: StreamHolder, captureId: string, holder: StreamHol
   await held.end(fenced(holder.attempt));
 }
 
-function mayPass(error: unknown): boolean {
-  if (error instanceof Fault && error.code === 'storage_failed') return true;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return passing.has(code) || (error instanceof Error && error.cause !== undefined && mayPass(error.cause));
+/** Whether an error, or what it comes of, has one of these codes. */
+function isOf(codes: ReadonlySet<unknown>, error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return codes.has('code' in error ? error.code : undefined) || isOf(codes, error.cause);
 }
 
 /** Without a byte there is nothing partial to keep. */

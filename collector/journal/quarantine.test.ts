@@ -156,6 +156,21 @@ test.each([
   database.close();
 });
 
+test('a row that violates a check, however it came there, is no reason not to start', () => {
+  using scratch = makeScratch();
+  fill(scratch.dir);
+  openDatabase(scratch.dir).close();
+  const edited = new DatabaseSync(join(scratch.dir, 'kcorder.db'));
+  edited.exec(
+    `PRAGMA ignore_check_constraints = ON; UPDATE captures SET ceiling_bytes = -1, request = '{' WHERE id = 'c-done'`,
+  );
+  edited.close();
+  const database = openDatabase(scratch.dir);
+  expect(new CaptureJournal(database).list({ limit: 10 }).map((each) => each.request.id)).toEqual(['c-acquiring']);
+  expect(() => database.exec(`UPDATE captures SET durable_bytes = -1`)).toThrow('CHECK constraint failed');
+  database.close();
+});
+
 test('an audit record beyond all bounds is refused, and the change that it belongs to with it', () => {
   using scratch = makeScratch();
   const database = openDatabase(scratch.dir);
