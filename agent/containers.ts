@@ -36,7 +36,13 @@ export function parseLogLink(name: string, target: string): PodContainer | undef
   return isCut ? { ...container, containerId: '' } : undefined;
 }
 
-/** The pods' containers on this node by the links in /var/log/containers, stopped ones included; empty where there is no kubelet. */
+/** More are not taken by the collector: see proto/bounds/table.ts. */
+const mostContainers = 4_096;
+
+/**
+ * The pods' containers on this node by the links in /var/log/containers, stopped ones included; empty where there is no kubelet, and the first
+ * 4,096 by name where there are more.
+ */
 export function listContainers(folder: string): PodContainer[] {
   let names: string[];
   try {
@@ -44,7 +50,7 @@ export function listContainers(folder: string): PodContainer[] {
   } catch {
     return [];
   }
-  return names.sort().flatMap((name) => {
+  const containers = names.sort().flatMap((name) => {
     try {
       return parseLogLink(name, readlinkSync(join(folder, name))) ?? [];
     } catch {
@@ -52,4 +58,5 @@ export function listContainers(folder: string): PodContainer[] {
       return [];
     }
   });
+  return containers.slice(0, mostContainers);
 }

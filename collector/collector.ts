@@ -32,11 +32,12 @@ import { onWriteFailure, openDatabase } from './journal/database.ts';
 import { Figures } from './journal/figures.ts';
 import { JoinTokens } from './journal/join-tokens.ts';
 import { NodeJournal } from './journal/nodes.ts';
+import { quarantined } from './journal/quarantine.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openRecorder } from './recorder.ts';
 import { offerSymbols } from './symbols/offer.ts';
 import { openSymbols } from './symbols/open.ts';
-import type { KernelIdentity } from './symbols/symbols.ts';
+import { warmSymbols } from './symbols/warm.ts';
 import { version } from './version.ts';
 
 /** A collector that works. */
@@ -60,7 +61,12 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
-  const journal = new CaptureJournal(database, config);
+  for (const { source, why, count } of quarantined(database))
+    log.warn(
+      { table: source, why, rows: count },
+      'rows of the database are in quarantine: they cannot be what they say',
+    );
+  const journal = new CaptureJournal(database, config, complain('a capture is left out of the list'));
   const fleet: Fleet = new Fleet(new NodeJournal(database), (node) => cluster?.strangeness(node));
   const evidence = new EvidenceDirectory(config.dataDir);
   const again = new AnalysesAgain(database);
@@ -120,18 +126,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   );
   metrics.watchSymbols(symbols);
   const ending = new AbortController();
-  const warmUp = (kernel: KernelIdentity) => {
-    const started = performance.now();
-    symbols.find(kernel, ending.signal).then(
-      ({ kind }) => {
-        const seconds = Math.round(performance.now() - started) / 1000;
-        log.info({ release: kernel.release, buildId: kernel.buildId, symbols: kind, seconds }, 'symbols looked for');
-      },
-      (error: unknown) => {
-        if (!ending.signal.aborted) complain('symbols could not be looked for')(error);
-      },
-    );
-  };
+  const warmUp = warmSymbols(symbols, ending.signal, log);
   const runner = { python: config.python, entry: join(import.meta.dirname, 'analysis', 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
@@ -154,7 +149,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
     if (event === undefined) return;
     queue.wake();
     turns.give();
-    cluster?.tell(capture).catch(complain('an Event could not be put on a node or pod'));
+    cluster?.tell(capture()).catch(complain('an Event could not be put on a node or pod'));
   });
   const stopWatchdog = startWatchdog(
     journal,
@@ -174,7 +169,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
     attachmentEvents: {
       attached: (agent, running) => {
         log.info({ node: agent.node.name, agent: agent.node.agentVersion, running }, 'agent attached');
-        warmUp(agent.node.kernel);
+        warmUp(agent.node);
         recorder.schedules.agentAttached();
         captures.agentAttached(agent, running).catch(complain('an agent that attached could not be followed up'));
       },
@@ -182,8 +177,8 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
         captures.agentHeard(node, running).catch(complain('a heartbeat could not be followed up'));
       },
       refused: (node, captureId, detail) => {
-        log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
-        captures.agentRefused(node, captureId, detail);
+        if (captures.agentRefused(node, captureId, detail))
+          log.warn({ node: node.name, capture: captureId, detail }, 'order refused');
       },
     },
     typesTransfers,

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readBounded, TooLarge } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { ClusterRooms } from './cluster/open.ts';
 import type { Config } from './config.ts';
@@ -121,13 +121,12 @@ export async function openSchedules(
 
 async function textOf(path: string): Promise<string> {
   if (path === '') return '{"schedules":[]}';
-  return await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new Fault(
-      'config_invalid',
-      `the schedules file ${path} cannot be read: see KCORDER_SCHEDULES_FILE and whether it is mounted`,
-      { cause: error },
-    );
-  });
+  try {
+    return (await readBounded(path, 'schedules')).toString('utf8');
+  } catch (cause) {
+    const why = cause instanceof TooLarge ? cause.message : 'see KCORDER_SCHEDULES_FILE and whether it is mounted';
+    throw new Fault('config_invalid', `the schedules file ${path} cannot be read: ${why}`, { cause });
+  }
 }
 
 function parsed(path: string, text: string, inCluster: boolean): ScheduleSpec[] {

@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { AnalysisEnding, CaptureState } from '../capture/capture.ts';
+import type { AnalysisEnding } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Images } from '../evidence/images.ts';
 import type { AnalysesAgain } from '../journal/analyses.ts';
@@ -81,13 +81,12 @@ export class AnalysisQueue {
 
   #next(): Turn | undefined {
     const { journal, again, events } = this.#means;
-    const sealed = journal.open().find(({ state }) => state.phase === 'sealed' || state.phase === 'analyzing');
+    const sealed = journal.oldestToAnalyse();
     if (sealed !== undefined) {
-      const { id: captureId } = sealed.request;
       return {
-        captureId,
-        begin: () => void journal.apply(captureId, { kind: 'analysis_started', at: now() }, 'collector'),
-        end: (ending) => void journal.apply(captureId, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
+        captureId: sealed,
+        begin: () => void journal.apply(sealed, { kind: 'analysis_started', at: now() }, 'collector'),
+        end: (ending) => void journal.apply(sealed, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
       };
     }
     const captureId = again.next();
@@ -132,7 +131,7 @@ export class AnalysisQueue {
     symbols: SymbolsEnd & { kind: 'ready' },
     signal: AbortSignal,
   ): Promise<AnalysisEnding> {
-    const { request, state } = capture;
+    const { request } = capture;
     await using image = await this.#openImage(request.id);
     const report = await this.#means.analysis.analyze(
       {
@@ -140,7 +139,7 @@ export class AnalysisQueue {
         image: image.image,
         symbols,
         kernel: request.kernel,
-        containers: containersOf(state),
+        containers: this.#means.journal.containersOf(request.id),
         outputDir: `${this.#means.evidence.pathOf(request.id)}/analysis`,
       },
       signal,
@@ -172,20 +171,6 @@ const imageFaults: ReadonlySet<string> = new Set([
   'evidence_deleted',
   'store_refused',
 ]);
-
-function containersOf(state: CaptureState) {
-  switch (state.phase) {
-    case 'requested':
-      return [];
-    case 'done':
-      return state.acquired?.start.containers ?? [];
-    case 'acquiring':
-    case 'sealing':
-    case 'sealed':
-    case 'analyzing':
-      return state.start.containers;
-  }
-}
 
 function withoutSymbols(symbols: Exclude<SymbolsEnd, { kind: 'ready' }>): AnalysisEnding {
   switch (symbols.kind) {

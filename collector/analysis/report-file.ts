@@ -1,5 +1,6 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readBounded } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisReport } from './analysis.ts';
 
@@ -28,7 +29,7 @@ export async function readReport(outputDir: string): Promise<AnalysisReport | un
   const path = reportPath(outputDir);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = (await readBounded(path, 'analysisReport')).toString('utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw damaged(path, error);

@@ -59,7 +59,9 @@ test('a node without symbols is listed with where they were looked for; an impor
   await agent.attach({ kernel: { ...ordinaryHello.kernel, typesProblem: 'no BTF there' } });
   const missing = await until(async () => {
     const { symbols: all } = await symbols.listSymbols({});
-    return all[0]?.status?.sources.some(({ name, state }) => name === 'node' && state === 'nothing') && all[0];
+    // The last source has told, and the search has ended.
+    const asked = all[0]?.status?.sources.some(({ name, state }) => name === 'node' && state === 'nothing');
+    return asked && all[0]?.status?.state !== SymbolsState.BUILDING && all[0];
   });
   expect(missing).toMatchObject({ key: buildId, buildId, nodeNames: ['n1'], status: { state: SymbolsState.MISSING } });
   expect(missing.status?.sources.map(({ name, state }) => `${name} ${state}`)).toEqual([

@@ -17,8 +17,8 @@ export async function* watchCapture(
 ): AsyncIterable<Response> {
   let changed = Promise.withResolvers<void>();
   const stops = [
-    journal.watch(({ capture }) => {
-      if (capture.request.id === captureId) changed.resolve();
+    journal.watch((change) => {
+      if (change.captureId === captureId) changed.resolve();
     }),
     again.watch((id) => {
       if (id === captureId) changed.resolve();

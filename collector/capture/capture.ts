@@ -91,6 +91,9 @@ export interface AcquisitionStart {
   readonly leftOutMemory?: readonly LeftOutMemory[];
 }
 
+/** What a capture's state holds of it. The containers are beside it, read by who needs them: they may be a megabyte, and a state is written often. */
+export type KeptStart = Omit<AcquisitionStart, 'containers'>;
+
 /** How the acquirer ended, as the agent saw it. */
 export interface AcquisitionEnd {
   readonly bytes: number;
@@ -148,14 +151,27 @@ export type AnalysisEnding =
   | { readonly kind: 'skipped'; readonly reason: string; readonly detail: string };
 
 interface Acquired {
-  readonly start: AcquisitionStart;
+  readonly start: KeptStart;
+  /** The newest 256; all of them are in the audit log. */
   readonly interruptions: readonly Interruption[];
+}
+
+/** Streams that were opened since the image last grew by a piece worth a stream, and the durable offset from which that counts. */
+export interface Barren {
+  readonly reopens: number;
+  readonly fromBytes: number;
 }
 
 /** Where a capture is; each state holds only what is true in it. */
 export type CaptureState =
   | { readonly phase: 'requested' }
-  | ({ readonly phase: 'acquiring'; readonly epoch: number; readonly attempt: number } & Acquired)
+  | ({
+      readonly phase: 'acquiring';
+      readonly epoch: number;
+      readonly attempt: number;
+      /** Unset before the first reopen. */
+      readonly barren?: Barren;
+    } & Acquired)
   | ({ readonly phase: 'sealing'; readonly outcome: Outcome; readonly end: AcquisitionEnd | undefined } & Acquired)
   | ({
       readonly phase: 'sealed';

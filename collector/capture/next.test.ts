@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { at, complete, end, events, evidence, partial, start, states } from '../testing/states.ts';
+import { at, complete, end, events, evidence, kept, partial, start, states } from '../testing/states.ts';
 import type { CaptureState } from './capture.ts';
 import type { CaptureEvent } from './event.ts';
 import { next } from './next.ts';
@@ -54,7 +54,7 @@ const rows: Row[] = [
     sentence: 'the first upload starts the acquisition, in epoch 1 and without an interruption',
     from: requested,
     event: events.opened,
-    to: { phase: 'acquiring', epoch: 1, attempt: 3, start, interruptions: [] },
+    to: { phase: 'acquiring', epoch: 1, attempt: 3, start: kept, interruptions: [] },
   },
   {
     sentence: 'a later attempt goes on in the next epoch, and the interruption is noted with its offset',
@@ -132,13 +132,20 @@ const rows: Row[] = [
     sentence: 'an acquisition that is canceled keeps what it has',
     from: acquiring,
     event: events.canceled,
-    to: { phase: 'sealing', outcome: { kind: 'canceled', by: 'operator/alice' }, start },
+    to: { phase: 'sealing', outcome: { kind: 'canceled', by: 'operator/alice' }, start: kept },
   },
   {
     sentence: 'a sealing ends with the evidence',
     from: sealing,
     event: events.sealed,
-    to: { phase: 'sealed', outcome: complete, evidence, endedAt: at, start, interruptions: sealing.interruptions },
+    to: {
+      phase: 'sealed',
+      outcome: complete,
+      evidence,
+      endedAt: at,
+      start: kept,
+      interruptions: sealing.interruptions,
+    },
   },
   {
     sentence: 'a sealing may find the image to be worse than it was judged',
@@ -150,7 +157,7 @@ const rows: Row[] = [
     sentence: 'a sealing that finds no image ends without evidence',
     from: sealing,
     event: events.lost,
-    to: { phase: 'done', outcome: { kind: 'failed', reason: 'storage_failed' }, acquired: { start } },
+    to: { phase: 'done', outcome: { kind: 'failed', reason: 'storage_failed' }, acquired: { start: kept } },
   },
   {
     sentence: 'a sealed capture is analysed',

@@ -1,4 +1,4 @@
-import type { AcquisitionEnd, CaptureState, Outcome } from './capture.ts';
+import type { AcquisitionEnd, Barren, CaptureState, Outcome } from './capture.ts';
 import type { CaptureEvent } from './event.ts';
 
 /** What an event makes of a state: a new state, or a refusal that names what does not fit. */
@@ -11,6 +11,25 @@ const skipped = {
   reason: 'no_image',
   detail: 'no memory was acquired, so there is nothing to analyse',
 } as const;
+
+/** An image has to grow by so much to be worth another stream: a quarter of an agent's chunk. */
+const growthBytes = 64 << 10;
+const mostBarrenReopens = 100;
+const mostInterruptions = 256;
+
+/** Why an acquisition is not opened once more: it is opened again and again and does not grow. Undefined when it may be. Growth is never limited. */
+export function futility(state: CaptureState, durableBytes: number): string | undefined {
+  if (state.phase !== 'acquiring') return undefined;
+  const { reopens } = barrenAt(state, durableBytes);
+  return reopens < mostBarrenReopens
+    ? undefined
+    : `the upload was opened ${reopens + 1} times without ${growthBytes} more bytes becoming durable`;
+}
+
+function barrenAt({ barren, interruptions }: CaptureState & { phase: 'acquiring' }, durableBytes: number): Barren {
+  const { reopens, fromBytes } = barren ?? { reopens: 0, fromBytes: interruptions.at(-1)?.offsetBytes ?? 0 };
+  return durableBytes - fromBytes >= growthBytes ? { reopens: 0, fromBytes: durableBytes } : { reopens, fromBytes };
+}
 
 const moved = (state: CaptureState): Step => ({ kind: 'moved', state });
 
@@ -58,8 +77,10 @@ export function next(state: CaptureState, event: CaptureEvent): Step {
 
 function fromRequested(event: CaptureEvent): Step {
   switch (event.kind) {
-    case 'opened':
-      return moved({ phase: 'acquiring', epoch: 1, attempt: event.attempt, start: event.start, interruptions: [] });
+    case 'opened': {
+      const { containers: _, ...start } = event.start;
+      return moved({ phase: 'acquiring', epoch: 1, attempt: event.attempt, start, interruptions: [] });
+    }
     case 'refused':
       return ended(event.at, { kind: 'failed', reason: 'preflight_refused', detail: event.detail });
     case 'expired':
@@ -82,21 +103,23 @@ function fromAcquiring(state: CaptureState & { phase: 'acquiring' }, event: Capt
   const sealing = (outcome: Outcome): Step =>
     moved({ phase: 'sealing', outcome, start, interruptions, end: undefined });
   switch (event.kind) {
-    case 'opened':
+    case 'opened': {
       if (event.start.acquisitionId !== start.acquisitionId) {
         return { kind: 'refused', reason: 'an image is never continued by another acquisition' };
       }
       if (event.attempt <= state.attempt)
         return { kind: 'refused', reason: `attempt ${event.attempt} is fenced by attempt ${state.attempt}` };
+      const { reopens, fromBytes } = barrenAt(state, event.durableBytes);
+      const interruption = { at: event.at, offsetBytes: event.durableBytes, cause: event.cause };
       return moved({
         ...state,
         attempt: event.attempt,
         epoch: state.epoch + 1,
+        barren: { reopens: reopens + 1, fromBytes },
         interruptions:
-          event.moved === true
-            ? interruptions
-            : [...interruptions, { at: event.at, offsetBytes: event.durableBytes, cause: event.cause }],
+          event.moved === true ? interruptions : [...interruptions, interruption].slice(-mostInterruptions),
       });
+    }
     case 'finished':
       return moved({
         phase: 'sealing',

@@ -1,5 +1,6 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readBounded, TooLarge } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Evidence, Outcome } from '../capture/capture.ts';
 import { ImageWriter } from './image-writer.ts';
@@ -130,10 +131,12 @@ export class EvidenceDirectory {
     }
   }
 
-  /** The manifest's bytes. Throws evidence_missing, storage_failed. */
+  /** The manifest's bytes. Throws evidence_missing, evidence_damaged when it has grown beyond any manifest, storage_failed. */
   async manifest(captureId: string): Promise<Buffer> {
     const path = this.manifestPath(captureId);
-    return await readFile(path).catch((error: unknown) => {
+    return await readBounded(path, 'manifest').catch((error: unknown) => {
+      if (error instanceof TooLarge)
+        throw new Fault('evidence_damaged', `the manifest of capture ${captureId} was altered: ${error.message}`);
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
         throw new Fault('storage_failed', `${path} could not be read: see to the collector's disk`, { cause: error });
       throw new Fault(

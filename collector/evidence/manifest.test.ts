@@ -8,6 +8,7 @@ const sealing: Sealing = {
   collectorVersion: '0.1.0',
   request,
   start,
+  containers: start.containers,
   end,
   interruptions: [{ at, offsetBytes: 10, cause: 'the connection broke' }],
   outcome: { kind: 'complete' },

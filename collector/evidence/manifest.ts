@@ -1,4 +1,4 @@
-import type { AcquisitionEnd, AcquisitionStart, Interruption, Outcome, Request } from '../capture/capture.ts';
+import type { AcquisitionEnd, Interruption, KeptStart, NamedContainer, Outcome, Request } from '../capture/capture.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { type ImageDigest, segmentBytes } from './digest.ts';
 
@@ -14,7 +14,8 @@ export interface CustodyEvent {
 export interface Sealing {
   readonly collectorVersion: string;
   readonly request: Request;
-  readonly start: AcquisitionStart;
+  readonly start: KeptStart;
+  readonly containers: readonly NamedContainer[];
   readonly end: AcquisitionEnd | undefined;
   readonly interruptions: readonly Interruption[];
   readonly outcome: Outcome;
@@ -58,7 +59,7 @@ export function manifestOf(sealing: Sealing): string {
       end,
       interruptions: sealing.interruptions,
     },
-    containers: start.containers,
+    containers: sealing.containers,
     inventoryAsOf: start.inventoryAsOf,
     outcome: sealing.outcome,
     image: {

@@ -14,7 +14,7 @@ const sha256 = createHash('sha256').update(image).digest('hex');
 
 function facts(outcome: Outcome): SealingFacts {
   const state = { ...states.sealing, outcome, end: { ...end, bytes: image.length, sha256 } };
-  return { collectorVersion: '0.1.0', request, state, custody: [], sealedAt: at };
+  return { collectorVersion: '0.1.0', request, state, containers: [], custody: [], sealedAt: at };
 }
 
 /** A directory in which a capture waits to be sealed. */

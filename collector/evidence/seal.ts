@@ -1,4 +1,4 @@
-import type { CaptureState, Evidence, Outcome, Request } from '../capture/capture.ts';
+import type { CaptureState, Evidence, NamedContainer, Outcome, Request } from '../capture/capture.ts';
 import type { EvidenceDirectory } from './evidence-directory.ts';
 import { imageName } from './evidence-directory.ts';
 import type { ImageWriter } from './image-writer.ts';
@@ -15,6 +15,7 @@ export interface SealingFacts {
   readonly collectorVersion: string;
   readonly request: Request;
   readonly state: CaptureState & { phase: 'sealing' };
+  readonly containers: readonly NamedContainer[];
   readonly custody: readonly CustodyEvent[];
   /** ISO 8601, UTC. */
   readonly sealedAt: string;

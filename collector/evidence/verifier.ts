@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileBounds } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { checkManifest } from './check-manifest.ts';
 import type { EvidenceDirectory } from './evidence-directory.ts';
@@ -108,6 +109,13 @@ export class Verifier {
         `the manifest of capture ${captureId} is gone from ${store.place}: restore it from a copy`,
       );
     await using source = await store.open(object);
+    if (source.sizeBytes > fileBounds.manifest) {
+      const what = `has ${source.sizeBytes} bytes: at most ${fileBounds.manifest} are taken`;
+      throw new Fault(
+        'evidence_damaged',
+        `the manifest of capture ${captureId} was altered: in ${store.place} it ${what}`,
+      );
+    }
     const stored = await source.read(0, source.sizeBytes);
     return [stored, await directory.manifest(captureId)];
   }

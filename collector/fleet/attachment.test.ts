@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { AgentService, type AttachRequestSchema } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
@@ -13,6 +15,10 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
 const image = limeImage(1, [400_000]);
+
+/** What the database takes on disk, its log included. */
+const databaseBytes = (rig: Rig): number =>
+  ['kcorder.db', 'kcorder.db-wal'].reduce((sum, name) => sum + statSync(join(rig.dataDir, name)).size, 0);
 
 test('an agent that attaches is welcomed and known with what it said of its kernel', async () => {
   await using rig = await Rig.start(parties);
@@ -155,18 +161,28 @@ test('an agent that still runs a capture that has ended is told to stop', async 
   expect(again.cancels).toEqual([captureId, 'c-unknown']);
 });
 
-test.each(['release', 'banner', 'buildId'])(
-  'a hello whose kernel has a %s longer than any is refused',
-  async (name) => {
-    await using rig = await Rig.start(parties);
-    const kernel = { ...ordinaryHello.kernel, [name]: 'x'.repeat(4097) };
-    await expect(rig.agent().attach({ kernel })).rejects.toMatchObject({
-      code: 'invalid_argument',
-      message: expect.stringContaining(`a ${name} of 4097 characters`),
-    });
-    await rig.agent().attach({ kernel: { ...kernel, [name]: 'x'.repeat(4096) } });
+test.each([
+  {
+    sentence: 'half a million empty ranges of memory',
+    ramRanges: Array.from({ length: 500_000 }, () => ({ start: 0n, end: 0n })),
+    says: 'kcorder.v1.KernelDescriptor.ram_ranges has 1025 entries or more: at most 1024 are taken',
   },
-);
+  {
+    sentence: 'a range of memory that ends before it starts',
+    ramRanges: [{ start: 34n << 40n, end: 0n }],
+    says: 'kcorder.v1.KernelDescriptor.ram_ranges[0] is 0x220000000000 to 0x0: a range ends after its start',
+  },
+])('a hello with $sentence is refused: nothing of it is kept, and nobody else notices', async ({ ramRanges, says }) => {
+  await using rig = await Rig.start(parties);
+  await rig.agent('n2').attach();
+  const before = databaseBytes(rig);
+  await expect(rig.agent().attach({ kernel: { ramRanges } })).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining(says),
+  });
+  expect((await rig.operator().listNodes({})).nodes.map(({ name }) => name)).toEqual(['n2']);
+  expect(databaseBytes(rig) - before).toBeLessThan(64 << 10);
+});
 
 test('an attach stream begins with a hello that has a kernel in it', async () => {
   await using rig = await Rig.start(parties);

@@ -142,9 +142,6 @@ function refusalsOf(preflight: Preflight | undefined): PreflightRefusal[] {
   return (preflight?.refusals ?? []).map(({ reason, message }) => ({ reason, message }));
 }
 
-/** Characters of a release, banner or build-id. */
-const longestText = 4096;
-
 function kernelOf(hello: Hello, node: NodeIdentity): Kernel {
   if (hello.kernel === undefined)
     throw new Fault('invalid_argument', `node ${node.name}: its hello carries no kernel descriptor`);
@@ -162,12 +159,6 @@ function kernelOf(hello: Hello, node: NodeIdentity): Kernel {
     typesDigest,
     typesProblem,
   } = hello.kernel;
-  // They become arguments of programs and parts of many comparisons; a kernel's are shorter than a page.
-  for (const [what, text] of Object.entries({ release, banner, buildId })) {
-    if (text.length <= longestText) continue;
-    const problem = `its hello has a ${what} of ${text.length} characters, and no kernel has more than ${longestText}`;
-    throw new Fault('invalid_argument', `node ${node.name}: ${problem}. Check its agent.`);
-  }
   return {
     release,
     banner,

@@ -118,10 +118,10 @@ export class Captures {
   async agentAttached(agent: Attached, runningCaptureIds: readonly string[]): Promise<void> {
     const { node } = agent;
     const open = this.#journal.runningOn(node.uid);
-    for (const id of runningCaptureIds) if (open?.request.id !== id) agent.send({ kind: 'cancel', captureId: id });
-    if (open === undefined || runningCaptureIds.includes(open.request.id)) return;
-    const { id } = open.request;
-    if (open.state.phase === 'requested') {
+    for (const id of runningCaptureIds) if (open?.id !== id) agent.send({ kind: 'cancel', captureId: id });
+    if (open === undefined || runningCaptureIds.includes(open.id)) return;
+    const { id } = open;
+    if (open.phase === 'requested') {
       this.#turns.again(id);
       return;
     }
@@ -139,11 +139,11 @@ export class Captures {
    */
   async agentHeard(node: NodeIdentity, runningCaptureIds: readonly string[]): Promise<void> {
     const open = this.#journal.runningOn(node.uid);
-    if (open?.state.phase !== 'acquiring' || runningCaptureIds.includes(open.request.id)) {
+    if (open?.phase !== 'acquiring' || runningCaptureIds.includes(open.id)) {
       this.#missedOnce.delete(node.uid);
       return;
     }
-    const { id } = open.request;
+    const { id } = open;
     if (this.#missedOnce.get(node.uid) !== id) {
       this.#missedOnce.set(node.uid, id);
       return;
@@ -156,10 +156,15 @@ export class Captures {
     );
   }
 
-  /** The agent will not carry out an order. */
-  agentRefused(node: NodeIdentity, id: string, detail: string): void {
-    if (this.#journal.find(id)?.request.node.uid !== node.uid) return;
-    this.#journal.apply(id, { kind: 'refused', at: new Date().toISOString(), detail }, `node/${node.name}`);
+  /** The agent will not carry out an order. False when it was given none, or has begun it: what it says then changes nothing. */
+  agentRefused(node: NodeIdentity, id: string, detail: string): boolean {
+    if (this.#journal.requestedOf(id) !== node.uid) return false;
+    const { kind } = this.#journal.apply(
+      id,
+      { kind: 'refused', at: new Date().toISOString(), detail },
+      `node/${node.name}`,
+    );
+    return kind === 'moved';
   }
 }
 

@@ -53,9 +53,9 @@ export class Turns {
 
   /** Whether a requested capture waits until others end. */
   waits(captureId: string): boolean {
-    const capture = this.#journal.find(captureId);
-    if (capture?.state.phase !== 'requested' || this.#ordered.has(captureId)) return false;
-    return this.#fleet.online(capture.request.node.uid) !== undefined;
+    if (this.#ordered.has(captureId)) return false;
+    const nodeUid = this.#journal.requestedOf(captureId);
+    return nodeUid !== undefined && this.#fleet.online(nodeUid) !== undefined;
   }
 
   #runs({ id, phase }: { id: string; phase: 'requested' | 'acquiring' }): boolean {

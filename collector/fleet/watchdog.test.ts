@@ -67,7 +67,7 @@ test('a stalled acquisition without a byte has failed, and leaves nothing', asyn
   expect(() => rig.evidence(captureId, 'image.part')).toThrow('ENOENT');
 });
 
-test('a capture that cannot be sealed does not keep the others waiting, and is reported each time', async () => {
+test('a capture that cannot be sealed keeps no others waiting, is reported each time, and ends with its reason', async () => {
   using scratch = makeScratch();
   const database = openDatabase(scratch.dir);
   const journal = new CaptureJournal(database);
@@ -90,8 +90,15 @@ test('a capture that cannot be sealed does not keep the others waiting, and is r
     (error) => reported.push(error),
   );
   await until(() => journal.get('c-2').state.phase === 'done');
-  expect(journal.get('c-1').state.phase).toBe('sealing');
-  expect(reported.length).toBeGreaterThan(0);
+  await until(() => journal.get('c-1').state.phase === 'done');
+  expect(reported.length).toBe(4);
+  expect(journal.get('c-1').state).toMatchObject({
+    outcome: {
+      kind: 'failed',
+      reason: 'storage_failed',
+      detail: expect.stringMatching(/could not be sealed in 5 attempts \(Error: EEXIST.*100 bytes lie unsealed in /),
+    },
+  });
   stop();
   database.close();
 });

@@ -1,5 +1,5 @@
 import type { Acquisitions } from '../ingest/acquisitions.ts';
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
 
 /** How long a capture may stand still. */
 export interface Patience {
@@ -12,7 +12,7 @@ export interface Patience {
 const everyMs = 2_000;
 
 /**
- * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Counts by the monotonic clock, from
+ * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Reads no whole capture. Counts by the monotonic clock, from
  * the start of the collector or the last durable progress, whichever is later. Returns the function that stops it.
  */
 export function startWatchdog(
@@ -29,27 +29,27 @@ export function startWatchdog(
   const look = async (): Promise<void> => {
     const open = journal.unsealed();
     for (const captureId of firstSeenMs.keys()) {
-      if (!open.some(({ request }) => request.id === captureId)) firstSeenMs.delete(captureId);
+      if (!open.some(({ id }) => id === captureId)) firstSeenMs.delete(captureId);
     }
     for (const capture of open) await lookAt(capture).catch(report);
   };
 
-  const lookAt = async ({ request, state }: JournaledCapture): Promise<void> => {
-    const seenMs = firstSeenMs.get(request.id) ?? performance.now();
-    firstSeenMs.set(request.id, waits(request.id) ? performance.now() : seenMs);
-    if (state.phase === 'sealing') {
-      await acquisitions.sealUp(request.id);
-    } else if (state.phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
-      const detail = `the agent of node ${request.node.name} did not take up the order within ${patience.orderMs / 1000} s`;
-      journal.apply(request.id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
-    } else if (state.phase === 'acquiring') {
-      const live = acquisitions.live(request.id);
+  const lookAt = async ({ id, nodeName, phase }: ReturnType<CaptureJournal['unsealed']>[number]): Promise<void> => {
+    const seenMs = firstSeenMs.get(id) ?? performance.now();
+    firstSeenMs.set(id, phase === 'requested' && waits(id) ? performance.now() : seenMs);
+    if (phase === 'sealing') {
+      await acquisitions.sealUp(id);
+    } else if (phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
+      const detail = `the agent of node ${nodeName} did not take up the order within ${patience.orderMs / 1000} s`;
+      journal.apply(id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
+    } else if (phase === 'acquiring') {
+      const live = acquisitions.live(id);
       const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
       if (sinceMs <= patience.stallMs) return;
       const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
       const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
       await acquisitions.conclude(
-        request.id,
+        id,
         { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },
         'collector',
       );

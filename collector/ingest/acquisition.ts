@@ -6,7 +6,6 @@ import type { Request } from '../capture/capture.ts';
 import type { ImageWriter } from '../evidence/image-writer.ts';
 import { scannedBytes } from './image-progress.ts';
 
-const chunkLimitBytes = 1 << 20;
 const syncEveryBytes = 8 << 20;
 const syncEveryMs = 100;
 
@@ -77,9 +76,7 @@ export class Acquisition {
     const { data } = chunk;
     const offset = Number(chunk.offset);
     const what = `capture ${this.request.id}, chunk at byte ${offset}`;
-    if (data.length === 0 || data.length > chunkLimitBytes) {
-      throw new Fault('invalid_argument', `${what}: ${data.length} bytes, 1 to ${chunkLimitBytes} are taken`);
-    }
+    if (data.length === 0) throw new Fault('invalid_argument', `${what}: it has no byte`);
     if (crc32(data) !== chunk.crc32)
       throw new Fault('checksum_mismatch', `${what}: its checksum does not fit: send it again`);
     const writer = await this.writer();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Fault } from '@kcorder/proto/fault.ts';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type {
   AcquisitionEnd,
   AcquisitionStart,
@@ -9,6 +9,7 @@ import type {
   Outcome,
 } from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
+import { futility } from '../capture/next.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { seal, sealedBefore } from '../evidence/seal.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
@@ -16,6 +17,19 @@ import { Acquisition, type StreamHolder } from './acquisition.ts';
 import { withNodeContainers } from './named-containers.ts';
 
 const closingMs = 5_000;
+/** Attempts, one every two seconds: for what will be the same each time, and for a disk that may come back within ten minutes. */
+const mostSealings = { usual: 5, flaky: 300 };
+const flaky: ReadonlySet<unknown> = new Set(['EIO', 'ESTALE', 'ETIMEDOUT', 'EBUSY', 'EAGAIN']);
+/** Of a disk or a process that is full: a sealing that fails with them is tried again, until it succeeds. */
+const passing: ReadonlySet<unknown> = new Set([
+  'storage_failed',
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+]);
 
 /** What the API server says of a node's containers, and when its list was last in step. */
 export interface NodeInventory {
@@ -31,6 +45,8 @@ export class Acquisitions {
   readonly #inventory: (nodeName: string) => NodeInventory | undefined;
   readonly #live = new Map<string, Acquisition>();
   readonly #sealing = new Set<string>();
+  /** Sealings that failed in a row, by capture. */
+  readonly #failedSealings = new Map<string, number>();
   #closing = false;
 
   constructor(
@@ -98,6 +114,12 @@ export class Acquisitions {
     const { attempt } = holder;
     const capture = this.orderedFrom(node, captureId);
     const { durableBytes, state } = capture;
+    const futile = futility(state, durableBytes);
+    if (futile !== undefined) {
+      const event = { kind: 'broken', at: now(), reason: 'network_stall', detail: futile } as const;
+      await this.conclude(captureId, event, 'collector');
+      throw new Fault('capture_ended', `capture ${captureId} was ended: ${futile}`);
+    }
     const cause =
       state.phase === 'requested'
         ? 'first'
@@ -180,10 +202,12 @@ export class Acquisitions {
       if (sealed === undefined)
         this.#journal.apply(captureId, { kind: 'lost', at: now(), outcome: withoutImage(state.outcome) }, 'collector');
       else this.#journal.apply(captureId, { kind: 'sealed', at: now(), ...sealed }, 'collector');
+      this.#failedSealings.delete(captureId);
       return sealed?.evidence;
     } catch (error) {
-      if (!(error instanceof Fault) || error.code !== 'evidence_missing') throw error;
-      const outcome = { kind: 'failed', reason: 'storage_failed', detail: error.message } as const;
+      const detail = this.#hopelessness(captureId, state.outcome, acquisition.durableBytes, error);
+      if (detail === undefined) throw error;
+      const outcome = { kind: 'failed', reason: 'storage_failed', detail } as const;
       this.#journal.apply(captureId, { kind: 'lost', at: now(), outcome }, 'collector');
       return undefined;
     } finally {
@@ -191,6 +215,19 @@ export class Acquisitions {
       this.#sealing.delete(captureId);
       await acquisition.close().catch(() => undefined);
     }
+  }
+
+  /** Why a sealing that failed is not tried again; undefined while it may still succeed. */
+  #hopelessness(captureId: string, outcome: Outcome, durableBytes: number, error: unknown): string | undefined {
+    if (error instanceof Fault && error.code === 'evidence_missing') return error.message;
+    if (isOf(passing, error)) return undefined;
+    const failures = (this.#failedSealings.get(captureId) ?? 0) + 1;
+    this.#failedSealings.set(captureId, failures);
+    if (failures < (isOf(flaky, error) ? mostSealings.flaky : mostSealings.usual)) return undefined;
+    this.#failedSealings.delete(captureId);
+    const [cause = ''] = causeChain(error);
+    const judged = outcome.kind === 'partial' || outcome.kind === 'failed' ? `; before that: ${outcome.detail}` : '';
+    return `its image could not be sealed in ${failures} attempts (${cause}): ${durableBytes} bytes lie unsealed in ${this.#evidence.pathOf(captureId)}${judged}`;
   }
 
   async #seal(acquisition: Acquisition, state: JournaledCapture['state'] & { phase: 'sealing' }) {
@@ -203,8 +240,9 @@ export class Acquisitions {
     const before = await sealedBefore(this.#evidence, request.id);
     if (before !== undefined) return before;
     await this.#evidence.unsealUnfinished(request.id);
+    const containers = this.#journal.containersOf(request.id);
     const custody = this.#journal.audit.of(request.id);
-    const facts = { collectorVersion: this.#version, request, state, custody, sealedAt: now() };
+    const facts = { collectorVersion: this.#version, request, state, containers, custody, sealedAt: now() };
     return await seal(this.#evidence, await acquisition.release(), facts);
   }
 
@@ -243,6 +281,12 @@ async function takeOver(held: StreamHolder, captureId: string, holder: StreamHol
     new Fault('stream_fenced', `capture ${captureId}: attempt ${by} has taken over`);
   if (holder.attempt <= held.attempt) throw fenced(held.attempt);
   await held.end(holder.moved ? undefined : fenced(holder.attempt));
+}
+
+/** Whether an error, or what it comes of, has one of these codes. */
+function isOf(codes: ReadonlySet<unknown>, error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return codes.has('code' in error ? error.code : undefined) || isOf(codes, error.cause);
 }
 
 /** Without a byte there is nothing partial to keep. */

@@ -19,6 +19,11 @@ test.each([
   expect(imageCeilingBytes(ranges)).toBe(ceiling);
 });
 
+test('a range that ends before it starts takes nothing off: there is no ceiling at all', () => {
+  const ranges = [range(0, 32 * mebibyte), { start: 34n << 40n, end: 0n }];
+  expect(() => imageCeilingBytes(ranges)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+});
+
 test('what was scanned is counted to the end of the record that arrives, in memory and not in bytes of the image', () => {
   const ranges = [range(0x1000, 10_000), range(0x10_0000, 5000)];
   const walker = new LimeWalker();

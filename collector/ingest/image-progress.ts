@@ -1,3 +1,4 @@
+import { Fault } from '@kcorder/proto/fault.ts';
 import type { RamRange } from '../capture/capture.ts';
 import type { LimeWalker } from '../evidence/lime.ts';
 
@@ -17,10 +18,11 @@ export function scannedBytes(ranges: readonly RamRange[], walker: LimeWalker): n
 const recordBytes = 16 << 20;
 const headerBytes = 32;
 
-/** Upper bound of a node's LiME image: all its System RAM, a header for each 16 MiB and each range, and room for a range more. */
+/** Upper bound of a node's LiME image: all its System RAM, a header for each 16 MiB and each range, and room for a range more. Throws invalid_argument for a range that ends before it starts: sums and limits go by this. */
 export function imageCeilingBytes(ranges: readonly RamRange[]): number {
   let bytes = 0;
   for (const { start, end } of ranges) {
+    if (end < start) throw new Fault('invalid_argument', `a range of memory from ${start} to ${end} has no size`);
     const size = Number(end - start) + 1;
     bytes += size + headerBytes * (Math.ceil(size / recordBytes) + 1);
   }

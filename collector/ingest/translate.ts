@@ -37,19 +37,11 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
   };
 }
 
-const mostKinds = 8;
-// No x86-64 processor addresses more.
-const mostBytes = 2n ** 52n;
-
-/** What the node says was left out, within bounds. */
+/** What the node says was left out; a kind that is no name of a driver is not repeated. */
 function leftOutOf(told: readonly LeftOutMemoryMessage[]): LeftOutMemory[] {
   return told
     .filter(({ bytes }) => bytes > 0n)
-    .slice(0, mostKinds)
-    .map(({ kind, bytes }) => ({
-      kind: /^[\w-]{1,32}$/.test(kind) ? kind : 'unnamed',
-      bytes: Number(bytes < mostBytes ? bytes : mostBytes),
-    }));
+    .map(({ kind, bytes }) => ({ kind: /^[\w-]{1,32}$/.test(kind) ? kind : 'unnamed', bytes: Number(bytes) }));
 }
 
 /** The end facts of a finish, as the journal keeps them. */

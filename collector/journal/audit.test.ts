@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { at } from '../testing/states.ts';
 import { AuditLog } from './audit.ts';
-import { openDatabase } from './database.ts';
+import { openDatabase, transact } from './database.ts';
 
 /** A log of five records. */
 function openLog() {
@@ -29,6 +29,25 @@ test('the records of a capture come back in order', () => {
   using opened = openLog();
   expect(opened.log.of('c-1').map(({ detail }) => detail)).toEqual([{ offset: 1 }, { offset: 3 }, { offset: 5 }]);
   expect(opened.log.firstBroken()).toBeUndefined();
+});
+
+test('of a capture with ever so many records the first and the newest come back, and of a huge one only its size', () => {
+  using scratch = makeScratch();
+  const database = openDatabase(scratch.dir);
+  const log = new AuditLog(database);
+  const record = { at, captureId: 'c-1', actor: 'node/n1', action: 'opened' };
+  log.append({ ...record, detail: { start: 'x'.repeat(1 << 20) } });
+  transact(database, () => {
+    for (let attempt = 2; attempt <= 2_500; attempt += 1) log.append({ ...record, detail: { attempt } });
+  });
+  const records = log.of('c-1');
+  expect(records).toHaveLength(2_001);
+  expect(records[0]?.detail).toEqual({ leftOutBytes: (1 << 20) + 12 });
+  expect(records[1_000]).toMatchObject({ action: 'left_out', detail: { records: 500 } });
+  expect(records.at(-1)?.detail).toEqual({ attempt: 2_500 });
+  expect(JSON.stringify(records).length).toBeLessThan(1 << 20);
+  expect(log.firstBroken()).toBeUndefined();
+  database.close();
 });
 
 test.each([

@@ -37,6 +37,9 @@ export interface Followed {
 /** Before the first record. */
 export const auditStart: AuditHead = { seq: 0, hash: '' };
 
+const mostRecords = 1_000;
+const longestDetail = 65_536;
+
 const hashOf = (previous: string, seq: number, record: AuditRecord): string =>
   createHash('sha256')
     .update(JSON.stringify([previous, seq, record.at, record.captureId, record.actor, record.action, record.detail]))
@@ -60,9 +63,28 @@ export class AuditLog {
       .run(seq, record.at, record.captureId, record.actor, record.action, JSON.stringify(record.detail), hash);
   }
 
-  /** The records of one capture, oldest first. */
+  /**
+   * The records of one capture, oldest first: the first 1,000 and the newest 1,000, what lies between as one record `left_out` with their number.
+   * Of a detail beyond 64 KiB, which older versions wrote, only the size.
+   */
   of(captureId: string): AuditRecord[] {
-    return this.#database.prepare('SELECT * FROM audit WHERE capture_id = ? ORDER BY seq').all(captureId).map(toRecord);
+    const all = 'FROM audit WHERE capture_id = ?';
+    const detail = `CASE WHEN octet_length(detail) <= ${longestDetail} THEN detail ELSE json_object('leftOutBytes', octet_length(detail)) END`;
+    const read = (order: 'ASC' | 'DESC', limit: number) =>
+      this.#database
+        .prepare(
+          `SELECT at, capture_id, actor, action, ${detail} AS detail ${all} ORDER BY seq ${order} LIMIT ${limit}`,
+        )
+        .all(captureId)
+        .map(toRecord);
+    const count = Number(this.#database.prepare(`SELECT count(*) AS n ${all}`).get(captureId)?.n);
+    const first = read('ASC', mostRecords);
+    if (count <= mostRecords) return first;
+    const last = read('DESC', Math.min(mostRecords, count - mostRecords)).reverse();
+    const records = count - first.length - last.length;
+    const { at } = last[0] ?? { at: '' };
+    const between = { at, captureId, actor: 'collector', action: 'left_out', detail: { records } };
+    return records === 0 ? [...first, ...last] : [...first, between, ...last];
   }
 
   /** The newest record. */

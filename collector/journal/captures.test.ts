@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
-import { end, events, request, start } from '../testing/states.ts';
+import { end, events, kept, request } from '../testing/states.ts';
 import { CaptureJournal, type Change } from './captures.ts';
 import { openDatabase } from './database.ts';
 
@@ -39,7 +39,7 @@ test('a capture comes back from the disk as it was written, big addresses and al
   opened.journal.advance('c-1', 400);
   expect(opened.reopen().get('c-1')).toEqual({
     request: of('c-1'),
-    state: { phase: 'acquiring', epoch: 1, attempt: 3, start, interruptions: [] },
+    state: { phase: 'acquiring', epoch: 1, attempt: 3, start: kept, interruptions: [] },
     durableBytes: 400,
   });
 });
@@ -88,6 +88,19 @@ test.each([
   }
 });
 
+test.each([-34e12, Number.NaN, 2 ** 60])(
+  'a node that claims memory for %d bytes is refused, whatever room that would leave for others',
+  (ceilingBytes) => {
+    using opened = openJournal();
+    expect(() => opened.journal.create(of('c-1', 'n1', ceilingBytes), 'key-1', 1e15)).toThrow(
+      expect.objectContaining({ code: 'invalid_argument', message: expect.stringContaining('which no node has') }),
+    );
+    expect(() => opened.journal.create(of('c-2', 'n2', 500 * 2 ** 30), 'key-2', 1e9)).toThrow(
+      '1000000000 bytes are free:',
+    );
+  },
+);
+
 test('a capture that has ended reserves nothing', () => {
   using opened = openJournal();
   opened.journal.create(of('c-1', 'n1'), 'key-1', 1000);
@@ -109,7 +122,8 @@ test('an event that does not fit changes nothing, leaves no record and tells nob
   journal.advance('c-1', 300);
   journal.advance('c-1', 400);
   expect(changes.map(({ addedBytes }) => addedBytes)).toEqual([0, 300, 100]);
-  expect(changes[0]).toMatchObject({ event: events.opened, capture: { state: { phase: 'acquiring' } } });
+  expect(changes[0]).toMatchObject({ event: events.opened, captureId: 'c-1' });
+  expect(changes[0]?.capture()).toMatchObject({ state: { phase: 'acquiring' } });
   stop();
   journal.apply('c-1', events.canceled, 'operator/alice');
   expect(changes).toHaveLength(3);

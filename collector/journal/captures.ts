@@ -1,11 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Capture, CaptureState, Request } from '../capture/capture.ts';
+import type { Capture, CaptureState, NamedContainer, Request } from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
 import { next, type Step } from '../capture/next.ts';
 import { AuditLog } from './audit.ts';
+import { detailOf, toCapture } from './capture-row.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
+import { OpenCaptures } from './open-captures.ts';
 import { checkQuotas, type Quotas } from './quotas.ts';
 
 /** A capture as the journal has it. */
@@ -16,7 +18,9 @@ export interface JournaledCapture extends Capture {
 
 /** A change of a capture that is durable by now. */
 export interface Change {
-  readonly capture: JournaledCapture;
+  readonly captureId: string;
+  /** Read when somebody asks for it: the durable offset moves ten times a second. */
+  capture(): JournaledCapture;
   /** Unset when only the durable offset moved. */
   readonly event?: CaptureEvent;
   readonly addedBytes: number;
@@ -26,15 +30,23 @@ export interface Change {
 export type Reading = 'downloaded' | 'analysis_read';
 
 /** The captures on disk. Every change is one transaction with its audit record, and durable when the call returns. */
-export class CaptureJournal {
+export class CaptureJournal extends OpenCaptures {
   readonly audit: AuditLog;
   readonly #database: DatabaseSync;
   readonly #quotas: Quotas;
+  readonly #damaged: (fault: unknown) => void;
   readonly #watchers = new Set<(change: Change) => void>();
 
-  constructor(database: DatabaseSync, quotas: Quotas = { quotaBytes: 0, nodeQuotaBytes: 0 }) {
+  /** `damaged` hears of captures that are left out of a list because they cannot be read. */
+  constructor(
+    database: DatabaseSync,
+    quotas: Quotas = { quotaBytes: 0, nodeQuotaBytes: 0 },
+    damaged: (fault: unknown) => void = () => undefined,
+  ) {
+    super(database);
     this.#database = database;
     this.#quotas = quotas;
+    this.#damaged = damaged;
     this.audit = new AuditLog(database);
   }
 
@@ -56,7 +68,7 @@ export class CaptureJournal {
       if (running !== undefined) {
         throw new Fault(
           'node_busy',
-          `node ${request.node.name} is being captured (${running.request.id}): wait for it, or cancel it`,
+          `node ${request.node.name} is being captured (${running.id}): wait for it, or cancel it`,
         );
       }
       this.#reserve(request, freeBytes);
@@ -90,9 +102,14 @@ export class CaptureJournal {
   }
 
   #reserve(request: Request, freeBytes: number): void {
+    // Whatever it is that the node told: a negative one would make room for all others.
+    if (!Number.isSafeInteger(request.ceilingBytes) || request.ceilingBytes < 0) {
+      const what = `node ${request.node.name} claims memory for ${request.ceilingBytes} bytes of image, which no node has`;
+      throw new Fault('invalid_argument', `${what}: see to its agent. Nothing was started`);
+    }
     const row = this.#database
       .prepare(
-        `SELECT coalesce(sum(ceiling_bytes - durable_bytes), 0) AS reserved FROM captures WHERE phase IN ('requested', 'acquiring')`,
+        `SELECT coalesce(sum(max(ceiling_bytes - durable_bytes, 0)), 0) AS reserved FROM captures WHERE phase IN ('requested', 'acquiring')`,
       )
       .get();
     const reserved = Number(row?.reserved);
@@ -124,7 +141,13 @@ export class CaptureJournal {
     throw new Fault('capture_unknown', `there is no capture ${captureId}: list them with 'kcorder get captures'`);
   }
 
-  /** Newest first; `before` is the last one of the page before. */
+  /** The containers that were named when the acquisition began. */
+  containersOf(captureId: string): readonly NamedContainer[] {
+    const row = this.#database.prepare('SELECT containers FROM named_containers WHERE capture_id = ?').get(captureId);
+    return row === undefined ? [] : decode<NamedContainer[]>(String(row.containers));
+  }
+
+  /** Newest first, without those that cannot be read; `before` is the last one of the page before. */
   list(options: {
     nodeName?: string;
     limit: number;
@@ -136,55 +159,14 @@ export class CaptureJournal {
          ORDER BY requested_at DESC, id DESC LIMIT ?4`,
       )
       .all(options.nodeName ?? null, options.before?.requestedAt ?? null, options.before?.id ?? null, options.limit)
-      .map(toCapture);
-  }
-
-  /** Every capture that has not ended, oldest first. */
-  open(): JournaledCapture[] {
-    return this.#database
-      .prepare(
-        `SELECT * FROM captures WHERE phase IN ('requested', 'acquiring', 'sealing', 'sealed', 'analyzing') ORDER BY requested_at`,
-      )
-      .all()
-      .map(toCapture);
-  }
-
-  /** Every capture that still has to be acquired or sealed, oldest first. */
-  unsealed(): JournaledCapture[] {
-    return this.#database
-      .prepare(`SELECT * FROM captures WHERE phase IN ('requested', 'acquiring', 'sealing') ORDER BY requested_at`)
-      .all()
-      .map(toCapture);
-  }
-
-  /** What takes or waits for a turn, oldest first, without reading whole captures. */
-  underway(): { id: string; nodeUid: string; phase: 'requested' | 'acquiring' }[] {
-    return this.#database
-      .prepare(
-        `SELECT id, node_uid, phase FROM captures WHERE phase IN ('requested', 'acquiring') ORDER BY requested_at`,
-      )
-      .all()
-      .map(({ id, node_uid: uid, phase }) => ({
-        id: String(id),
-        nodeUid: String(uid),
-        phase: phase === 'requested' ? 'requested' : 'acquiring',
-      }));
-  }
-
-  /** The capture that is requested or being acquired on a node. */
-  runningOn(nodeUid: string): JournaledCapture | undefined {
-    const row = this.#database
-      .prepare(`SELECT * FROM captures WHERE node_uid = ? AND phase IN ('requested', 'acquiring')`)
-      .get(nodeUid);
-    return row === undefined ? undefined : toCapture(row);
-  }
-
-  /** Ids of the captures that are requested or being acquired, by the uid of their node. */
-  running(): Map<string, string> {
-    const rows = this.#database
-      .prepare(`SELECT node_uid, id FROM captures WHERE phase IN ('requested', 'acquiring')`)
-      .all();
-    return new Map(rows.map(({ node_uid: uid, id }) => [String(uid), String(id)]));
+      .flatMap((row) => {
+        try {
+          return toCapture(row);
+        } catch (fault) {
+          this.#damaged(fault);
+          return [];
+        }
+      });
   }
 
   /** Applies an event. A refused step changes nothing. Throws storage_failed. */
@@ -196,13 +178,21 @@ export class CaptureJournal {
       this.#database
         .prepare('UPDATE captures SET phase = ?, state = ? WHERE id = ?')
         .run(result.state.phase, encode(result.state), captureId);
+      if (event.kind === 'opened' && state.phase === 'requested') this.#noteStart(captureId, event);
       if (event.kind !== 'analysis_started' && event.kind !== 'analysis_ended') this.#noteEnd(captureId, result.state);
-      const { kind: action, at, ...detail } = event;
-      this.audit.append({ at, captureId, actor, action, detail: JSON.parse(encode(detail)) as unknown });
+      const detail = detailOf(event, state.phase === 'requested');
+      this.audit.append({ at: event.at, captureId, actor, action: event.kind, detail });
       return result;
     });
-    if (step.kind === 'moved') this.#tell({ capture: this.get(captureId), event, addedBytes: 0 });
+    if (step.kind === 'moved') this.#tell(captureId, 0, event);
     return step;
+  }
+
+  /** What is written once for an acquisition, however often its upload is opened. */
+  #noteStart(captureId: string, { at, start }: CaptureEvent & { kind: 'opened' }): void {
+    this.#database.prepare('UPDATE captures SET progress_at = ? WHERE id = ?').run(at, captureId);
+    if (start.containers.length === 0) return;
+    this.#database.prepare('INSERT INTO named_containers VALUES (?, ?)').run(captureId, encode(start.containers));
   }
 
   /** Keeps what is asked for by sums and conditions in columns, and opens the record of where the image is. */
@@ -224,14 +214,15 @@ export class CaptureJournal {
 
   /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */
   advance(captureId: string, durableBytes: number): void {
-    const addedBytes = durableBytes - this.get(captureId).durableBytes;
     const at = new Date().toISOString();
-    transact(this.#database, () =>
+    const addedBytes = transact(this.#database, () => {
+      const before = this.#database.prepare('SELECT durable_bytes FROM captures WHERE id = ?').get(captureId);
       this.#database
         .prepare('UPDATE captures SET durable_bytes = ?, progress_at = ? WHERE id = ?')
-        .run(durableBytes, at, captureId),
-    );
-    this.#tell({ capture: this.get(captureId), addedBytes });
+        .run(durableBytes, at, captureId);
+      return durableBytes - Number(before?.durable_bytes ?? durableBytes);
+    });
+    this.#tell(captureId, addedBytes);
   }
 
   /** Puts on record that somebody reads what was found; call it before the first byte. Throws storage_failed. */
@@ -252,15 +243,12 @@ export class CaptureJournal {
     return () => this.#watchers.delete(changed);
   }
 
-  #tell(change: Change): void {
-    for (const changed of this.#watchers) changed(change);
+  #tell(captureId: string, addedBytes: number, event?: CaptureEvent): void {
+    let read: JournaledCapture | undefined;
+    const capture = () => {
+      read ??= this.get(captureId);
+      return read;
+    };
+    for (const changed of this.#watchers) changed({ captureId, capture, addedBytes, ...(event && { event }) });
   }
-}
-
-function toCapture(row: Record<string, unknown>): JournaledCapture {
-  return {
-    request: decode<Request>(String(row.request)),
-    state: decode<CaptureState>(String(row.state)),
-    durableBytes: Number(row.durable_bytes),
-  };
 }

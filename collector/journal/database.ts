@@ -2,12 +2,13 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { addChecks } from './quarantine.ts';
 
 /** The one database; only the journal speaks with it. */
 export type Database = DatabaseSync;
 
 /** What each version added to the one before: the first entry makes version 1. */
-const steps = [
+const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
   `
   CREATE TABLE nodes (
     uid TEXT PRIMARY KEY,
@@ -178,6 +179,7 @@ const steps = [
     audit_seq INTEGER NOT NULL
   ) STRICT;
 `,
+  addChecks,
   `
   CREATE TABLE audit_checkpoint (
     seq INTEGER NOT NULL,
@@ -202,7 +204,10 @@ export function openDatabase(dataDir: string): DatabaseSync {
     database.exec(
       'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON',
     );
+    // Damage of the file, not of what a row says: that is no reason not to start, and is left out of lists.
+    database.exec('PRAGMA ignore_check_constraints = ON');
     const check = database.prepare('PRAGMA quick_check').get();
+    database.exec('PRAGMA ignore_check_constraints = OFF');
     if (check?.quick_check !== 'ok') throw new Error(String(check?.quick_check));
     migrate(database, path);
     return database;
@@ -226,7 +231,13 @@ function migrate(database: DatabaseSync, path: string): void {
       `the database ${path} has schema ${found}, this collector knows ${schemaVersion}: start the newer collector that wrote it`,
     );
   }
-  transact(database, () => database.exec(`${steps.slice(found).join('')}; PRAGMA user_version = ${schemaVersion}`));
+  transact(database, () => {
+    for (const step of steps.slice(found)) {
+      if (typeof step === 'string') database.exec(step);
+      else step(database);
+    }
+    database.exec(`PRAGMA user_version = ${schemaVersion}`);
+  });
 }
 
 const failureListeners = new WeakMap<DatabaseSync, () => void>();
@@ -236,7 +247,7 @@ export function onWriteFailure(database: DatabaseSync, failed: () => void): void
   failureListeners.set(database, failed);
 }
 
-/** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it. */
+/** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it, internal when a check of the database refuses it. */
 export function transact<T>(database: DatabaseSync, body: () => T): T {
   database.exec('BEGIN IMMEDIATE');
   try {
@@ -247,6 +258,11 @@ export function transact<T>(database: DatabaseSync, body: () => T): T {
     // A full disk has rolled back by itself.
     if (database.isTransaction) database.exec('ROLLBACK');
     if (error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR') {
+      // Not the disk's doing, and no other try will be better.
+      if (/^CHECK constraint failed|^an audit record is larger/.test(error.message))
+        throw new Fault('internal', `the journal does not take what nobody could read again (${error.message})`, {
+          cause: error,
+        });
       failureListeners.get(database)?.();
       const message = `the journal could not be written (${error.message}): see to the collector's disk`;
       throw new Fault('storage_failed', message, { cause: error });

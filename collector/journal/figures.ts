@@ -88,16 +88,16 @@ export class Figures {
   /** Bytes that running captures may still need. */
   reservedBytes(): number {
     return Number(
-      this.#one(`SELECT coalesce(sum(ceiling_bytes - durable_bytes), 0) AS bytes FROM captures WHERE ${running}`)
-        ?.bytes,
+      this.#one(
+        `SELECT coalesce(sum(max(ceiling_bytes - durable_bytes, 0)), 0) AS bytes FROM captures WHERE ${running}`,
+      )?.bytes,
     );
   }
 
   /** When that running capture became more durable which has not for the longest time; undefined when none runs. */
   oldestProgressMs(): number | undefined {
     const row = this.#one(
-      `SELECT min(CASE WHEN progress_at <> '' THEN progress_at
-         ELSE coalesce(json_extract(state, '$.start.openedAt'), requested_at) END) AS at
+      `SELECT min(CASE WHEN progress_at <> '' THEN progress_at ELSE requested_at END) AS at
        FROM captures WHERE phase IN ('acquiring', 'sealing')`,
     );
     return timeOf(row?.at);
@@ -232,6 +232,11 @@ export class Figures {
       at,
     );
     return Number(row?.count);
+  }
+
+  /** Rows that a migration has set aside. */
+  quarantinedRows(): number {
+    return Number(this.#one('SELECT count(*) AS count FROM quarantine')?.count);
   }
 
   #statement(sql: string): ReturnType<DatabaseSync['prepare']> {

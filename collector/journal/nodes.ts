@@ -49,7 +49,7 @@ export class NodeJournal {
   list(newer: (uid: string) => KnownNode | undefined = () => undefined): KnownNode[] {
     const rows = this.#database.prepare('SELECT uid FROM nodes ORDER BY name, last_seen_at DESC').all();
     const read = this.#database.prepare('SELECT * FROM nodes WHERE uid = ?');
-    return rows.map(({ uid }) => newer(String(uid)) ?? toNode(read.get(String(uid)) ?? {}));
+    return rows.flatMap(({ uid }) => newer(String(uid)) ?? toNode(read.get(String(uid)) ?? {}) ?? []);
   }
 
   /** The node last seen under a name. */
@@ -59,13 +59,21 @@ export class NodeJournal {
   }
 }
 
-function toNode(row: Record<string, unknown>): KnownNode {
-  return {
-    uid: String(row.uid),
-    name: String(row.name),
-    lastSeenAt: String(row.last_seen_at),
-    agentVersion: String(row.agent_version),
-    kernel: decode<Kernel>(String(row.kernel)),
-    refusals: decode<PreflightRefusal[]>(String(row.preflight)),
-  };
+/** Undefined for a row that cannot be read: its agent writes it anew when it attaches. */
+function toNode(row: Record<string, unknown>): KnownNode | undefined {
+  try {
+    const kernel = decode<Kernel>(String(row.kernel));
+    const refusals = decode<PreflightRefusal[]>(String(row.preflight));
+    if (!Array.isArray(kernel.ramRanges) || !Array.isArray(refusals)) return undefined;
+    return {
+      uid: String(row.uid),
+      name: String(row.name),
+      lastSeenAt: String(row.last_seen_at),
+      agentVersion: String(row.agent_version),
+      kernel,
+      refusals,
+    };
+  } catch {
+    return undefined;
+  }
 }

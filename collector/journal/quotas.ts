@@ -37,7 +37,7 @@ function usedBytes(database: DatabaseSync, nodeName: string | undefined): number
     .prepare(
       `SELECT
          (SELECT coalesce(sum(stored_bytes), 0) FROM storage WHERE place <> 'deleted' ${ofNode})
-       + (SELECT coalesce(sum(CASE phase WHEN 'sealing' THEN durable_bytes ELSE ceiling_bytes END), 0) FROM captures
+       + (SELECT coalesce(sum(max(CASE phase WHEN 'sealing' THEN durable_bytes ELSE ceiling_bytes END, 0)), 0) FROM captures
           WHERE phase IN ('requested', 'acquiring', 'sealing') ${ofNode}) AS used`,
     )
     .get(...(nodeName === undefined ? [] : [nodeName]));

@@ -84,8 +84,8 @@ export class RunJournal {
   #insert(runs: readonly Run[]): void {
     // What is on record for a tick and a node stays, also when the clock comes to the tick again.
     const insert = this.#prepare(
-      `INSERT OR IGNORE INTO runs (schedule, tick, node_uid, node_name, triggered, trigger_key, due_at, deadline_at, state, reason, detail, ticks)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO runs (schedule, tick, node_uid, node_name, triggered, trigger_key, due_at, deadline_at, state, reason, detail, ticks)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (schedule, tick, node_uid) DO NOTHING`,
     );
     for (const run of runs) {
       const { schedule, tick, nodeUid, nodeName, triggered, triggerKey, dueAt, deadlineAt } = run;

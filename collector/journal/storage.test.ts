@@ -148,7 +148,9 @@ test.each([
   const { storage, queue, database } = opened;
   seal(opened, 'c-1', 0, again);
   if (again)
-    database.exec(`INSERT INTO analyses_again (capture_id, requested_at, requested_by) VALUES ('c-1', '', '')`);
+    database.exec(
+      `INSERT INTO analyses_again (capture_id, requested_at, requested_by) VALUES ('c-1', '2026-01-01T00:00:00.000Z', '')`,
+    );
   expect(() => storage.beginDeletion('c-1', 'operator/alice', 'space')).toThrow(
     expect.objectContaining({ code: 'capture_running' }),
   );
@@ -187,7 +189,7 @@ test('the keeper takes the oldest that is done, and what waits for its analysis 
   expect(ids('2026-01-01T00:00:02.000Z', true)).toEqual(['c-1', 'c-2']);
   journal.apply('c-1', events.analysis_started, 'collector');
   expect(ids('2026-01-01T00:00:09.000Z', true)).toEqual(['c-2', 'c-3']);
-  opened.database.exec(`UPDATE storage SET sealed_at = '2099' WHERE capture_id = 'c-3'`);
+  opened.database.exec(`UPDATE storage SET sealed_at = '2099-01-01T00:00:00.000Z' WHERE capture_id = 'c-3'`);
   expect(ids('2026-01-01T00:00:00.000Z', false)).toEqual(['c-3']);
   expect(queue.toKeep('9', false, 1)[0]).toMatchObject({ evidence, outcome: { kind: 'complete' } });
 });

@@ -76,6 +76,10 @@ export class CaptureSeries {
       'kcorder_capture_oldest_progress_timestamp_seconds',
       'When that running capture last became more durable which has not for the longest time; not there when none runs.',
     );
+    const aside = scrape.gauge(
+      'kcorder_journal_quarantined_rows',
+      'Rows of the database that an upgrade has set aside because they cannot be what they say.',
+    );
     const byNode = scrape.counter(
       'kcorder_node_captures_ended_total',
       'Captures of a node that have ended; only what is not 0.',
@@ -85,6 +89,7 @@ export class CaptureSeries {
       const open = figures.openPhases();
       for (const phase of phases) inPhase.set({ phase }, open.get(phase) ?? 0);
       setOrRemove(progress, seconds(figures.oldestProgressMs()));
+      aside.set(figures.quarantinedRows());
       const wanted = nodes();
       const present = [...this.#byNode.values()].filter(({ labels }) => wanted.has(labels.node));
       replace(
@@ -111,10 +116,10 @@ export class CaptureSeries {
 
   #changed({ capture, event, addedBytes }: Change): void {
     this.#bytes.inc(addedBytes);
-    const { request, state } = capture;
-    if (event?.kind === 'opened' && event.moved !== true && state.phase === 'acquiring' && state.epoch > 1)
-      this.#interruptions.inc();
     if (event === undefined || event.kind === 'analysis_started' || event.kind === 'analysis_ended') return;
+    const { request, state } = capture();
+    if (event.kind === 'opened' && event.moved !== true && state.phase === 'acquiring' && state.epoch > 1)
+      this.#interruptions.inc();
     if (!('endedAt' in state)) return;
     const { outcome } = state;
     const endedAtMs = Date.parse(state.endedAt);

@@ -104,7 +104,7 @@ export class Notifier {
 
   #changed({ capture, event }: Change): void {
     if (event === undefined || this.#couriers.size === 0) return;
-    const told = captureEvent(event.kind, capture);
+    const told = captureEvent(event.kind, capture());
     if (told === undefined) return;
     // What could not be written before comes first: it lies before this one in the audit log.
     if (this.#behind) this.#catchUp();

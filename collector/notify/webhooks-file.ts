@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { readBounded } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { parseWebhooks, type Webhook } from './webhooks.ts';
 
@@ -10,7 +10,6 @@ export interface WebhooksFileEvents {
 }
 
 const lookMs = 15_000;
-const mostBytes = 1 << 20;
 
 /** The file that says whom to tell; looked at again every 15 s. */
 export class WebhooksFile {
@@ -62,14 +61,7 @@ function webhooksOf(path: string, text: string): readonly Webhook[] {
 
 async function readText(path: string): Promise<string> {
   try {
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(mostBytes + 1), 0, mostBytes + 1, 0);
-      if (bytesRead > mostBytes) throw new Error(`it is larger than ${mostBytes} bytes`);
-      return buffer.toString('utf8', 0, bytesRead);
-    } finally {
-      await file.close();
-    }
+    return (await readBounded(path, 'webhooks')).toString('utf8');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Fault('config_invalid', `the webhooks file ${path} cannot be read: ${why}`, { cause: error });

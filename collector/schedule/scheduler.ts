@@ -52,8 +52,9 @@ export class Scheduler {
     this.planning = new Planning(means, this.roster, this.#watch, wake);
     this.starting = new Starting(means, this.roster, this.#watch, wake);
     this.#following = new Following(means);
-    this.#stopWatching = means.captures.watch(({ capture, event }) => {
+    this.#stopWatching = means.captures.watch(({ capture: read, event }) => {
       if (event === undefined) return;
+      const capture = read();
       this.#following.note(capture);
       const { phase } = capture.state;
       // A turn is free once no more bytes come; what the analysis does is nothing to wait for.

@@ -9,7 +9,15 @@ import { isBannerOf, isSameKernel } from './same-kernel.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { Nothing, SymbolSource } from './sources/source.ts';
 import { KernelStatus, Statuses } from './statuses.ts';
-import type { KernelIdentity, SourceName, Symbols, SymbolsEnd, SymbolsReady, SymbolsStatus } from './symbols.ts';
+import {
+  identityOf,
+  type KernelIdentity,
+  type SourceName,
+  type Symbols,
+  type SymbolsEnd,
+  type SymbolsReady,
+  type SymbolsStatus,
+} from './symbols.ts';
 import { contradiction, take } from './take.ts';
 
 /** Where symbols are kept and looked for. */
@@ -47,8 +55,9 @@ export class SymbolSearch implements Symbols {
     return new SymbolSearch(settings, await SymbolCache.open(settings.cacheDir, settings.cacheLimitBytes));
   }
 
-  async find(kernel: KernelIdentity, signal: AbortSignal, { again = false } = {}): Promise<SymbolsEnd> {
+  async find(told: KernelIdentity, signal: AbortSignal, { again = false } = {}): Promise<SymbolsEnd> {
     signal.throwIfAborted();
+    const kernel = identityOf(told);
     const id = searchId(kernel);
     if (again) await this.#remembered.forget(id);
     const work = (shared: AbortSignal) => this.#recorded(kernel, id, again, shared);

@@ -14,8 +14,10 @@ export interface RememberedNothing {
 const absentMs = 6 * 3_600_000;
 const transientMs = 120_000;
 const maxRemembered = 2_000;
+/** UTF-16 units of the file: a node's words come into what was looked for. */
+const maxUnits = 4 << 20;
 
-/** Remote sources that had nothing for a kernel, over restarts of the collector. A file that cannot be read or written only costs a repeated look. */
+/** Remote sources that had nothing for a kernel, over restarts of the collector; the newest 2,000, or some 8 MB. A file that cannot be read or written only costs a repeated look. */
 export class Remembered {
   readonly #path: string;
   #answers: Map<string, RememberedNothing>;
@@ -48,8 +50,14 @@ export class Remembered {
   async #write(): Promise<void> {
     const now = new Date().toISOString();
     const current = [...this.#answers].filter(([, { until }]) => until > now).slice(-maxRemembered);
-    this.#answers = new Map(current);
-    const text = JSON.stringify(current);
+    let units = 0;
+    const texts = current.map((each) => JSON.stringify(each)).reverse();
+    const fitting = texts.filter((each) => {
+      units += each.length;
+      return units <= maxUnits;
+    });
+    this.#answers = new Map(current.slice(current.length - fitting.length));
+    const text = `[${fitting.reverse().join(',')}]`;
     this.#written = this.#written
       .then(async () => {
         await writeFile(`${this.#path}.draft`, text, { mode: 0o600 });

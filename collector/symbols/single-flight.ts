@@ -8,7 +8,7 @@ interface Flight<T> {
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Flight<T>>();
   readonly #atOnce: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
   #running = 0;
 
   constructor(atOnce: number) {
@@ -34,7 +34,7 @@ export class SingleFlight<T> {
 
   #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const abort = new AbortController();
-    const result = this.#turn().then(async () => {
+    const result = this.#turn(abort.signal).then(async () => {
       try {
         abort.signal.throwIfAborted();
         return await work(abort.signal);
@@ -49,16 +49,30 @@ export class SingleFlight<T> {
     return flight;
   }
 
-  async #turn(): Promise<void> {
-    if (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
+  /** Waits for a place. Throws the signal's reason; who has given up keeps nothing here. */
+  async #turn(signal: AbortSignal): Promise<void> {
+    if (this.#running < this.#atOnce) {
+      this.#running += 1;
+      return;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const giveUp = (): void => {
+      this.#waiting.delete(resolve);
+      reject(signal.reason);
+    };
+    this.#waiting.add(resolve);
+    signal.addEventListener('abort', giveUp, { once: true });
+    await promise.finally(() => signal.removeEventListener('abort', giveUp));
   }
 
   /** Hands the place on to the next who waits, or gives it back. */
   #pass(): void {
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     if (next === undefined) this.#running -= 1;
-    else next();
+    else {
+      this.#waiting.delete(next);
+      next();
+    }
   }
 
   #end(key: string, flight: Flight<T>, reason: unknown): void {

@@ -1,6 +1,10 @@
 import type { KernelIdentity, SourceName, SourceReport, SymbolsState } from './symbols.ts';
 
 const maxKernels = 2_000;
+/** UTF-16 units of all that is known, some of it twice. */
+const maxUnits = 8 << 20;
+/** Of one report: a node's words and names of files come into it. */
+const maxDetail = 2_048;
 
 /** What is known of one kernel's search while it runs and after. */
 export class KernelStatus {
@@ -26,8 +30,15 @@ export class KernelStatus {
     return [...this.#reports.values()];
   }
 
+  /** About how much it holds, in UTF-16 units. */
+  get units(): number {
+    const { state, kernel } = this;
+    const texts = [...Object.values(kernel), ...Object.values(state).flat()];
+    return this.reports.reduce((sum, { detail }) => sum + detail.length + 200, texts.reduce(sumOfTexts, 200));
+  }
+
   report(name: SourceName, state: SourceReport['state'], detail: string): void {
-    this.#reports.set(name, { name, state, detail, askedAt: new Date().toISOString() });
+    this.#reports.set(name, { name, state, detail: short(detail), askedAt: new Date().toISOString() });
   }
 
   remembered(
@@ -37,7 +48,7 @@ export class KernelStatus {
     askedAt: string,
     rememberedUntil: string,
   ): void {
-    this.#reports.set(name, { name, state, detail, askedAt, rememberedUntil });
+    this.#reports.set(name, { name, state, detail: short(detail), askedAt, rememberedUntil });
   }
 
   step(step: string, doneBytes = 0, totalBytes = 0): void {
@@ -45,7 +56,11 @@ export class KernelStatus {
   }
 }
 
-/** The latest searches, one a kernel; the oldest are forgotten beyond 2,000. */
+const sumOfTexts = (sum: number, value: unknown): number => sum + (typeof value === 'string' ? value.length : 8);
+
+const short = (detail: string): string => (detail.length <= maxDetail ? detail : `${detail.slice(0, maxDetail)}…`);
+
+/** The latest searches, one a kernel; the oldest are forgotten beyond 2,000 of them, or beyond some 16 MB. */
 export class Statuses {
   readonly #statuses = new Map<string, KernelStatus>();
 
@@ -56,8 +71,12 @@ export class Statuses {
   put(key: string, status: KernelStatus): void {
     this.#statuses.delete(key);
     this.#statuses.set(key, status);
-    const [oldest] = this.#statuses.keys();
-    if (this.#statuses.size > maxKernels && oldest !== undefined) this.#statuses.delete(oldest);
+    let units = 0;
+    // From the newest on, since a search that has ended holds more than when it began.
+    for (const [index, [id, each]] of [...this.#statuses].reverse().entries()) {
+      units += each.units;
+      if (index >= maxKernels || (units > maxUnits && index > 0)) this.#statuses.delete(id);
+    }
   }
 
   forget(key: string): void {

@@ -16,6 +16,16 @@ export interface KernelIdentity {
   readonly typesProblem?: string;
 }
 
+/** These facts alone: what else a node told of its kernel, its memory and some 64 KiB of text, is not held as long as a search lasts. */
+export function identityOf(kernel: KernelIdentity): KernelIdentity {
+  const { buildId, banner, release, architecture, cosBuildId, typesDigest, typesProblem } = kernel;
+  return {
+    ...{ buildId, banner, release, architecture, cosBuildId },
+    ...(typesDigest === undefined ? {} : { typesDigest }),
+    ...(typesProblem === undefined ? {} : { typesProblem }),
+  };
+}
+
 /**
  * What symbols were made of. `dwarf`: the debugging information of the kernel's vmlinux. `btf`: the running kernel's own type information and
  * symbol list, where only the variables that are known by name have types. `provided`: an ISF that somebody made elsewhere.

@@ -29,7 +29,16 @@ export async function everySeries(identity: Access['serving']['identity']['curre
      VALUES (?, ?, 'node-1', 'operator/alice', ?, ?, ?, 1000, ?, ?, ?)`,
   );
   for (const phase of ['acquiring', 'sealed'] as const) {
-    insert.run(phase, phase, phase, now, phase, encode(request), encode(states[phase]), phase === 'sealed' ? now : '');
+    insert.run(
+      phase,
+      phase,
+      phase,
+      now,
+      phase,
+      encode({ ...request, id: phase }),
+      encode(states[phase]),
+      phase === 'sealed' ? now : '',
+    );
   }
   database.exec(`
     INSERT INTO findings (capture_id, severity, rule, detail) VALUES ('c-hand', 'critical', 'kernel_mismatch', 'another kernel');

@@ -10,7 +10,11 @@ import {
   type UploadFinishSchema,
   type UploadResponse,
 } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
-import type { KernelDescriptorSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type {
+  KernelDescriptorSchema,
+  PodContainerSchema,
+  PreflightReason,
+} from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { until } from './files.ts';
 
 /** What an agent says when it attaches. */
@@ -42,6 +46,7 @@ export const ordinaryHello: HelloFacts = {
 /** What an open says besides the start facts. */
 export interface OpenFacts {
   readonly leftOutMemory: readonly { kind: string; bytes: bigint }[];
+  readonly containers: MessageInitShape<typeof PodContainerSchema>[];
   readonly acquisitionId: string;
   readonly attempt: number;
   readonly heldFrom: bigint;
@@ -52,7 +57,6 @@ const start = {
   acquirer: { name: 'avml', version: '0.21.0', sha256: 'cd'.repeat(32) },
   argv: ['avml', 'acquire'],
   bootId: 'boot-1',
-  containers: [],
 };
 
 /** An agent driven by hand, message by message. */
@@ -117,14 +121,14 @@ export class HandAgent {
   /** Opens an upload and waits for the resume, or for the fault that refused it. */
   async open(captureId: string, changes: Partial<OpenFacts> = {}): Promise<HandUpload> {
     const upload = this.upload();
-    const { leftOutMemory = [], ...facts } = changes;
+    const { leftOutMemory = [], containers = [], ...facts } = changes;
     await upload.send({
       case: 'open',
       value: {
         captureId,
         acquisitionId: 'acquisition-1',
         attempt: 1,
-        start: { ...start, leftOutMemory: [...leftOutMemory] },
+        start: { ...start, containers, leftOutMemory: [...leftOutMemory] },
         ...facts,
       },
     });

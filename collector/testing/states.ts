@@ -1,4 +1,12 @@
-import type { AcquisitionEnd, AcquisitionStart, CaptureState, Evidence, Outcome, Request } from '../capture/capture.ts';
+import type {
+  AcquisitionEnd,
+  AcquisitionStart,
+  CaptureState,
+  Evidence,
+  KeptStart,
+  Outcome,
+  Request,
+} from '../capture/capture.ts';
 import type { CaptureEvent } from '../capture/event.ts';
 
 /** A moment of the collector's clock. */
@@ -53,7 +61,10 @@ export const evidence: Evidence = { bytes: 100, sha256: 'ef', file: 'image.lime'
 export const complete: Outcome = { kind: 'complete' };
 export const partial: Outcome = { kind: 'partial', reason: 'network_stall', detail: 'no byte became durable' };
 
-const acquired = { start, interruptions: [{ at, offsetBytes: 10, cause: 'the connection broke' }] };
+/** What a state holds of it. */
+export const kept: KeptStart = (({ containers: _, ...facts }) => facts)(start);
+
+const acquired = { start: kept, interruptions: [{ at, offsetBytes: 10, cause: 'the connection broke' }] };
 
 /** One state of every phase. */
 export const states = {

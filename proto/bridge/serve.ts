@@ -16,7 +16,7 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Fault } from '../fault.ts';
-import { type AnyMessage, serviceDefinition } from './definition.ts';
+import { type AnyMessage, RefusedMessage, serviceDefinition } from './definition.ts';
 import { pump, streamed } from './stream.ts';
 
 /** What a handler knows of its call besides the request. */
@@ -126,6 +126,7 @@ async function run<T>(
   body: () => Promise<T>,
 ): Promise<T> {
   try {
+    if (request instanceof RefusedMessage) throw request.fault;
     await edge.admit(context, request);
     const result = await body();
     edge.ended(context, undefined);

@@ -54,7 +54,8 @@ export class CustodyScene implements Disposable {
     journal.apply(id, { ...events.finished, end: counted, durableBytes: image.length }, 'node/n1');
     const { request: asked, state } = journal.get(id);
     if (state.phase !== 'sealing') throw new Error(state.phase);
-    const facts = { collectorVersion: '0', request: asked, state, custody: [], sealedAt: new Date().toISOString() };
+    const sealedAt = new Date().toISOString();
+    const facts = { collectorVersion: '0', request: asked, state, containers: [], custody: [], sealedAt };
     const sealed = await seal(directory, writer, facts);
     journal.apply(id, { kind: 'sealed', at: facts.sealedAt, ...sealed }, 'collector');
     if (done) journal.apply(id, { ...events.analysis_ended, at: facts.sealedAt }, 'collector');

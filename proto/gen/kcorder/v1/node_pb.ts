@@ -82,7 +82,7 @@ export type KernelDescriptor = Message<"kcorder.v1.KernelDescriptor"> & {
   lockdown: string;
 
   /**
-   * System RAM of /proc/iomem; empty when the kernel hides its addresses.
+   * System RAM of /proc/iomem, ascending, no byte twice, at most 1,024; empty when the kernel hides its addresses.
    *
    * @generated from field: repeated kcorder.v1.RamRange ram_ranges = 10;
    */
@@ -110,7 +110,7 @@ export const KernelDescriptorSchema: GenMessage<KernelDescriptor> = /*@__PURE__*
   messageDesc(file_kcorder_v1_node, 0);
 
 /**
- * One range of physical memory, both ends inclusive.
+ * One range of physical memory, both ends inclusive, below 2^52.
  *
  * @generated from message kcorder.v1.RamRange
  */
