@@ -1,10 +1,13 @@
+import type { Metadata } from '@grpc/grpc-js';
 import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { PeerTrust } from '../identity/peer-trust.ts';
-import type { Reviewer } from '../identity/person.ts';
-import { type Identity, identityOf } from './identity.ts';
+import type { Person, Reviewer } from '../identity/person.ts';
+import { addressOf } from './door/connection.ts';
+import type { Arrival, Welcome } from './door/guarded-call.ts';
+import { actorOf, type Identity, identityOf } from './identity.ts';
 
 /** Who may call a method. */
 export type Rule =
@@ -16,6 +19,8 @@ export type Rule =
   | { readonly by: 'person' }
   /** The certificate of an operator, or somebody who has this right. */
   | { readonly by: 'right'; readonly resource: string; readonly verb: string; readonly nameField?: string };
+
+type Right = Extract<Rule, { readonly by: 'right' }>;
 
 const right = (resource: string, verb: string, nameField?: string): Rule => ({
   by: 'right',
@@ -64,12 +69,33 @@ export const policy: Readonly<Record<string, Rule>> = {
   '/kcorder.v1.SymbolsService/ImportSymbols': right('symbols', 'create'),
 };
 
+/** What a server says of itself: for whoever is known, node or person, and nobody else. Probes have their own port. */
+const standardMethods: ReadonlySet<string> = new Set([
+  '/grpc.health.v1.Health/Check',
+  '/grpc.health.v1.Health/List',
+  '/grpc.health.v1.Health/Watch',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+]);
+
+const ruleOf = (path: string): Rule | { readonly by: 'known' } | undefined =>
+  standardMethods.has(path) ? { by: 'known' } : policy[path];
+
 const callers = new WeakMap<CallContext, Identity>();
+
+/** Who makes a call, by its headers. */
+interface Met {
+  /** Unset where a credential in the request says it. */
+  readonly identity?: Identity;
+  /** Whose rights are still to be asked for what the request names. */
+  readonly person?: Person;
+}
 
 /** Lets calls in, or not. */
 export class Gate {
   readonly #reviewer: Reviewer | undefined;
   readonly #peers: Pick<PeerTrust, 'check'>;
+  readonly #met = new WeakMap<Metadata, Met>();
 
   /** Without a reviewer there are certificates only. */
   constructor(reviewer: Reviewer | undefined, peers: Pick<PeerTrust, 'check'>) {
@@ -77,41 +103,59 @@ export class Gate {
     this.#peers = peers;
   }
 
-  /** Throws unauthenticated or permission_denied when this caller may not make this call; cluster_unavailable when nobody can tell. */
+  /**
+   * Lets a call in by its headers, before anything of its request is read. Throws unauthenticated or permission_denied when this caller may not make
+   * this call; cluster_unavailable when nobody can tell; resource_exhausted.
+   */
+  async meet(arrival: Arrival): Promise<Welcome> {
+    const met = await this.#meet(arrival);
+    this.#met.set(arrival.metadata, met);
+    return met.identity === undefined ? {} : { identity: holderOf(met.identity) };
+  }
+
+  /** Asks what only the request can tell, and notes who calls. Throws as `meet` does. */
   async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
     const path = pathOf(context.method);
-    const rule = policy[path];
+    const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
+    const rule = ruleOf(path);
+    if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
+      await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+    if (identity !== undefined) callers.set(context, identity);
+  }
+
+  async #meet({ path, metadata, peerNames, peerCertificate, peer }: Arrival): Promise<Met> {
+    const rule = ruleOf(path);
     if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
-    if (rule.by === 'anyone') return;
+    if (rule.by === 'anyone') return {};
     // A connection may have outlived what its handshake saw.
-    if (context.peerCertificate !== undefined) this.#peers.check(context.peerCertificate);
-    const token = context.peerNames === '' ? bearerToken(context) : undefined;
+    if (peerCertificate !== undefined) this.#peers.check(peerCertificate);
+    const token = peerNames === '' ? bearerToken(metadata) : undefined;
     if (token !== undefined && rule.by !== 'node') {
       if (this.#reviewer === undefined)
         throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
-      const person = await this.#reviewer.authenticate(token);
-      if (rule.by === 'right') {
-        const { resource, verb, nameField } = rule;
-        const refusal = await this.#reviewer.refusal(person, { resource, verb, name: nameIn(request, nameField) });
-        if (refusal !== undefined) throw new Fault('permission_denied', refusal);
-      }
-      callers.set(context, { kind: 'user', name: person.name });
-      return;
+      const person = await this.#reviewer.authenticate(token, addressOf(peer));
+      if (rule.by === 'right' && rule.nameField === undefined) await this.#checkRight(person, rule, '');
+      return { identity: { kind: 'user', name: person.name }, person };
     }
-    if (context.peerNames === '' && rule.by !== 'node')
+    if (peerNames === '' && rule.by !== 'node')
       throw new Fault(
         'unauthenticated',
         'nobody is named: come with a bearer token, or with a client certificate on the other port',
       );
-    const identity = identityOf(context.peerNames);
+    const identity = identityOf(peerNames);
     const wanted = rule.by === 'node' ? 'node' : 'operator';
-    if (wanted !== identity.kind) {
+    if (rule.by !== 'known' && wanted !== identity.kind) {
       throw new Fault(
         'permission_denied',
         `${identity.kind} ${identity.name} may not call ${path}: it needs another certificate`,
       );
     }
-    callers.set(context, identity);
+    return { identity };
+  }
+
+  async #checkRight(person: Person, { resource, verb }: Right, name: string): Promise<void> {
+    const refusal = await this.#reviewer?.refusal(person, { resource, verb, name });
+    if (refusal !== undefined) throw new Fault('permission_denied', refusal);
   }
 }
 
@@ -129,7 +173,11 @@ export function callingNode(context: CallContext): Identity & { kind: 'node' } {
   return identity;
 }
 
-function bearerToken({ metadata }: CallContext): string | undefined {
+/** By whom connections and calls are counted. */
+const holderOf = (identity: Identity): string =>
+  identity.kind === 'node' ? `${actorOf(identity)}/${identity.uid}` : actorOf(identity);
+
+function bearerToken(metadata: Metadata): string | undefined {
   const values = metadata.get('authorization');
   if (values.length === 0) return undefined;
   const token = values.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(String(values[0]))?.[1] : undefined;
