@@ -53,17 +53,26 @@ export interface EnrolmentMeans {
 }
 
 const largestCredential = 16 << 10;
-/** Checks that may run at once: each is several questions to the API server. */
+type Kind = Application['kind'] | 'certificate';
+/** Checks of a kind that may run at once: each is several questions to the API server. Half is for places that an agent has enrolled from. */
 const largestRunning = 32;
+const mostPlaces = 10_000;
 
 /** Gives certificates to agents that can show whose they are. Every answer is on record, also each refusal of a credential. */
 export class Enrolment {
   readonly #means: EnrolmentMeans;
-  // A whole fleet may come at once after a restart of the collector; strangers may not fill the records.
-  readonly #all = new Pace(500, 20, performance.now());
+  // Strangers may not fill the records.
   readonly #refusals = new Pace(60, 1_000, performance.now());
+  // Only what fails is charged, to where it came from: a whole fleet may come at once after a restart of the collector.
+  readonly #failures: Readonly<Record<Kind, Paces>> = {
+    service_account: new Paces(10, 2_000),
+    join: new Paces(10, 2_000),
+    certificate: new Paces(10, 2_000),
+  };
   readonly #holders = new Paces(3, 60_000);
-  #running = 0;
+  /** Where agents have enrolled from, by kind, newest last. */
+  readonly #places = new Set<string>();
+  readonly #running: Record<Kind, number> = { service_account: 0, join: 0, certificate: 0 };
 
   constructor(means: EnrolmentMeans) {
     this.#means = means;
@@ -74,8 +83,7 @@ export class Enrolment {
     const { kind, credential, agentVersion, peer } = application;
     if (credential === '' || credential.length > largestCredential)
       throw new Fault('invalid_argument', `a credential has 1 to ${largestCredential} characters`);
-    checkKeyProof(credential, application.publicKey, application.proof);
-    const { bearer, issued } = await this.#issue(application, kind, async () => await this.#check(application));
+    const { bearer, issued } = await this.#issue(application, kind, credential, () => this.#check(application));
     const { node, shownBy } = bearer;
     const notAfter = issued.notAfter.toISOString();
     this.#means.record(`node/${node.name}`, 'enrolled', { node, ...shownBy, peer, agentVersion, notAfter });
@@ -87,28 +95,62 @@ export class Enrolment {
    * invalid_argument, unauthenticated, permission_denied, resource_exhausted.
    */
   async renew(renewal: Renewal): Promise<{ node: NodeIdentity; issued: IssuedCertificate }> {
-    checkKeyProof('', renewal.publicKey, renewal.proof);
-    const { bearer, issued } = await this.#issue(renewal, 'certificate', async () => this.#checkCertificate(renewal));
+    const { bearer, issued } = await this.#issue(renewal, 'certificate', '', async () =>
+      this.#checkCertificate(renewal),
+    );
     return { node: bearer.node, issued };
   }
 
   async #issue(
-    { publicKey, peer }: Asked,
-    kind: Application['kind'] | 'certificate',
+    { publicKey, proof, peer }: Asked,
+    kind: Kind,
+    shown: string,
     check: () => Promise<Bearer>,
   ): Promise<{ bearer: Bearer; issued: IssuedCertificate }> {
-    if (this.#running >= largestRunning) throw tooMany(1_000);
-    const waitMs = this.#all.take(performance.now());
+    const host = peer.replace(/:\d+$/, '');
+    const place = `${kind} ${host}`;
+    const waitMs = this.#failures[kind].wait(host);
     if (waitMs !== undefined) throw tooMany(waitMs);
-    this.#running += 1;
+    if (this.#running[kind] >= (this.#places.has(place) ? largestRunning : largestRunning / 2)) throw tooMany(1_000);
+    this.#running[kind] += 1;
     try {
-      const bearer = await check().catch((error: unknown) => this.#refuse(error, kind, peer));
+      const bearer = await this.#bearerOf(() => checkKeyProof(shown, publicKey, proof), check, kind, peer, host);
+      this.#remember(place);
       const holderWaitMs = this.#holders.take(bearer.holder);
       if (holderWaitMs !== undefined) throw tooMany(holderWaitMs, `the agent of node ${bearer.node.name}`);
       return { bearer, issued: await this.#means.authority.issueNode(bearer.node, publicKey) };
     } finally {
-      this.#running -= 1;
+      this.#running[kind] -= 1;
     }
+  }
+
+  async #bearerOf(
+    checkProof: () => void,
+    check: () => Promise<Bearer>,
+    kind: Kind,
+    peer: string,
+    host: string,
+  ): Promise<Bearer> {
+    try {
+      checkProof();
+    } catch (error) {
+      this.#failures[kind].take(host);
+      throw error;
+    }
+    try {
+      return await check();
+    } catch (error) {
+      const fault = Fault.from(error);
+      // An API server that does not answer is nobody's fault who asks.
+      if (fault.code !== 'cluster_unavailable') this.#failures[kind].take(host);
+      throw this.#refused(fault, kind, peer);
+    }
+  }
+
+  #remember(place: string): void {
+    this.#places.delete(place);
+    this.#places.add(place);
+    if (this.#places.size > mostPlaces) for (const oldest of this.#places) return void this.#places.delete(oldest);
   }
 
   async #check({ kind, credential }: Application): Promise<Bearer> {
@@ -131,19 +173,20 @@ export class Enrolment {
     return { node, shownBy: {}, holder: `node/${node.uid}` };
   }
 
-  #refuse(error: unknown, kind: string, peer: string): never {
-    const fault = Fault.from(error);
+  #refused(fault: Fault, kind: string, peer: string): Fault {
     // In a flood the first minute of it is on record; the counter of the calls' endings has all of them.
     if (this.#refusals.take(performance.now()) === undefined) {
       const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
       const detail = { kind, peer, code: fault.code, why: fault.message, causes };
       this.#means.record('unknown', 'enrolment_refused', detail);
     }
-    throw fault;
+    return fault;
   }
 }
 
 function tooMany(waitMs: number, who = 'so many agents'): Fault {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-  return new Fault('resource_exhausted', `${who} cannot enrol so often: come again in ${seconds} s`);
+  return new Fault('resource_exhausted', `${who} cannot enrol so often: come again in ${seconds} s`, {
+    retryAfterMs: seconds * 1_000,
+  });
 }

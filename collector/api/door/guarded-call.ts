@@ -85,10 +85,10 @@ export class GuardedCall implements OpenCall {
     // Before grpc-js, which keeps what it is given.
     stream.prependListener('data', (chunk: Buffer) => this.#take(chunk));
     stream.once('close', () => this.#closed());
-    // A stream whose body is not being read stays, also when its peer has reset it, until somebody takes what is left of it.
+    // Node keeps a stream that was reset without an error as long as its answers are not taken, which nobody does any more.
     stream.once('aborted', () => {
       this.#closed();
-      stream.resume();
+      process.nextTick(() => stream.destroy());
     });
   }
 
