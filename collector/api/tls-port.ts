@@ -60,7 +60,7 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
   });
   const listener = net.createServer((raw) => {
     raw.on('error', () => undefined);
-    const connection = door.connections.arrive(raw);
+    const connection = door.connections.arrive(raw, mutual ? 'agents' : 'api');
     if (connection === undefined) return;
     const place = placeOf(raw);
     arrived.set(place, connection);

@@ -41,6 +41,13 @@ export interface Renewal extends Asked {
   nodeOf(names: string): NodeIdentity;
 }
 
+/** What is shown for a certificate, and who pays when it is not good: an address, or the names of a proven certificate. */
+interface Shown {
+  readonly kind: Kind;
+  readonly credential: string;
+  readonly payer: string;
+}
+
 /** What enrolling works with. */
 export interface EnrolmentMeans {
   readonly authority: Authority;
@@ -83,7 +90,9 @@ export class Enrolment {
     const { kind, credential, agentVersion, peer } = application;
     if (credential === '' || credential.length > largestCredential)
       throw new Fault('invalid_argument', `a credential has 1 to ${largestCredential} characters`);
-    const { bearer, issued } = await this.#issue(application, kind, credential, () => this.#check(application));
+    const payer = peer.replace(/:\d+$/, '');
+    const shown = { kind, credential, payer };
+    const { bearer, issued } = await this.#issue(application, shown, () => this.#check(application));
     const { node, shownBy } = bearer;
     const notAfter = issued.notAfter.toISOString();
     this.#means.record(`node/${node.name}`, 'enrolled', { node, ...shownBy, peer, agentVersion, notAfter });
@@ -95,55 +104,47 @@ export class Enrolment {
    * invalid_argument, unauthenticated, permission_denied, resource_exhausted.
    */
   async renew(renewal: Renewal): Promise<{ node: NodeIdentity; issued: IssuedCertificate }> {
-    const { bearer, issued } = await this.#issue(renewal, 'certificate', '', async () =>
-      this.#checkCertificate(renewal),
-    );
+    // The handshake has proven whose it is, wherever it comes from.
+    const payer = new X509Certificate(renewal.certificate).subjectAltName ?? '';
+    const shown = { kind: 'certificate' as const, credential: '', payer };
+    const { bearer, issued } = await this.#issue(renewal, shown, async () => this.#checkCertificate(renewal));
     return { node: bearer.node, issued };
   }
 
   async #issue(
-    { publicKey, proof, peer }: Asked,
-    kind: Kind,
-    shown: string,
+    asked: Asked,
+    shown: Shown,
     check: () => Promise<Bearer>,
   ): Promise<{ bearer: Bearer; issued: IssuedCertificate }> {
-    const host = peer.replace(/:\d+$/, '');
-    const place = `${kind} ${host}`;
-    const waitMs = this.#failures[kind].wait(host);
+    const { kind, payer } = shown;
+    const waitMs = this.#failures[kind].wait(payer);
     if (waitMs !== undefined) throw tooMany(waitMs);
+    const place = `${kind} ${payer}`;
     if (this.#running[kind] >= (this.#places.has(place) ? largestRunning : largestRunning / 2)) throw tooMany(1_000);
     this.#running[kind] += 1;
     try {
-      const bearer = await this.#bearerOf(() => checkKeyProof(shown, publicKey, proof), check, kind, peer, host);
+      const bearer = await this.#bearerOf(asked, shown, check);
       this.#remember(place);
       const holderWaitMs = this.#holders.take(bearer.holder);
       if (holderWaitMs !== undefined) throw tooMany(holderWaitMs, `the agent of node ${bearer.node.name}`);
-      return { bearer, issued: await this.#means.authority.issueNode(bearer.node, publicKey) };
+      return { bearer, issued: await this.#means.authority.issueNode(bearer.node, asked.publicKey) };
     } finally {
       this.#running[kind] -= 1;
     }
   }
 
-  async #bearerOf(
-    checkProof: () => void,
-    check: () => Promise<Bearer>,
-    kind: Kind,
-    peer: string,
-    host: string,
-  ): Promise<Bearer> {
+  async #bearerOf({ publicKey, proof, peer }: Asked, shown: Shown, check: () => Promise<Bearer>): Promise<Bearer> {
+    const { kind, credential, payer } = shown;
+    let isProven = false;
     try {
-      checkProof();
-    } catch (error) {
-      this.#failures[kind].take(host);
-      throw error;
-    }
-    try {
+      checkKeyProof(credential, publicKey, proof);
+      isProven = true;
       return await check();
     } catch (error) {
       const fault = Fault.from(error);
       // An API server that does not answer is nobody's fault who asks.
-      if (fault.code !== 'cluster_unavailable') this.#failures[kind].take(host);
-      throw this.#refused(fault, kind, peer);
+      if (fault.code !== 'cluster_unavailable') this.#failures[kind].take(payer);
+      throw isProven ? this.#refused(fault, kind, peer) : fault;
     }
   }
 

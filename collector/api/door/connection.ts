@@ -17,8 +17,10 @@ const farewellMs = 1_000;
 
 /** One connection of a peer, from its first byte to its end. Times are monotonic. */
 export class Connection {
-  /** By which strangers are counted. */
+  /** For the records. */
   readonly address: string;
+  /** By which strangers are counted: their address at this port, since those at one port shall not keep out who comes to the other. */
+  readonly origin: string;
   /** For the records. */
   readonly peer: string;
   readonly sinceMs = performance.now();
@@ -38,9 +40,10 @@ export class Connection {
   #taken = { atMs: 0, bytes: 0 };
   #isEnding = false;
 
-  constructor(raw: Socket) {
+  constructor(raw: Socket, port: string) {
     this.#raw = raw;
     this.address = networkOf(raw.remoteAddress ?? '');
+    this.origin = `${port} ${this.address}`;
     this.peer = `${raw.remoteAddress ?? ''}:${raw.remotePort ?? 0}`;
   }
 

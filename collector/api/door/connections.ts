@@ -37,9 +37,9 @@ export class Connections {
     return this.#strangerCount;
   }
 
-  /** Takes a connection that has just come, or ends it and gives undefined. */
-  arrive(raw: Socket): Connection | undefined {
-    const connection = new Connection(raw);
+  /** Takes a connection that has just come to a port of this name, or ends it and gives undefined. */
+  arrive(raw: Socket, port: string): Connection | undefined {
+    const connection = new Connection(raw, port);
     const reason = this.#noRoomFor(connection);
     if (reason !== undefined) {
       raw.resetAndDestroy();
@@ -47,8 +47,8 @@ export class Connections {
       return undefined;
     }
     this.#all.add(connection);
-    const ofAddress = this.#strangers.get(connection.address) ?? new Set();
-    this.#strangers.set(connection.address, ofAddress.add(connection));
+    const ofAddress = this.#strangers.get(connection.origin) ?? new Set();
+    this.#strangers.set(connection.origin, ofAddress.add(connection));
     this.#strangerCount += 1;
     raw.once('close', () => this.#left(connection));
     return connection;
@@ -68,7 +68,7 @@ export class Connections {
     connection.identity = identity;
     this.#known.set(identity, theirs.add(connection));
     // Who is known pays for what fails, not for coming.
-    if (this.#failuresOfIdentity.wait(identity) === undefined) this.#arrivals.give(connection.address);
+    if (this.#failuresOfIdentity.wait(identity) === undefined) this.#arrivals.give(connection.origin);
   }
 
   /** Whether one of these was idle, and so was ended. */
@@ -103,14 +103,14 @@ export class Connections {
 
   /** A call on it was refused, or was reset by its peer. */
   failed(connection: Connection, how: 'refused' | 'reset'): void {
-    const { identity, address } = connection;
+    const { identity, origin } = connection;
     if (identity !== undefined) {
       if (this.#failuresOfIdentity.take(identity) !== undefined) this.#end(connection, 'failures', how);
       return;
     }
     connection.failures += 1;
     // An address that is shared may have used up its budget: one attempt is left to each newcomer.
-    const isOver = this.#failuresOfAddress.take(address) !== undefined;
+    const isOver = this.#failuresOfAddress.take(origin) !== undefined;
     if (isOver || connection.failures >= doorLimits.failuresOfStranger) this.#end(connection, 'failures', how);
   }
 
@@ -135,10 +135,10 @@ export class Connections {
     connection.end(how);
   }
 
-  #noRoomFor({ address }: Connection): ConnectionRefusal | undefined {
-    if (this.#arrivals.take(address) !== undefined) return 'too_fast';
+  #noRoomFor({ origin }: Connection): ConnectionRefusal | undefined {
+    if (this.#arrivals.take(origin) !== undefined) return 'too_fast';
     if (this.#all.size >= doorLimits.connections) return 'too_many';
-    const ofAddress = this.#strangers.get(address);
+    const ofAddress = this.#strangers.get(origin);
     if ((ofAddress?.size ?? 0) >= doorLimits.strangersOfAddress) return this.#giveWay(ofAddress);
     if (this.#strangerCount < doorLimits.strangers) return undefined;
     let most = ofAddress;
@@ -168,7 +168,7 @@ export class Connections {
   }
 
   #leaveStrangers(connection: Connection): void {
-    remove(this.#strangers, connection.address, connection);
+    remove(this.#strangers, connection.origin, connection);
     this.#strangerCount -= 1;
   }
 }
