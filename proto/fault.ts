@@ -136,8 +136,8 @@ function isStatus(error: unknown): error is Error & StatusObject {
 function fromStatus(error: Error & StatusObject): Fault {
   const named = error.metadata.get(metadataKey)[0];
   const code = isFaultCode(named) ? named : (codeOfStatus[error.code] ?? 'internal');
-  const pushback = Number(error.metadata.get(pushbackKey)[0] ?? Number.NaN);
-  const retryAfterMs = Number.isInteger(pushback) && pushback >= 0 ? { retryAfterMs: pushback } : {};
+  const pushback = /^\d{1,9}$/.exec(String(error.metadata.get(pushbackKey)[0] ?? ''))?.[0];
+  const retryAfterMs = pushback === undefined ? {} : { retryAfterMs: Number(pushback) };
   return new Fault(code, error.details || error.message, { cause: error, ...retryAfterMs });
 }
 
