@@ -62,7 +62,7 @@ export interface EnrolmentMeans {
 const largestCredential = 16 << 10;
 type Kind = Application['kind'] | 'certificate';
 /** Checks of a kind that may run at once: each is several questions to the API server. Half is for places that an agent has enrolled from. */
-const largestRunning = 32;
+const largestRunning = 64;
 const mostPlaces = 10_000;
 
 /** Gives certificates to agents that can show whose they are. Every answer is on record, also each refusal of a credential. */

@@ -30,6 +30,8 @@ export class Connection {
   peerCertificate: Uint8Array | undefined;
   /** Who has shown themselves on it; undefined: a stranger. */
   identity: string | undefined;
+  /** Whether its coming is charged to its origin. */
+  isPaid = true;
   /** Calls that failed while it was a stranger's. */
   failures = 0;
   readonly #raw: Socket;

@@ -68,7 +68,7 @@ export class Connections {
     connection.identity = identity;
     this.#known.set(identity, theirs.add(connection));
     // Who is known pays for what fails, not for coming.
-    if (this.#failuresOfIdentity.wait(identity) === undefined) this.#arrivals.give(connection.origin);
+    if (this.#failuresOfIdentity.wait(identity) === undefined) this.succeeded(connection);
   }
 
   /** Whether one of these was idle, and so was ended. */
@@ -99,6 +99,12 @@ export class Connections {
       throw new Fault('resource_exhausted', `${identity} has ${answersLeft} bytes of answers to take first`, {
         retryAfterMs: 1_000,
       });
+  }
+
+  /** A call went well on a connection that names nobody, such as an enrolment: it was no flood. */
+  succeeded(connection: Connection): void {
+    if (connection.isPaid) this.#arrivals.give(connection.origin);
+    connection.isPaid = false;
   }
 
   /** A call on it was refused, or was reset by its peer. */

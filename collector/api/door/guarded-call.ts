@@ -222,6 +222,7 @@ export class GuardedCall implements OpenCall {
     this.#hasEnded = true;
     this.#release();
     const isStranger = this.#connection.identity === undefined;
+    if (code === status.OK) this.#means.connections.succeeded(this.#connection);
     if (isStranger ? code !== status.OK : costly.includes(code))
       this.#means.connections.failed(this.#connection, 'refused');
   }
