@@ -69,7 +69,7 @@ export async function stayAttached(means: AttachMeans, signal: AbortSignal): Pro
       if (signal.aborted) return;
       const fault = Fault.from(error);
       log.warn({ fault: fault.code, causes: causeChain(fault) }, 'not attached; trying again');
-      await backoff.wait(signal).catch(() => undefined);
+      await backoff.wait(signal, fault.retryAfterMs).catch(() => undefined);
     }
   }
 }

@@ -31,3 +31,10 @@ test('a wait ends at once when the signal fires', async () => {
   ending.abort();
   await expect(waiting).rejects.toThrow('aborted');
 });
+
+test('a collector that asks for patience gets it, up to the longest wait', async () => {
+  const quick = { minMs: 1, maxMs: 40 };
+  const { signal } = new AbortController();
+  expect(await new Backoff(quick).wait(signal, 20)).toBeGreaterThanOrEqual(20);
+  expect(await new Backoff(quick).wait(signal, 86_400_000)).toBe(40);
+});

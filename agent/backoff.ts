@@ -32,9 +32,11 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** Waits for the next time; rejects with the signal's reason when it fires. Returns the milliseconds waited for. */
-  async wait(signal: AbortSignal): Promise<number> {
-    const ms = this.next();
+  /** Waits for the next time, or as long as the collector asks for; rejects with the signal's reason when it fires. Returns the milliseconds waited for. */
+  async wait(signal: AbortSignal, askedMs = 0): Promise<number> {
+    // Nobody is made to wait for ever; a random part more, since others are asked for the same.
+    const asked = Math.min(this.#range.maxMs, askedMs * (1 + Math.random() / 2));
+    const ms = Math.max(this.next(), asked);
     await sleep(ms, undefined, { signal });
     return ms;
   }

@@ -7,11 +7,12 @@ import { openAccess, type Surroundings } from './access.ts';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
+import { addressOf } from './api/door/connection.ts';
+import { RefusalLog, refusalCodes } from './api/door/refusal-log.ts';
 import { enrolmentHandlers } from './api/enrolment.ts';
 import { evidenceHandlers } from './api/evidence.ts';
+import { Gate } from './api/gate.ts';
 import { operatorHandlers } from './api/operator.ts';
-import { Gate } from './api/policy.ts';
-import { widenReceiveWindows } from './api/receive-window.ts';
 import { scheduleHandlers } from './api/schedules.ts';
 import { listen } from './api/server.ts';
 import { symbolsHandlers } from './api/symbols.ts';
@@ -58,7 +59,6 @@ export interface Collector {
 export async function startCollector(config: Config, log: Logger, surroundings: Surroundings = {}): Promise<Collector> {
   // grpc-js has no setting of its own for this.
   tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
-  widenReceiveWindows();
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
   const database = openDatabase(config.dataDir);
   for (const { source, why, count } of quarantined(database))
@@ -162,6 +162,9 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
   const gate = new Gate(cluster?.reviewer, access.serving.peers);
   const admitToPods = gate.admitToPods.bind(gate);
+  const refusals = new RefusalLog(({ address, reason, count, first }) =>
+    log.warn({ ...first, address, code: reason, count }, 'call ended in a fault'),
+  );
   const server = await listen({ agents: config.listen, api: config.apiListen }, access.serving, {
     version,
     fleet,
@@ -216,14 +219,22 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
     }),
     symbols: symbolsHandlers({ search: symbols, fleet, journal }),
     connectionEnded: (peer, why) => log.info({ peer, why }, 'connection ended: its certificate does not hold any more'),
-    ended: (context, fault) => {
+    connectionRefused: ({ address, peer }, reason) => {
+      metrics.connectionRefused(reason);
+      refusals.note(address, reason, { peer });
+    },
+    refused: ({ path, peer, peerNames }, { code, message }) => {
+      metrics.callFaulted(path, code);
+      refusals.note(addressOf(peer), code, { method: path, peer: peerNames, message });
+    },
+    ended: ({ method, peer, peerNames }, fault) => {
       if (fault === undefined) return;
-      metrics.callFaulted(pathOf(context.method), fault.code);
+      const { code, message } = fault;
+      metrics.callFaulted(pathOf(method), code);
       const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
-      log.warn(
-        { method: pathOf(context.method), peer: context.peerNames, code: fault.code, message: fault.message, causes },
-        'call ended in a fault',
-      );
+      const what = { method: pathOf(method), peer: peerNames, message, causes };
+      if (refusalCodes.has(code)) refusals.note(addressOf(peer), code, what);
+      else log.warn({ ...what, code }, 'call ended in a fault');
     },
   });
   auditCheck.start();
@@ -249,6 +260,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       metrics.close();
       offer?.closeAllConnections();
       offer?.close();
+      refusals.close();
       database.close();
     },
   };

@@ -22,6 +22,18 @@ test.each(codes)('%s has a status of an error on every way out', (code) => {
   expect([1, 2, 124, 130]).toContain(exit);
 });
 
+test('when to come again crosses the wire, as clients of any language read it', () => {
+  const sent = new Fault('resource_exhausted', 'later', { retryAfterMs: 1_500.2 }).toStatus();
+  expect(sent.metadata.get('grpc-retry-pushback-ms')).toEqual(['1501']);
+  expect(Fault.from(Object.assign(new Error('8 later'), sent)).retryAfterMs).toBe(1_501);
+});
+
+test.each(['', '-1', 'soon', '1e999'])('a time to come again of "%s" is none', (text) => {
+  const sent = new Fault('resource_exhausted', 'later').toStatus();
+  sent.metadata.set('grpc-retry-pushback-ms', text);
+  expect(Fault.from(Object.assign(new Error('8 later'), sent)).retryAfterMs).toBeUndefined();
+});
+
 const grpcError = (code: status, details: string, metadata = new Metadata()) =>
   Object.assign(new Error(`${code} ${details}`), { code, details, metadata });
 

@@ -55,6 +55,7 @@ export const faults = {
   canceled: traits(status.CANCELLED, 499, 130, false),
   deadline_exceeded: traits(status.DEADLINE_EXCEEDED, 504, 124, true),
   resource_exhausted: traits(status.RESOURCE_EXHAUSTED, 429, 1, true),
+  message_too_large: traits(status.RESOURCE_EXHAUSTED, 413, 1, false),
   unavailable: traits(status.UNAVAILABLE, 503, 1, true),
   unimplemented: traits(status.UNIMPLEMENTED, 501, 1, false),
   internal: traits(status.INTERNAL, 500, 1, false),
@@ -64,15 +65,26 @@ export const faults = {
 export type FaultCode = keyof typeof faults;
 
 const metadataKey = 'kcorder-fault';
+/** By gRFC A6: clients of any language that retry by themselves wait so long. */
+const pushbackKey = 'grpc-retry-pushback-ms';
+
+/** What a fault may carry besides its sentence. */
+export interface FaultOptions {
+  readonly cause?: unknown;
+  /** How long to wait before the same call may succeed. */
+  readonly retryAfterMs?: number;
+}
 
 /** A broken promise. The message says what happened, to which object, and what to do next; it may cross the wire. */
 export class Fault extends Error {
   readonly code: FaultCode;
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: FaultCode, message: string, options?: FaultOptions) {
     super(message, options);
     this.name = 'Fault';
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   /** Whether the same call may succeed later without any change. */
@@ -97,10 +109,11 @@ export class Fault extends Error {
     });
   }
 
-  /** The fault as a gRPC status: its sentence and its code, never its cause. */
+  /** The fault as a gRPC status: its sentence, its code and when to come again, never its cause. */
   toStatus(): StatusObject {
     const metadata = new Metadata();
     metadata.set(metadataKey, this.code);
+    if (this.retryAfterMs !== undefined) metadata.set(pushbackKey, String(Math.ceil(this.retryAfterMs)));
     return { code: faults[this.code].grpc, details: this.message, metadata };
   }
 }
@@ -123,7 +136,9 @@ function isStatus(error: unknown): error is Error & StatusObject {
 function fromStatus(error: Error & StatusObject): Fault {
   const named = error.metadata.get(metadataKey)[0];
   const code = isFaultCode(named) ? named : (codeOfStatus[error.code] ?? 'internal');
-  return new Fault(code, error.details || error.message, { cause: error });
+  const pushback = /^\d{1,9}$/.exec(String(error.metadata.get(pushbackKey)[0] ?? ''))?.[0];
+  const retryAfterMs = pushback === undefined ? {} : { retryAfterMs: Number(pushback) };
+  return new Fault(code, error.details || error.message, { cause: error, ...retryAfterMs });
 }
 
 function isFaultCode(value: unknown): value is FaultCode {

@@ -92,7 +92,7 @@ export async function uploadAll(
           { attempt, fault: fault.code, durableBytes, causes: causeChain(fault) },
           'upload broke off; trying again',
         );
-        await backoff.wait(signal);
+        await backoff.wait(signal, fault.retryAfterMs);
         await reachable(signal);
       }
     }

@@ -81,7 +81,7 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
       const level = last !== undefined && isOver(last, means.now()) ? 'error' : 'warn';
       const facts = { fault: fault.code, causes: causeChain(fault), meanwhile: meanwhile(last, means.now()) };
       log[level](facts, isSpent ? tokenRefused(tokenFile) : isRenewal ? notRenewed(tokenFile) : notIssued);
-      await (fault.code === 'unavailable' ? absent : refused).wait(signal).catch(() => undefined);
+      await (fault.code === 'unavailable' ? absent : refused).wait(signal, fault.retryAfterMs).catch(() => undefined);
     }
   }
 }

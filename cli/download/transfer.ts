@@ -47,8 +47,8 @@ export async function transfer(
     }
     failures = part.sizeBytes > startBytes ? 1 : failures + 1;
     if (failures === failuresInARow) throw fault;
-    options.broke(fault, pauseMs(failures));
-    await pause(pauseMs(failures), signal);
+    options.broke(fault, pauseMs(failures, fault));
+    await pause(pauseMs(failures, fault), signal);
   }
 }
 

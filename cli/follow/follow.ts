@@ -39,7 +39,7 @@ export async function* follow(
     }
     signal.throwIfAborted();
     failures += 1;
-    broke(fault, pauseMs(failures));
-    await pause(pauseMs(failures), signal);
+    broke(fault, pauseMs(failures, fault));
+    await pause(pauseMs(failures, fault), signal);
   }
 }

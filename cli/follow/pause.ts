@@ -5,9 +5,13 @@ import { spokenByCollector } from '../failure.ts';
 const firstMs = 250;
 const longestMs = 5000;
 
-/** How long to wait before the next attempt, in ms, after a number of failures in a row (at least 1). */
-export function pauseMs(failures: number): number {
-  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
+/** A collector that asks for more patience than this is not waited for longer. */
+const longestAskedMs = 60_000;
+
+/** How long to wait before the next attempt, in ms, after a number of failures in a row (at least 1), and what the collector asks for. */
+export function pauseMs(failures: number, fault?: Fault): number {
+  const asked = Math.min(longestAskedMs, fault?.retryAfterMs ?? 0);
+  return Math.max(asked, Math.min(longestMs, firstMs * 2 ** (failures - 1)));
 }
 
 /** Waits; throws the signal's reason when it fires first. */

@@ -5,8 +5,8 @@ import type { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_p
 import type { NodeIdentity } from '../capture/capture.ts';
 import type { Authority, IssuedCertificate } from '../identity/authority.ts';
 import type { Enrolment } from '../identity/enrolment.ts';
+import { callerOf } from './gate.ts';
 import { actorOf, identityOf, isNodeName, isNodeUid } from './identity.ts';
-import { callerOf } from './policy.ts';
 import { validity } from './validity.ts';
 
 /** The handlers of the enrolment service. */

@@ -17,8 +17,8 @@ import type { AuditCheck } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { StorageJournal } from '../journal/storage.ts';
 import { verifyAudit } from './audit.ts';
+import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
-import { callerOf } from './policy.ts';
 import { presentStorage } from './present-storage.ts';
 
 export type EvidenceHandlers = Handlers<typeof EvidenceService>;

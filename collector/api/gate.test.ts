@@ -7,7 +7,7 @@ import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts'
 import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
-import { callerOf, Gate } from './policy.ts';
+import { callerOf, Gate } from './gate.ts';
 
 // What the API server itself answers is tested on a real one, in test/e2e.
 

@@ -1,11 +1,12 @@
-import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { openAnonymousChannel, openChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { openAnonymousChannel, openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { afterAll, expect, test } from 'vitest';
+import { asked, enrol, joined, renew } from '../testing/enrolling.ts';
 import { HandAgent } from '../testing/hand-agent.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 
@@ -13,48 +14,6 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
 const localhost = { serverName: 'localhost' };
-
-/** A request for a new key, with the proof for what is shown. */
-function asked(shown: string) {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const digest = createHash('sha256').update(shown).digest();
-  return {
-    key: Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' })),
-    request: {
-      publicKey: publicKey.export({ format: 'der', type: 'spki' }),
-      proof: sign('sha256', Buffer.concat([Buffer.from('kcorder enrolment v1\n'), digest]), privateKey),
-      agentVersion: '0.1.0',
-    },
-  };
-}
-
-type Enrolled = TlsIdentity & { bundle: string };
-
-/** Enrols on the port for those without a certificate. */
-async function enrol(rig: Rig, joinToken: string): Promise<Enrolled> {
-  const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, parties.authority.ca, localhost);
-  const { key, request } = asked(joinToken);
-  const credential = { case: 'joinToken' as const, value: joinToken };
-  try {
-    const { certificate, trustBundle } = await connect(EnrolmentService, client).enrol({ credential, ...request });
-    return { ca: parties.authority.ca, certificate: Buffer.from(certificate), key, bundle: trustBundle };
-  } finally {
-    client.close();
-  }
-}
-
-/** Renews on the port of the agents, with a certificate that is shown to it. */
-async function renew(rig: Rig, identity: TlsIdentity, shown = ''): Promise<Enrolled> {
-  const { key, request } = asked(shown);
-  const { certificate, trustBundle } = await connect(EnrolmentService, rig.channel(identity)).enrol(request);
-  return { ca: identity.ca, certificate: Buffer.from(certificate), key, bundle: trustBundle };
-}
-
-/** The certificate of node n7 of the collector's own authority. */
-async function joined(rig: Rig): Promise<Enrolled> {
-  const operator = connect(EnrolmentService, rig.channel(parties.operator));
-  return await enrol(rig, (await operator.createJoinToken({ nodeName: 'n7', nodeUid: 'uid-n7' })).token);
-}
 
 /** What the collector has put on record; ends it, since nobody else may open its journal meanwhile. */
 async function acts(rig: Rig): Promise<{ actor: string; action: string; detail: unknown }[]> {

@@ -1,11 +1,3 @@
-import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
-import { pathOf } from '@kcorder/proto/bridge/definition.ts';
-import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
-import { Fault } from '@kcorder/proto/fault.ts';
-import type { PeerTrust } from '../identity/peer-trust.ts';
-import type { Person, Reviewer } from '../identity/person.ts';
-import { type Identity, identityOf } from './identity.ts';
-
 /** Who may call a method. */
 export type Rule =
   /** The certificate of a node. */
@@ -16,6 +8,8 @@ export type Rule =
   | { readonly by: 'person' }
   /** The certificate of an operator, or somebody who has this right. */
   | { readonly by: 'right'; readonly resource: string; readonly verb: string; readonly nameField?: string };
+
+export type Right = Extract<Rule, { readonly by: 'right' }>;
 
 const right = (resource: string, verb: string, nameField?: string): Rule => ({
   by: 'right',
@@ -65,147 +59,15 @@ export const policy: Readonly<Record<string, Rule>> = {
   '/kcorder.v1.SymbolsService/ImportSymbols': right('symbols', 'create'),
 };
 
-const callers = new WeakMap<CallContext, Identity>();
-const persons = new WeakMap<CallContext, Person>();
+/** What a server says of itself: for whoever is known, node or person, and nobody else. Probes have their own port. */
+const standardMethods: ReadonlySet<string> = new Set([
+  '/grpc.health.v1.Health/Check',
+  '/grpc.health.v1.Health/List',
+  '/grpc.health.v1.Health/Watch',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+]);
 
-/** How a right is followed while a stream lives. Times in milliseconds. */
-export interface ReviewPace {
-  /** Between two questions; what they take may come on top, and all of it has to stay below a minute. */
-  readonly everyMs: number;
-  /** How long a stream lives on while nobody can tell. */
-  readonly untoldMs: number;
-  /** Milliseconds of a clock that never goes back. */
-  now(): number;
-}
-
-const usualPace: ReviewPace = { everyMs: 25_000, untoldMs: 10 * 60_000, now: () => performance.now() };
-
-/** Lets calls in, or not, and streams go on, or not. */
-export class Gate {
-  readonly #reviewer: Reviewer | undefined;
-  readonly #peers: Pick<PeerTrust, 'check'>;
-  readonly #pace: ReviewPace;
-
-  /** Without a reviewer there are certificates only. */
-  constructor(reviewer: Reviewer | undefined, peers: Pick<PeerTrust, 'check'>, pace: ReviewPace = usualPace) {
-    this.#reviewer = reviewer;
-    this.#peers = peers;
-    this.#pace = pace;
-  }
-
-  /** Throws unauthenticated or permission_denied when this caller may not make this call; cluster_unavailable when nobody can tell. */
-  async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
-    const path = pathOf(context.method);
-    const rule = policy[path];
-    if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
-    if (rule.by === 'anyone') return;
-    // A connection may have outlived what its handshake saw.
-    if (context.peerCertificate !== undefined) this.#peers.check(context.peerCertificate);
-    const token = tokenFor(rule, context);
-    if (token !== undefined) {
-      const person = await this.#review(token, rule, request);
-      callers.set(context, { kind: 'user', name: person.name });
-      persons.set(context, person);
-      return;
-    }
-    if (context.peerNames === '' && rule.by !== 'node')
-      throw new Fault(
-        'unauthenticated',
-        'nobody is named: come with a bearer token, or with a client certificate on the other port',
-      );
-    const identity = identityOf(context.peerNames);
-    const wanted = rule.by === 'node' ? 'node' : 'operator';
-    if (wanted !== identity.kind) {
-      throw new Fault(
-        'permission_denied',
-        `${identity.kind} ${identity.name} may not call ${path}: it needs another certificate`,
-      );
-    }
-    callers.set(context, identity);
-  }
-
-  /**
-   * Asks again and again whether somebody with a token may still have a stream, and ends it when not; that nobody can tell is no answer, until
-   * it has lasted for too long. Streams by certificate end with their connection. Returns the function that stops it.
-   */
-  supervise(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void {
-    const rule = policy[pathOf(context.method)];
-    const token = rule && tokenFor(rule, context);
-    if (rule === undefined || token === undefined) return () => undefined;
-    const { everyMs, untoldMs, now } = this.#pace;
-    let toldMs = now();
-    let stopped = false;
-    let timer: NodeJS.Timeout | undefined;
-    const look = async (): Promise<void> => {
-      try {
-        await this.#review(token, rule, request);
-        toldMs = now();
-      } catch (error) {
-        const fault = Fault.from(error);
-        const isRefused = fault.code === 'unauthenticated' || fault.code === 'permission_denied';
-        if (isRefused || now() - toldMs >= untoldMs) return end(fault);
-      }
-      if (!stopped) timer?.refresh();
-    };
-    timer = setTimeout(() => void look(), everyMs).unref();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-    };
-  }
-
-  /** Throws permission_denied when somebody with a token may not list the pods of a namespace, empty for all; cluster_unavailable. */
-  async admitToPods(context: CallContext, namespace: string): Promise<void> {
-    const person = persons.get(context);
-    // An operator by certificate is one of no cluster.
-    if (person === undefined && callerOf(context).kind === 'operator') return;
-    const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
-    if (person === undefined || refusal !== undefined)
-      throw new Fault('permission_denied', refusal ?? 'nobody is named who may list pods');
-  }
-
-  async #review(token: string, rule: Rule, request: AnyMessage | undefined): Promise<Person> {
-    if (this.#reviewer === undefined)
-      throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
-    const person = await this.#reviewer.authenticate(token);
-    if (rule.by === 'right') {
-      const { resource, verb, nameField } = rule;
-      const refusal = await this.#reviewer.refusal(person, { resource, verb, name: nameIn(request, nameField) });
-      if (refusal !== undefined) throw new Fault('permission_denied', refusal);
-    }
-    return person;
-  }
-}
-
-/** Who makes an admitted call. */
-export function callerOf(context: CallContext): Identity {
-  const identity = callers.get(context);
-  if (identity === undefined) throw new Fault('unauthenticated', 'nobody was admitted to this call');
-  return identity;
-}
-
-/** The node that calls; only for methods whose policy says so. */
-export function callingNode(context: CallContext): Identity & { kind: 'node' } {
-  const identity = callerOf(context);
-  if (identity.kind !== 'node') throw new Fault('permission_denied', 'only a node may call this');
-  return identity;
-}
-
-/** The token by which a call is to be judged; none for what only a node may call, and beside a certificate. */
-function tokenFor(rule: Rule, context: CallContext): string | undefined {
-  return rule.by === 'node' || rule.by === 'anyone' || context.peerNames !== '' ? undefined : bearerToken(context);
-}
-
-function bearerToken({ metadata }: CallContext): string | undefined {
-  const values = metadata.get('authorization');
-  if (values.length === 0) return undefined;
-  const token = values.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(String(values[0]))?.[1] : undefined;
-  if (token === undefined) throw new Fault('unauthenticated', 'the authorization is not one bearer token');
-  return token;
-}
-
-function nameIn(request: AnyMessage | undefined, field: string | undefined): string {
-  if (request === undefined || field === undefined) return '';
-  const value = (request as unknown as Record<string, unknown>)[field];
-  return typeof value === 'string' ? value : '';
-}
+/** Undefined: nobody may call it. */
+export const ruleOf = (path: string): Rule | { readonly by: 'known' } | undefined =>
+  standardMethods.has(path) ? { by: 'known' } : policy[path];

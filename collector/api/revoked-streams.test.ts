@@ -14,7 +14,8 @@ import { afterAll, expect, test } from 'vitest';
 import { type Authority, makeAuthority } from '../../test/certificates.ts';
 import type { Person } from '../identity/person.ts';
 import { until } from '../testing/files.ts';
-import { Gate } from './policy.ts';
+import { Door } from './door/door.ts';
+import { Gate } from './gate.ts';
 import { openTlsPort } from './tls-port.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-revoked-'));
@@ -27,7 +28,6 @@ const minute = 60_000;
 
 /** The port for people over TLS, with streams that give one message and then wait for ever, and somebody's rights, which can be taken away. */
 async function rig() {
-  const server = new Server();
   const state = {
     nowMs: 0,
     asked: 0,
@@ -51,6 +51,12 @@ async function rig() {
   // Often, so that the test need not wait; how long nobody may tell is counted by a clock of the test's own.
   const pace = { everyMs: 5, untoldMs: 10 * minute, now: () => state.nowMs };
   const gate = new Gate(reviewer, { check: () => undefined }, pace);
+  const door = new Door({
+    meet: gate.meet.bind(gate),
+    refused: () => undefined,
+    connectionRefused: () => undefined,
+  });
+  const server = new Server({ interceptors: [door.interceptor] });
   const edge = {
     admit: gate.admit.bind(gate),
     supervise: gate.supervise.bind(gate),
@@ -65,7 +71,8 @@ async function rig() {
   serve(server, OperatorService, handlers<Handlers<typeof OperatorService>>(OperatorService.methods), edge);
   serve(server, EvidenceService, handlers<Handlers<typeof EvidenceService>>(EvidenceService.methods), edge);
   serve(server, SymbolsService, handlers<Handlers<typeof SymbolsService>>(SymbolsService.methods), edge);
-  const port = await openTlsPort('127.0.0.1:0', { server, identity: new LiveIdentity(leaf), ended: () => undefined });
+  door.serve(server);
+  const port = await openTlsPort('127.0.0.1:0', { door, identity: new LiveIdentity(leaf), ended: () => undefined });
   const client = openAnonymousChannel(`127.0.0.1:${port.port}`, authority.ca, { serverName: 'localhost' });
   const headers = { headers: () => ({ authorization: 'Bearer token' }) };
   const [operator, evidence, symbols] = [
@@ -92,6 +99,7 @@ async function rig() {
       client.close();
       port.close();
       server.forceShutdown();
+      door.close();
     },
   };
 }

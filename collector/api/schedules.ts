@@ -4,8 +4,8 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { Schedules } from '../schedule/schedules.ts';
+import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
-import { callerOf } from './policy.ts';
 import { presentRun, presentSchedule, specOf } from './present-schedule.ts';
 
 /** The handlers of the schedule service. They know nothing of their transport but the context. */

@@ -17,11 +17,14 @@ import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { TypesTransfers } from '../ingest/kernel-types.ts';
 import { receiveUpload } from '../ingest/uploads.ts';
+import type { ConnectionRefused } from './door/connections.ts';
+import { Door } from './door/door.ts';
+import type { Arrival } from './door/guarded-call.ts';
 import type { EnrolmentHandlers } from './enrolment.ts';
 import type { EvidenceHandlers } from './evidence.ts';
+import { callingNode, type Gate } from './gate.ts';
 import { addHealth } from './health.ts';
 import type { OperatorHandlers } from './operator.ts';
-import { callingNode, type Gate } from './policy.ts';
 import { addReflection } from './reflection.ts';
 import type { ScheduleHandlers } from './schedules.ts';
 import type { SymbolsHandlers } from './symbols.ts';
@@ -44,8 +47,12 @@ export interface Rooms {
   checkNode(node: NodeIdentity): void;
   /** A connection was ended because its certificate does not hold any more. */
   connectionEnded(peer: string, why: string): void;
-  /** Sees every call's ending. */
+  /** A connection was not taken, or not kept, for the sake of the others. */
+  readonly connectionRefused: ConnectionRefused;
+  /** Sees the ending of every call that was let in. */
   ended(context: CallContext, fault: Fault | undefined): void;
+  /** A call was not let in, or its request was not taken. */
+  refused(arrival: Arrival, fault: Fault): void;
 }
 
 /** Where the server listens: host:port, port 0 for any. */
@@ -77,10 +84,17 @@ const connectionAgeMs = 30 * 60_000;
 
 /** Listens with TLS 1.3 and nothing else. Throws config_invalid when an address cannot be used. */
 export async function listen(addresses: Addresses, { identity, peers }: Shown, rooms: Rooms): Promise<RunningServer> {
+  const door = new Door({
+    meet: (arrival) => rooms.gate.meet(arrival),
+    refused: rooms.refused,
+    connectionRefused: rooms.connectionRefused,
+  });
   const server = new Server({
     ...transportOptions,
+    interceptors: [door.interceptor],
     'grpc.max_receive_message_length': messageLimitBytes,
-    'grpc.max_concurrent_streams': 32,
+    // It keeps a trace of each connection for a service that is not offered.
+    'grpc.enable_channelz': 0,
     'grpc.max_connection_age_ms': connectionAgeMs,
     'grpc.max_connection_age_grace_ms': connectionAgeMs,
   });
@@ -127,7 +141,8 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
   );
   addHealth(server);
   addReflection(server);
-  const means = { server, identity, ended: rooms.connectionEnded };
+  door.serve(server);
+  const means = { door, identity, ended: rooms.connectionEnded };
   const agents = await openTlsPort(addresses.agents, { ...means, peers });
   // Two ports, not one that asks for a certificate and goes on without: there is no call that could mistake one caller for the other.
   const api = addresses.api === '' ? undefined : await openTlsPort(addresses.api, means);
@@ -140,6 +155,7 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
       const timer = setTimeout(() => server.forceShutdown(), closingMs);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(timer);
+      door.close();
     },
   };
 }

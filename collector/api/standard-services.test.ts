@@ -1,11 +1,13 @@
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { Metadata } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
+import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { framed, rawCall, rawSession } from '../testing/raw-caller.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 
 const parties = new Parties();
@@ -44,6 +46,32 @@ test.each(['', 'kcorder.v1.OperatorService', 'kcorder.v1.AgentService', 'kcorder
     expect([...answer]).toEqual([0x08, 0x01]);
   },
 );
+
+test.each([
+  '/grpc.health.v1.Health/Check',
+  '/grpc.health.v1.Health/List',
+  '/grpc.health.v1.Health/Watch',
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+])('%s is for whoever is known: a node, an operator, and nobody else', async (path) => {
+  const nameless = parties.authority.agent('CAPITALS', 'u1');
+  const code = async (port: number, identity?: TlsIdentity): Promise<number | undefined> => {
+    const session = rawSession(port, parties.authority.ca, identity);
+    const { stream, ended } = rawCall(session, path);
+    stream.on('response', (headers) => {
+      // A stream that answers goes on until it is ended.
+      if (headers['grpc-status'] === undefined) stream.close(8);
+    });
+    stream.end(framed(0));
+    const { status: ending } = await ended;
+    session.destroy();
+    return ending;
+  };
+  expect(await code(rig.apiPort)).toBe(status.UNAUTHENTICATED);
+  expect(await code(rig.port, nameless)).toBe(status.UNAUTHENTICATED);
+  for (const identity of [parties.node('n1'), parties.operator])
+    expect(await code(rig.port, identity)).not.toBe(status.UNAUTHENTICATED);
+});
 
 test('the health service does not know a service that is not there', async () => {
   await expect(ask('/grpc.health.v1.Health/Check', field(1, 'kcorder.v1.No'))).rejects.toMatchObject({ code: 5 });

@@ -9,8 +9,8 @@ import type { SymbolSearch } from '../symbols/find.ts';
 import { importIsf } from '../symbols/import.ts';
 import { sha256Of, withBanner } from '../symbols/isf-banner.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
+import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
-import { callerOf } from './policy.ts';
 import { presentEntry, presentKernel } from './present-symbols.ts';
 
 /** The handlers of the symbols service. They know nothing of their transport but the context. */

@@ -1,9 +1,11 @@
 import { constants } from 'node:crypto';
-import tls, { type TLSSocket } from 'node:tls';
-import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import net, { type Socket } from 'node:net';
+import tls from 'node:tls';
 import type { LiveIdentity, TlsIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { handshakeMs, type PeerTrust } from '../identity/peer-trust.ts';
+import type { Connection } from './door/connection.ts';
+import type { Door } from './door/door.ts';
 
 /** A port that takes TLS connections. */
 export interface TlsPort {
@@ -14,7 +16,7 @@ export interface TlsPort {
 
 /** How a port is served. */
 export interface PortMeans {
-  readonly server: Server;
+  readonly door: Door;
   readonly identity: LiveIdentity;
   /** Who must vouch for the certificates of clients, as long as a connection lives; unset: none is asked for. */
   readonly peers?: PeerTrust;
@@ -23,32 +25,47 @@ export interface PortMeans {
 }
 
 /**
- * Listens on host:port and hands each connection whose handshake succeeded to the server. The sockets are our own, since grpc-js has no setting for
- * tickets, which resume what the certificate would not begin, and does not give its sockets out. Throws config_invalid.
+ * Listens on host:port and hands each connection whose handshake succeeded to the door, which was asked before it began. The sockets are our own,
+ * since grpc-js has no setting for tickets, which resume what the certificate would not begin, and does not give its sockets out. Throws
+ * config_invalid.
  */
-export async function openTlsPort(address: string, { server, identity, peers, ended }: PortMeans): Promise<TlsPort> {
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+export async function openTlsPort(address: string, { door, identity, peers, ended }: PortMeans): Promise<TlsPort> {
   const mutual = peers !== undefined;
-  const listener = tls.createServer({
+  const arrived = new Map<string, Connection>();
+  const secure = tls.createServer({
     requestCert: mutual,
     rejectUnauthorized: mutual,
     handshakeTimeout: handshakeMs,
     ALPNProtocols: ['h2'],
   });
-  const stopWatching = identity.watch((current) => listener.setSecureContext(contextOf(current, mutual)));
-  listener.on('tlsClientError', (_error, socket) => socket.destroy());
-  listener.on('secureConnection', (socket) => {
+  const stopWatching = identity.watch((current) => secure.setSecureContext(contextOf(current, mutual)));
+  secure.on('tlsClientError', (_error, socket) => socket.destroy());
+  secure.on('secureConnection', (socket) => {
     // What breaks a connection is told to its session too.
     socket.on('error', () => undefined);
+    const connection = arrived.get(placeOf(socket));
+    if (connection === undefined || socket.alpnProtocol !== 'h2') {
+      socket.destroy();
+      return;
+    }
     const certificate = peers === undefined ? undefined : socket.getPeerX509Certificate();
     if (certificate !== undefined) {
       const leave = peers?.stand(certificate.raw, (why) => {
-        ended(addressOf(socket), why);
+        ended(connection.peer, why);
         socket.destroy();
       });
       socket.once('close', () => leave?.());
     }
-    if (!socket.destroyed) injector.injectConnection(socket);
+    if (!socket.destroyed) door.enter(socket, connection);
+  });
+  const listener = net.createServer((raw) => {
+    raw.on('error', () => undefined);
+    const connection = door.connections.arrive(raw, mutual ? 'agents' : 'api');
+    if (connection === undefined) return;
+    const place = placeOf(raw);
+    arrived.set(place, connection);
+    raw.once('close', () => arrived.delete(place));
+    secure.emit('connection', raw);
   });
   const at = address.lastIndexOf(':');
   const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
@@ -81,4 +98,5 @@ function contextOf({ ca, certificate, key }: TlsIdentity, mutual: boolean): tls.
   };
 }
 
-const addressOf = ({ remoteAddress = '', remotePort = 0 }: TLSSocket): string => `${remoteAddress}:${remotePort}`;
+/** Names a connection of this port as long as it lives. */
+const placeOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string => `${remoteAddress}:${remotePort}`;

@@ -1,3 +1,4 @@
+import { Fault } from '@kcorder/proto/fault.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkAgentToken } from './agent-tokens.ts';
 import { ClusterReviewer } from './people.ts';
@@ -11,6 +12,7 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]();
 });
 
+const host = '10.0.0.9';
 const agents = { namespace: 'kcorder', serviceAccount: 'kcorder-agent', daemonSet: 'kcorder-agent' };
 
 test.each([
@@ -24,7 +26,7 @@ test.each([
   const person = { name: 'alice', uid: '', groups: [], extra: {} };
   await Promise.all([
     expect(checkAgentToken(api.cluster, agents, 'token')).rejects.toMatchObject(fails),
-    expect(reviewer.authenticate('token')).rejects.toMatchObject(fails),
+    expect(reviewer.authenticate('token', host)).rejects.toMatchObject(fails),
     expect(reviewer.refusal(person, { resource: 'captures', verb: 'get', name: '' })).rejects.toMatchObject(fails),
   ]);
 });
@@ -34,33 +36,64 @@ test('a right that the collector itself lacks is named', async () => {
     status: 403,
     message: 'tokenreviews.authentication.k8s.io is forbidden: User "x" cannot create resource',
   };
-  await expect(new ClusterReviewer(api.cluster).authenticate('token')).rejects.toMatchObject({
+  await expect(new ClusterReviewer(api.cluster).authenticate('token', host)).rejects.toMatchObject({
     code: 'cluster_unavailable',
     message: expect.stringMatching(/create tokenreviews.*lacks a right.*cannot create resource.*RBAC/),
   });
 });
 
-test('a token for us is tried first, then one for the API server; who was recognised is remembered for a moment, a refusal never', async () => {
-  const audiences: unknown[] = [];
-  let authenticated = false;
+/** Vouches for these tokens, each as the person of its name. Gives back the audiences that were asked for. */
+function vouchFor(...good: string[]): (string[] | undefined)[] {
+  const asked: (string[] | undefined)[] = [];
   api.answer = (_method, _path, body) => {
-    const { spec } = JSON.parse(body) as { spec: { audiences?: string[] } };
-    audiences.push(spec.audiences);
-    const mine = spec.audiences === undefined && authenticated;
-    return {
-      status: mine ? { authenticated: true, user: { username: 'alice', groups: ['g'] } } : { authenticated: false },
-    };
+    const { spec } = JSON.parse(body) as { spec: { token: string; audiences?: string[] } };
+    asked.push(spec.audiences);
+    const authenticated = spec.audiences === undefined && good.includes(spec.token);
+    return { status: { authenticated, ...(authenticated && { user: { username: spec.token, groups: ['g'] } }) } };
   };
+  return asked;
+}
+
+test('a token for us is tried first, then one for the API server; whoever it is, is remembered for a moment', async () => {
+  const asked = vouchFor('alice');
   const reviewer = new ClusterReviewer(api.cluster);
-  await expect(reviewer.authenticate('t')).rejects.toMatchObject({ code: 'unauthenticated' });
-  authenticated = true;
-  expect(await reviewer.authenticate('t')).toEqual({ name: 'alice', uid: '', groups: ['g'], extra: {} });
-  expect(await reviewer.authenticate('t')).toMatchObject({ name: 'alice' });
-  expect(audiences).toEqual([['kcorder'], undefined, ['kcorder'], undefined]);
+  const alice = { name: 'alice', uid: '', groups: ['g'], extra: {} };
+  // Also those that come at once ask but once.
+  expect(await Promise.all([reviewer.authenticate('alice', host), reviewer.authenticate('alice', 'other')])).toEqual([
+    alice,
+    alice,
+  ]);
+  await expect(reviewer.authenticate('t', host)).rejects.toMatchObject({ code: 'unauthenticated' });
+  expect(await reviewer.authenticate('alice', host)).toEqual(alice);
+  await expect(reviewer.authenticate('t', host)).rejects.toMatchObject({ code: 'unauthenticated' });
+  expect(asked).toEqual([['kcorder'], undefined, ['kcorder'], undefined]);
+});
+
+test('garbage tokens, 80 at once and on and on: few reviews, whoever is known or comes from elsewhere gets in', async () => {
+  vouchFor('alice', 'bob');
+  const reviewer = new ClusterReviewer(api.cluster);
+  await reviewer.authenticate('alice', host);
+  const endings = new Set<string>();
+  for (let round = 0; round < 20; round += 1) {
+    const tokens = Array.from({ length: 80 }, (_, i) => `garbage-${round}-${i}`);
+    const refused = tokens.map((token) => reviewer.authenticate(token, host).catch((fault: Fault) => fault));
+    expect(await reviewer.authenticate('alice', host)).toMatchObject({ name: 'alice' });
+    for (const fault of await Promise.all(refused)) {
+      if (!(fault instanceof Fault)) throw new Error('somebody got in');
+      endings.add(fault.code);
+      if (fault.code === 'resource_exhausted') expect(fault.retryAfterMs).toBeGreaterThan(0);
+    }
+  }
+  expect(endings).toEqual(new Set(['unauthenticated', 'resource_exhausted']));
+  // 1,600 tokens: eight at once before the first refusal, and then what the pace of their host leaves.
+  expect(api.asked.length).toBeLessThan(2 * 30);
+  expect(await reviewer.authenticate('bob', '10.0.0.10')).toMatchObject({ name: 'bob' });
 });
 
 test.each(['', 'x'.repeat(20_000)])('a token that can be none is not even asked for', async (token) => {
-  await expect(new ClusterReviewer(api.cluster).authenticate(token)).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(new ClusterReviewer(api.cluster).authenticate(token, host)).rejects.toMatchObject({
+    code: 'unauthenticated',
+  });
   expect(api.asked).toEqual([]);
 });
 
@@ -69,9 +102,9 @@ test('a flood of tokens asks the API server no more than a bounded number of que
   const reviewer = new ClusterReviewer(api.cluster);
   const endings = await Promise.all(
     Array.from({ length: 500 }, (_, i) =>
-      reviewer.authenticate(`t${i}`).catch((error: { code: string }) => error.code),
+      reviewer.authenticate(`t${i}`, host).catch((error: { code: string }) => error.code),
     ),
   );
-  expect(endings.filter((code) => code === 'resource_exhausted')).toHaveLength(436);
-  expect(api.asked.length).toBeLessThanOrEqual(64);
+  expect(endings.filter((code) => code === 'resource_exhausted')).toHaveLength(492);
+  expect(api.asked.length).toBeLessThanOrEqual(8);
 });

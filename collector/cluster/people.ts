@@ -1,50 +1,101 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
+import { Pace, Paces } from '../identity/pace.ts';
 import { type Deed, group, type Person, type Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster } from './client.ts';
 
 const rememberMs = 10_000;
+/** Somebody who was recognised within this time has reviews kept for them, however many strangers come. */
+const knownMs = 3_600_000;
 const mostRemembered = 1_000;
 const mostRunning = 64;
+/** Reviews of tokens that were not good before. */
+const mostOfStrangers = 8;
+const refusedMs = 5_000;
 const largestToken = 16 << 10;
 
-/** People by the API server's word: TokenReview says who it is, SubjectAccessReview what they may. Refusals are never remembered. */
+/**
+ * People by the API server's word: TokenReview says who it is, SubjectAccessReview what they may. A token that nobody vouches for is not asked for
+ * again for five seconds, and whoever shows many of them waits; others do not pay for it.
+ */
 export class ClusterReviewer implements Reviewer {
   readonly #cluster: Cluster;
-  readonly #known = new Map<string, { person: Person; untilMs: number }>();
+  readonly #known = new Map<string, { person: Person; atMs: number }>();
+  readonly #refused = new Map<string, number>();
+  readonly #underway = new Map<string, Promise<Person | undefined>>();
+  // Charged on failure only, each of which is two questions to the API server.
+  readonly #failures = new Pace(10, 1_000, performance.now());
+  readonly #failuresOfHost = new Paces(5, 5_000);
   #running = 0;
+  #ofStrangers = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  async authenticate(token: string): Promise<Person> {
+  async authenticate(token: string, host: string): Promise<Person> {
     if (token === '' || token.length > largestToken) throw nobody();
     const key = createHash('sha256').update(token).digest('hex');
+    const nowMs = performance.now();
     const known = this.#known.get(key);
-    if (known !== undefined && known.untilMs > performance.now()) return known.person;
-    const person = await this.#bounded(async () => {
-      // A token made for us first: it is worth nothing anywhere else. Then one that is meant for the API server itself.
-      const ours = await this.#review(token, [audience]);
-      return ours ?? (await this.#review(token, undefined));
-    });
+    if (known !== undefined && nowMs - known.atMs < rememberMs) return known.person;
+    if ((this.#refused.get(key) ?? 0) > nowMs) throw nobody();
+    const isStranger = known === undefined || nowMs - known.atMs > knownMs;
+    const person = await (this.#underway.get(key) ?? this.#recognise(token, key, isStranger, host));
     if (person === undefined) throw nobody();
-    if (this.#known.size >= mostRemembered) this.#known.clear();
-    this.#known.set(key, { person, untilMs: performance.now() + rememberMs });
     return person;
   }
 
+  /** Asks once for all that come with one token at once. */
+  #recognise(token: string, key: string, isStranger: boolean, host: string): Promise<Person | undefined> {
+    if (isStranger) this.#checkStranger(host);
+    const asking = this.#ask(token, key, isStranger, host).finally(() => this.#underway.delete(key));
+    this.#underway.set(key, asking);
+    return asking;
+  }
+
+  async #ask(token: string, key: string, isStranger: boolean, host: string): Promise<Person | undefined> {
+    if (isStranger) this.#ofStrangers += 1;
+    try {
+      const person = await this.#bounded(async () => {
+        // A token made for us first: it is worth nothing anywhere else. Then one that is meant for the API server itself.
+        const ours = await this.#review(token, [audience]);
+        return ours ?? (await this.#review(token, undefined));
+      });
+      const nowMs = performance.now();
+      if (person === undefined) {
+        this.#known.delete(key);
+        remember(this.#refused, key, nowMs + refusedMs);
+        this.#failures.take(nowMs);
+        this.#failuresOfHost.take(host, nowMs);
+      } else remember(this.#known, key, { person, atMs: nowMs });
+      return person;
+    } finally {
+      if (isStranger) this.#ofStrangers -= 1;
+    }
+  }
+
+  /** Throws resource_exhausted when so many tokens were not good that the next one has to wait. Reviews that run may all fail. */
+  #checkStranger(host: string): void {
+    const nowMs = performance.now();
+    const waitMs = this.#failuresOfHost.wait(host, nowMs) ?? this.#failures.wait(nowMs);
+    if (waitMs === undefined && this.#ofStrangers < mostOfStrangers) return;
+    throw new Fault('resource_exhausted', 'too many tokens that nobody vouches for: come again in a moment', {
+      retryAfterMs: waitMs ?? 1_000,
+    });
+  }
+
   async refusal(person: Person, { resource, verb, name }: Deed): Promise<string | undefined> {
-    const refused = await this.#refused(person, { group, resource, verb, ...(name === '' ? {} : { name }) });
+    const refused = await this.#denial(person, { group, resource, verb, ...(name === '' ? {} : { name }) });
     if (refused === undefined) return undefined;
     const what = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
     return `${person.name} may not ${verb} ${what}${refused}: bind a role that has this verb, such as one of the chart's cluster roles`;
   }
 
   async podsRefusal(person: Person, namespace: string): Promise<string | undefined> {
-    const refused = await this.#refused(person, {
+    const refused = await this.#denial(person, {
       resource: 'pods',
       verb: 'list',
       ...(namespace === '' ? {} : { namespace }),
@@ -55,7 +106,7 @@ export class ClusterReviewer implements Reviewer {
   }
 
   /** Undefined when allowed, else the authorizer's reason in parentheses, if it gave one. */
-  async #refused(person: Person, resourceAttributes: V1ResourceAttributes): Promise<string | undefined> {
+  async #denial(person: Person, resourceAttributes: V1ResourceAttributes): Promise<string | undefined> {
     const { name: user, uid, groups, extra } = person;
     const body = { spec: { user, uid, groups: [...groups], extra: mutable(extra), resourceAttributes } };
     const review = await this.#bounded(() =>
@@ -79,13 +130,25 @@ export class ClusterReviewer implements Reviewer {
 
   async #bounded<T>(question: () => Promise<T>): Promise<T> {
     if (this.#running >= mostRunning)
-      throw new Fault('resource_exhausted', 'too many calls are being authorised at once: try again in a second');
+      throw new Fault('resource_exhausted', 'too many calls are being authorised at once: try again in a second', {
+        retryAfterMs: 1_000,
+      });
     this.#running += 1;
     try {
       return await question();
     } finally {
       this.#running -= 1;
     }
+  }
+}
+
+/** What was noted first is forgotten first. */
+function remember<V>(notes: Map<string, V>, key: string, value: V): void {
+  notes.delete(key);
+  notes.set(key, value);
+  for (const oldest of notes.keys()) {
+    if (notes.size <= mostRemembered) return;
+    notes.delete(oldest);
   }
 }
 

@@ -41,6 +41,13 @@ export interface Renewal extends Asked {
   nodeOf(names: string): NodeIdentity;
 }
 
+/** What is shown for a certificate, and who pays when it is not good: an address, or the names of a proven certificate. */
+interface Shown {
+  readonly kind: Kind;
+  readonly credential: string;
+  readonly payer: string;
+}
+
 /** What enrolling works with. */
 export interface EnrolmentMeans {
   readonly authority: Authority;
@@ -53,17 +60,26 @@ export interface EnrolmentMeans {
 }
 
 const largestCredential = 16 << 10;
-/** Checks that may run at once: each is several questions to the API server. */
-const largestRunning = 32;
+type Kind = Application['kind'] | 'certificate';
+/** Checks of a kind that may run at once: each is several questions to the API server. Half is for places that an agent has enrolled from. */
+const largestRunning = 64;
+const mostPlaces = 10_000;
 
 /** Gives certificates to agents that can show whose they are. Every answer is on record, also each refusal of a credential. */
 export class Enrolment {
   readonly #means: EnrolmentMeans;
-  // A whole fleet may come at once after a restart of the collector; strangers may not fill the records.
-  readonly #all = new Pace(500, 20, performance.now());
+  // Strangers may not fill the records.
   readonly #refusals = new Pace(60, 1_000, performance.now());
+  // Only what fails is charged, to where it came from: a whole fleet may come at once after a restart of the collector.
+  readonly #failures: Readonly<Record<Kind, Paces>> = {
+    service_account: new Paces(10, 2_000),
+    join: new Paces(10, 2_000),
+    certificate: new Paces(10, 2_000),
+  };
   readonly #holders = new Paces(3, 60_000);
-  #running = 0;
+  /** Where agents have enrolled from, by kind, newest last. */
+  readonly #places = new Set<string>();
+  readonly #running: Record<Kind, number> = { service_account: 0, join: 0, certificate: 0 };
 
   constructor(means: EnrolmentMeans) {
     this.#means = means;
@@ -74,8 +90,9 @@ export class Enrolment {
     const { kind, credential, agentVersion, peer } = application;
     if (credential === '' || credential.length > largestCredential)
       throw new Fault('invalid_argument', `a credential has 1 to ${largestCredential} characters`);
-    checkKeyProof(credential, application.publicKey, application.proof);
-    const { bearer, issued } = await this.#issue(application, kind, async () => await this.#check(application));
+    const payer = peer.replace(/:\d+$/, '');
+    const shown = { kind, credential, payer };
+    const { bearer, issued } = await this.#issue(application, shown, () => this.#check(application));
     const { node, shownBy } = bearer;
     const notAfter = issued.notAfter.toISOString();
     this.#means.record(`node/${node.name}`, 'enrolled', { node, ...shownBy, peer, agentVersion, notAfter });
@@ -87,28 +104,54 @@ export class Enrolment {
    * invalid_argument, unauthenticated, permission_denied, resource_exhausted.
    */
   async renew(renewal: Renewal): Promise<{ node: NodeIdentity; issued: IssuedCertificate }> {
-    checkKeyProof('', renewal.publicKey, renewal.proof);
-    const { bearer, issued } = await this.#issue(renewal, 'certificate', async () => this.#checkCertificate(renewal));
+    // The handshake has proven whose it is, wherever it comes from.
+    const payer = new X509Certificate(renewal.certificate).subjectAltName ?? '';
+    const shown = { kind: 'certificate' as const, credential: '', payer };
+    const { bearer, issued } = await this.#issue(renewal, shown, async () => this.#checkCertificate(renewal));
     return { node: bearer.node, issued };
   }
 
   async #issue(
-    { publicKey, peer }: Asked,
-    kind: Application['kind'] | 'certificate',
+    asked: Asked,
+    shown: Shown,
     check: () => Promise<Bearer>,
   ): Promise<{ bearer: Bearer; issued: IssuedCertificate }> {
-    if (this.#running >= largestRunning) throw tooMany(1_000);
-    const waitMs = this.#all.take(performance.now());
+    const { kind, payer } = shown;
+    const waitMs = this.#failures[kind].wait(payer);
     if (waitMs !== undefined) throw tooMany(waitMs);
-    this.#running += 1;
+    const place = `${kind} ${payer}`;
+    if (this.#running[kind] >= (this.#places.has(place) ? largestRunning : largestRunning / 2)) throw tooMany(1_000);
+    this.#running[kind] += 1;
     try {
-      const bearer = await check().catch((error: unknown) => this.#refuse(error, kind, peer));
+      const bearer = await this.#bearerOf(asked, shown, check);
+      this.#remember(place);
       const holderWaitMs = this.#holders.take(bearer.holder);
       if (holderWaitMs !== undefined) throw tooMany(holderWaitMs, `the agent of node ${bearer.node.name}`);
-      return { bearer, issued: await this.#means.authority.issueNode(bearer.node, publicKey) };
+      return { bearer, issued: await this.#means.authority.issueNode(bearer.node, asked.publicKey) };
     } finally {
-      this.#running -= 1;
+      this.#running[kind] -= 1;
     }
+  }
+
+  async #bearerOf({ publicKey, proof, peer }: Asked, shown: Shown, check: () => Promise<Bearer>): Promise<Bearer> {
+    const { kind, credential, payer } = shown;
+    let isProven = false;
+    try {
+      checkKeyProof(credential, publicKey, proof);
+      isProven = true;
+      return await check();
+    } catch (error) {
+      const fault = Fault.from(error);
+      // An API server that does not answer is nobody's fault who asks.
+      if (fault.code !== 'cluster_unavailable') this.#failures[kind].take(payer);
+      throw isProven ? this.#refused(fault, kind, peer) : fault;
+    }
+  }
+
+  #remember(place: string): void {
+    this.#places.delete(place);
+    this.#places.add(place);
+    if (this.#places.size > mostPlaces) for (const oldest of this.#places) return void this.#places.delete(oldest);
   }
 
   async #check({ kind, credential }: Application): Promise<Bearer> {
@@ -132,19 +175,20 @@ export class Enrolment {
     return { node, shownBy: {}, holder: `node/${node.uid}` };
   }
 
-  #refuse(error: unknown, kind: string, peer: string): never {
-    const fault = Fault.from(error);
+  #refused(fault: Fault, kind: string, peer: string): Fault {
     // In a flood the first minute of it is on record; the counter of the calls' endings has all of them.
     if (this.#refusals.take(performance.now()) === undefined) {
       const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
       const detail = { kind, peer, code: fault.code, why: fault.message, causes };
       this.#means.record('unknown', 'enrolment_refused', detail);
     }
-    throw fault;
+    return fault;
   }
 }
 
 function tooMany(waitMs: number, who = 'so many agents'): Fault {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-  return new Fault('resource_exhausted', `${who} cannot enrol so often: come again in ${seconds} s`);
+  return new Fault('resource_exhausted', `${who} cannot enrol so often: come again in ${seconds} s`, {
+    retryAfterMs: seconds * 1_000,
+  });
 }

@@ -16,8 +16,8 @@ export interface Deed {
 
 /** Who vouches for people and says what they may. Both fail closed. */
 export interface Reviewer {
-  /** Throws unauthenticated when nobody vouches for the token, cluster_unavailable, resource_exhausted. */
-  authenticate(token: string): Promise<Person>;
+  /** `host` is where the token came from. Throws unauthenticated when nobody vouches for the token, cluster_unavailable, resource_exhausted. */
+  authenticate(token: string, host: string): Promise<Person>;
   /** Undefined when allowed, else why not. Throws cluster_unavailable, resource_exhausted. */
   refusal(person: Person, deed: Deed): Promise<string | undefined>;
   /** The same for listing the pods of a namespace, empty for all: a right of Kubernetes' own. */

@@ -14,6 +14,8 @@ const refusalCodes = [
   'unimplemented',
 ];
 
+const connectionReasons = ['too_many', 'too_fast', 'silent', 'idle', 'failures', 'answers_not_taken'];
+
 /** Who gets in, and how the collector shows who it is. */
 export class AccessSeries {
   readonly #scrape: Scrape;
@@ -21,6 +23,7 @@ export class AccessSeries {
   readonly #refusals;
   readonly #certificates;
   readonly #faults;
+  readonly #connections;
 
   constructor(scrape: Scrape) {
     this.#scrape = scrape;
@@ -43,8 +46,18 @@ export class AccessSeries {
       'Calls that ended in a fault, by method and fault code; a pair is there once it has come.',
       ['method', 'code'],
     );
+    this.#connections = scrape.counter(
+      'kcorder_connection_refusals_total',
+      'Connections that were not taken or were ended for the sake of the others, by reason.',
+      ['reason'],
+    );
+    for (const reason of connectionReasons) this.#connections.inc({ reason }, 0);
     for (const result of ['enrolled', 'refused']) this.#enrolments.inc({ result }, 0);
     for (const code of refusalCodes) this.#refusals.inc({ code }, 0);
+  }
+
+  connectionRefused(reason: string): void {
+    this.#connections.inc({ reason });
   }
 
   enrolmentEnded(result: 'enrolled' | 'refused'): void {

@@ -94,6 +94,11 @@ export class Metrics {
     this.#access.enrolmentEnded(result);
   }
 
+  /** A connection was not taken or was ended, but for its certificate. */
+  connectionRefused(reason: string): void {
+    this.#access.connectionRefused(reason);
+  }
+
   certificateRefused(): void {
     this.#access.certificateRefused();
   }

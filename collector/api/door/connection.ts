@@ -1,0 +1,141 @@
+import type { ServerHttp2Session } from 'node:http2';
+import { constants } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { doorLimits } from './limits.ts';
+
+/** A call that is open on a connection. */
+export interface OpenCall {
+  /** Bytes of answers that its peer has not taken. */
+  readonly answersLeft: number;
+  /** Ends the call when its peer has been too slow. */
+  checkTime(nowMs: number): void;
+}
+
+/** How long a peer has to read why its connection ends. */
+const farewellMs = 1_000;
+
+/** One connection of a peer, from its first byte to its end. Times are monotonic. */
+export class Connection {
+  /** For the records. */
+  readonly address: string;
+  /** By which strangers are counted: their address at this port, since those at one port shall not keep out who comes to the other. */
+  readonly origin: string;
+  /** For the records. */
+  readonly peer: string;
+  readonly sinceMs = performance.now();
+  readonly calls = new Set<OpenCall>();
+  /** Alternative names of the verified certificate, and the certificate, DER. */
+  peerNames = '';
+  peerCertificate: Uint8Array | undefined;
+  /** Who has shown themselves on it; undefined: a stranger. */
+  identity: string | undefined;
+  /** Whether its coming is charged to its origin. */
+  isPaid = true;
+  /** Calls that failed while it was a stranger's. */
+  failures = 0;
+  readonly #raw: Socket;
+  #tls: TLSSocket | undefined;
+  #session: ServerHttp2Session | undefined;
+  #streams = 0;
+  #idleSinceMs = performance.now();
+  #taken = { atMs: 0, bytes: 0 };
+  #isEnding = false;
+
+  constructor(raw: Socket, port: string) {
+    this.#raw = raw;
+    this.address = networkOf(raw.remoteAddress ?? '');
+    this.origin = `${port} ${this.address}`;
+    this.peer = `${raw.remoteAddress ?? ''}:${raw.remotePort ?? 0}`;
+  }
+
+  get session(): ServerHttp2Session | undefined {
+    return this.#session;
+  }
+
+  get hasStreams(): boolean {
+    return this.#streams > 0;
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** The handshake has succeeded. */
+  secured(tls: TLSSocket): void {
+    this.#tls = tls;
+    const certificate = tls.getPeerX509Certificate();
+    this.peerNames = certificate?.subjectAltName ?? '';
+    this.peerCertificate = certificate?.raw;
+  }
+
+  began(session: ServerHttp2Session): void {
+    this.#session = session;
+  }
+
+  streamOpened(): void {
+    this.#streams += 1;
+  }
+
+  streamClosed(): void {
+    this.#streams -= 1;
+    this.#idleSinceMs = performance.now();
+  }
+
+  /** How long there has been no stream on it, in milliseconds. */
+  idleMs(nowMs: number): number {
+    return this.#streams > 0 ? 0 : nowMs - this.#idleSinceMs;
+  }
+
+  /** Answers on it that its peer has not taken, in bytes. */
+  get answersLeft(): number {
+    return [...this.calls].reduce((sum, call) => sum + call.answersLeft, 0);
+  }
+
+  /** Whether its peer has long left answers lying. */
+  takesNoAnswers(nowMs: number): boolean {
+    const written = this.#tls?.bytesWritten ?? 0;
+    const moves = written - this.#taken.bytes >= doorLimits.answersTaken;
+    if (moves || this.answersLeft <= doorLimits.answersLeft) this.#taken = { atMs: nowMs, bytes: written };
+    return nowMs - this.#taken.atMs > doorLimits.answersMs;
+  }
+
+  /** Takes no further call and ends when those on it have, or, unless it is idle, in a moment. */
+  end(why: 'idle' | 'refused' | 'reset'): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const session = this.#session;
+    if (session === undefined || session.destroyed) {
+      this.destroy();
+      return;
+    }
+    if (why === 'idle') {
+      session.close();
+      return;
+    }
+    // Clients drop the answers that they have when they are told to be calm: only who does not wait for answers is.
+    session.goaway(why === 'reset' ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_NO_ERROR);
+    // Closed at once, with bytes that nobody read, it would take the answers along.
+    setTimeout(() => this.destroy(), farewellMs).unref();
+  }
+
+  destroy(): void {
+    this.#isEnding = true;
+    this.#session?.destroy();
+    this.#raw.destroy();
+  }
+}
+
+/** By which strangers are counted: an IPv6 address with all of its /64, which one host may have at will. */
+export function networkOf(remote: string): string {
+  const plain = remote.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail = ''] = plain.split('::');
+  const left = head.split(':').filter(Boolean);
+  const right = tail.split(':').filter(Boolean);
+  const middle = plain.includes('::') ? Array.from({ length: 8 - left.length - right.length }, () => '0') : [];
+  return `${[...left, ...middle, ...right].slice(0, 4).join(':')}::/64`;
+}
+
+/** The same of an address with its port. */
+export const addressOf = (peer: string): string => networkOf(peer.replace(/:\d+$/, ''));

@@ -1,0 +1,158 @@
+import net, { type Socket } from 'node:net';
+import tls from 'node:tls';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { until } from '../../testing/files.ts';
+import { Parties, Rig } from '../../testing/rig.ts';
+import { type Connection, networkOf } from './connection.ts';
+import { Connections } from './connections.ts';
+import { doorLimits } from './limits.ts';
+
+const parties = new Parties();
+const { ca } = parties.authority;
+const listener = net.createServer();
+const sockets: Socket[] = [];
+let port = 0;
+let arrived: (raw: Socket) => void = () => undefined;
+let refused: string[] = [];
+let connections: Connections;
+
+beforeAll(async () => {
+  listener.on('connection', (raw) => arrived(raw.on('error', () => undefined)));
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  port = (listener.address() as net.AddressInfo).port;
+});
+beforeEach(() => {
+  refused = [];
+  connections = new Connections((_connection, reason) => refused.push(reason));
+});
+afterAll(() => {
+  for (const socket of sockets) socket.destroy();
+  listener.close();
+  parties[Symbol.dispose]();
+});
+
+/** Connects to a port and keeps silent. */
+function silent(to: number): Socket {
+  const socket = net.connect(to, '127.0.0.1').on('error', () => undefined);
+  sockets.push(socket);
+  return socket;
+}
+
+/** A new connection as the door sees it; undefined when it was not taken. */
+async function arrival(at = 'api'): Promise<Connection | undefined> {
+  const raw = await new Promise<Socket>((resolve) => {
+    arrived = resolve;
+    silent(port);
+  });
+  return connections.arrive(raw, at);
+}
+
+async function taken(at = 'api'): Promise<Connection> {
+  const connection = await arrival(at);
+  if (connection === undefined) throw new Error(`not taken: ${refused.join()}`);
+  return connection;
+}
+
+const inMs = (ms: number): number => performance.now() + ms;
+
+test('whoever does not say who they are is let go after ten seconds, in the handshake or after it', async () => {
+  await taken();
+  connections.sweep(inMs(doorLimits.strangerMs - 1_000));
+  expect(connections.strangers).toBe(1);
+  connections.sweep(inMs(doorLimits.strangerMs + 1));
+  await until(() => connections.count === 0);
+  expect(refused).toEqual(['silent']);
+});
+
+test('who is known is let go after a minute without a call, and not before', async () => {
+  const [idle, busy] = [await taken(), await taken()];
+  for (const connection of [idle, busy]) connections.identify(connection, 'user/alice');
+  busy.streamOpened();
+  connections.sweep(inMs(doorLimits.idleMs - 1_000));
+  expect([connections.count, connections.strangers]).toEqual([2, 0]);
+  connections.sweep(inMs(doorLimits.idleMs + 1));
+  await until(() => connections.count === 1);
+  expect([busy.isEnding, refused]).toEqual([false, ['idle']]);
+});
+
+test('one identity has so many connections with calls, and is told when to come again; others have their own', async () => {
+  for (let i = 0; i < doorLimits.connectionsOfIdentity; i += 1) {
+    const connection = await taken();
+    connections.identify(connection, 'user/alice');
+    connection.streamOpened();
+  }
+  const more = await taken();
+  expect(() => connections.identify(more, 'user/alice')).toThrow(
+    expect.objectContaining({ code: 'resource_exhausted', retryAfterMs: 5_000 }),
+  );
+  connections.identify(more, 'user/bob');
+  expect(connections.strangers).toBe(0);
+});
+
+test('one identity has so many calls, and so many bytes of answers that it does not take', async () => {
+  const connection = await taken();
+  connections.identify(connection, 'user/alice');
+  const call = { answersLeft: 0, checkTime: () => undefined };
+  for (let i = 0; i < doorLimits.callsOfIdentity; i += 1) connection.calls.add({ ...call });
+  connections.checkCalls('user/alice');
+  connection.calls.add(call);
+  const isTooMuch = expect.objectContaining({ code: 'resource_exhausted', retryAfterMs: 1_000 });
+  expect(() => connections.checkCalls('user/alice')).toThrow(isTooMuch);
+  connection.calls.clear();
+  connection.calls.add({ ...call, answersLeft: doorLimits.answersOfIdentity + 1 });
+  expect(() => connections.checkCalls('user/alice')).toThrow(isTooMuch);
+});
+
+test('whoever leaves answers lying for a minute is cut off', async () => {
+  const connection = await taken();
+  connections.identify(connection, 'user/alice');
+  connection.streamOpened();
+  connection.calls.add({ answersLeft: doorLimits.answersLeft + 1, checkTime: () => undefined });
+  connections.sweep(inMs(0));
+  connections.sweep(inMs(doorLimits.answersMs - 1_000));
+  expect(connections.count).toBe(1);
+  connections.sweep(inMs(doorLimits.answersMs + 1_000));
+  await until(() => connections.count === 0);
+  expect(refused).toEqual(['answers_not_taken']);
+});
+
+test('who comes too fast to one port is not taken there; it does not count for who is known, nor at the other port', async () => {
+  for (let i = 0; i < 3 * doorLimits.arrivals.burst; i += 1) connections.identify(await taken(), `node/n${i}`);
+  for (let i = 0; refused.length === 0 && i < 1_000; i += 1) await arrival();
+  expect(refused[0]).toMatch(/too_fast|too_many/);
+  expect(await arrival('agents')).toBeDefined();
+});
+
+test.each([
+  ['10.0.0.1', '10.0.0.1'],
+  ['::ffff:10.0.0.1', '10.0.0.1'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+])('%s counts as %s', (remote, network) => expect(networkOf(remote)).toBe(network));
+
+test.each([
+  { sentence: 'half-open', open: (to: number) => silent(to) },
+  {
+    sentence: 'idle TLS',
+    open: (to: number) => {
+      const socket = tls.connect({ port: to, host: '127.0.0.1', ca, servername: 'localhost', ALPNProtocols: ['h2'] });
+      sockets.push(socket.on('error', () => undefined));
+      return socket;
+    },
+  },
+])('of 400 $sentence connections few are kept, and others are served meanwhile', async ({ open }) => {
+  await using rig = await Rig.start(parties);
+  const operator = rig.operator();
+  const flood = Array.from({ length: 400 }, () => open(rig.apiPort));
+  const ended = new Set<Socket>();
+  for (const socket of flood) socket.on('close', () => ended.add(socket));
+  await until(async () => {
+    await operator.getVersion({});
+    return flood.length - ended.size <= doorLimits.strangersOfAddress;
+  });
+  // Somebody new who shows who they are.
+  expect(await rig.operator().getVersion({})).toBeDefined();
+  for (const socket of flood) socket.destroy();
+});

@@ -1,0 +1,186 @@
+import type { Socket } from 'node:net';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { Paces } from '../../identity/pace.ts';
+import { Connection } from './connection.ts';
+import { doorLimits } from './limits.ts';
+
+/** Why a connection was not taken or was ended. */
+export type ConnectionRefusal = 'too_many' | 'too_fast' | 'silent' | 'idle' | 'failures' | 'answers_not_taken';
+
+/** Is told of connections that are not served any further. */
+export type ConnectionRefused = (connection: Connection, reason: ConnectionRefusal) => void;
+
+/** A newcomer takes the place of nobody who came less long ago. */
+const graceMs = 1_000;
+
+/** All connections of the collector: counted by identity, by address where there is none yet, and in all. */
+export class Connections {
+  readonly #refused: ConnectionRefused;
+  readonly #arrivals = new Paces(doorLimits.arrivals.burst, doorLimits.arrivals.everyMs);
+  readonly #failuresOfAddress = new Paces(doorLimits.failuresOfAddress.burst, doorLimits.failuresOfAddress.everyMs);
+  readonly #failuresOfIdentity = new Paces(doorLimits.failuresOfIdentity.burst, doorLimits.failuresOfIdentity.everyMs);
+  readonly #all = new Set<Connection>();
+  /** In the order of their coming. */
+  readonly #strangers = new Map<string, Set<Connection>>();
+  readonly #known = new Map<string, Set<Connection>>();
+  #strangerCount = 0;
+
+  constructor(refused: ConnectionRefused) {
+    this.#refused = refused;
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  get strangers(): number {
+    return this.#strangerCount;
+  }
+
+  /** Takes a connection that has just come to a port of this name, or ends it and gives undefined. */
+  arrive(raw: Socket, port: string): Connection | undefined {
+    const connection = new Connection(raw, port);
+    const reason = this.#noRoomFor(connection);
+    if (reason !== undefined) {
+      raw.resetAndDestroy();
+      this.#refused(connection, reason);
+      return undefined;
+    }
+    this.#all.add(connection);
+    const ofAddress = this.#strangers.get(connection.origin) ?? new Set();
+    this.#strangers.set(connection.origin, ofAddress.add(connection));
+    this.#strangerCount += 1;
+    raw.once('close', () => this.#left(connection));
+    return connection;
+  }
+
+  /** Somebody has shown who they are. Throws resource_exhausted when they have too many connections already. */
+  identify(connection: Connection, identity: string): void {
+    if (connection.identity !== undefined || connection.isEnding) return;
+    const theirs = this.#known.get(identity) ?? new Set();
+    if (theirs.size >= doorLimits.connectionsOfIdentity && !this.#endIdleOne(theirs))
+      throw new Fault(
+        'resource_exhausted',
+        `${identity} has ${theirs.size} connections already: use one of them, or end some`,
+        { retryAfterMs: 5_000 },
+      );
+    this.#leaveStrangers(connection);
+    connection.identity = identity;
+    this.#known.set(identity, theirs.add(connection));
+    // Who is known pays for what fails, not for coming.
+    if (this.#failuresOfIdentity.wait(identity) === undefined) this.succeeded(connection);
+  }
+
+  /** Whether one of these was idle, and so was ended. */
+  #endIdleOne(connections: ReadonlySet<Connection>): boolean {
+    const nowMs = performance.now();
+    for (const connection of connections) {
+      if (connection.idleMs(nowMs) < graceMs) continue;
+      this.#refused(connection, 'too_many');
+      connection.end('idle');
+      this.#left(connection);
+      return true;
+    }
+    return false;
+  }
+
+  /** Throws resource_exhausted when one more call of this identity is too much. */
+  checkCalls(identity: string): void {
+    let [calls, answersLeft] = [0, 0];
+    for (const connection of this.#known.get(identity) ?? []) {
+      calls += connection.calls.size;
+      answersLeft += connection.answersLeft;
+    }
+    if (calls > doorLimits.callsOfIdentity)
+      throw new Fault('resource_exhausted', `${identity} has ${calls} calls open: wait until some have ended`, {
+        retryAfterMs: 1_000,
+      });
+    if (answersLeft > doorLimits.answersOfIdentity)
+      throw new Fault('resource_exhausted', `${identity} has ${answersLeft} bytes of answers to take first`, {
+        retryAfterMs: 1_000,
+      });
+  }
+
+  /** A call went well on a connection that names nobody, such as an enrolment: it was no flood. */
+  succeeded(connection: Connection): void {
+    if (connection.isPaid) this.#arrivals.give(connection.origin);
+    connection.isPaid = false;
+  }
+
+  /** A call on it was refused, or was reset by its peer. */
+  failed(connection: Connection, how: 'refused' | 'reset'): void {
+    const { identity, origin } = connection;
+    if (identity !== undefined) {
+      if (this.#failuresOfIdentity.take(identity) !== undefined) this.#end(connection, 'failures', how);
+      return;
+    }
+    connection.failures += 1;
+    // An address that is shared may have used up its budget: one attempt is left to each newcomer.
+    const isOver = this.#failuresOfAddress.take(origin) !== undefined;
+    if (isOver || connection.failures >= doorLimits.failuresOfStranger) this.#end(connection, 'failures', how);
+  }
+
+  /** Ends what has been silent, idle or full for too long. Called every second. */
+  sweep(nowMs: number): void {
+    for (const connection of this.#all) {
+      for (const call of connection.calls) call.checkTime(nowMs);
+      if (connection.isEnding) continue;
+      const isSilent = connection.identity === undefined && nowMs - connection.sinceMs > doorLimits.strangerMs;
+      if (isSilent && !connection.hasStreams) this.#end(connection, 'silent');
+      else if (connection.idleMs(nowMs) > doorLimits.idleMs) this.#end(connection, 'idle');
+      else if (connection.takesNoAnswers(nowMs)) {
+        this.#refused(connection, 'answers_not_taken');
+        connection.destroy();
+      }
+    }
+  }
+
+  #end(connection: Connection, reason: ConnectionRefusal, how: 'idle' | 'refused' | 'reset' = 'idle'): void {
+    if (connection.isEnding) return;
+    this.#refused(connection, reason);
+    connection.end(how);
+  }
+
+  #noRoomFor({ origin }: Connection): ConnectionRefusal | undefined {
+    if (this.#arrivals.take(origin) !== undefined) return 'too_fast';
+    if (this.#all.size >= doorLimits.connections) return 'too_many';
+    const ofAddress = this.#strangers.get(origin);
+    if ((ofAddress?.size ?? 0) >= doorLimits.strangersOfAddress) return this.#giveWay(ofAddress);
+    if (this.#strangerCount < doorLimits.strangers) return undefined;
+    let most = ofAddress;
+    for (const one of this.#strangers.values()) if (one.size > (most?.size ?? 0)) most = one;
+    return this.#giveWay(most);
+  }
+
+  /** The longest silent of these makes room: an honest one shows who it is within moments. */
+  #giveWay(connections: Set<Connection> | undefined): ConnectionRefusal | undefined {
+    const nowMs = performance.now();
+    for (const connection of connections ?? []) {
+      if (nowMs - connection.sinceMs < graceMs) break;
+      if (connection.hasStreams) continue;
+      this.#refused(connection, 'too_many');
+      connection.destroy();
+      this.#left(connection);
+      return undefined;
+    }
+    return 'too_many';
+  }
+
+  #left(connection: Connection): void {
+    if (!this.#all.delete(connection)) return;
+    const { identity } = connection;
+    if (identity === undefined) this.#leaveStrangers(connection);
+    else remove(this.#known, identity, connection);
+  }
+
+  #leaveStrangers(connection: Connection): void {
+    remove(this.#strangers, connection.origin, connection);
+    this.#strangerCount -= 1;
+  }
+}
+
+function remove(groups: Map<string, Set<Connection>>, name: string, connection: Connection): void {
+  const group = groups.get(name);
+  group?.delete(connection);
+  if (group?.size === 0) groups.delete(name);
+}

@@ -1,0 +1,108 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
+import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { afterAll, expect, test } from 'vitest';
+import { asked, joined, renew } from '../../testing/enrolling.ts';
+import { until } from '../../testing/files.ts';
+import { rawCall, rawSession } from '../../testing/raw-caller.ts';
+import { Parties, Rig } from '../../testing/rig.ts';
+
+// Attacks with calls that fail, from the address of those who are served meanwhile.
+
+const parties = new Parties();
+const { ca } = parties.authority;
+afterAll(() => parties[Symbol.dispose]());
+
+/** Repeats an attack, with a new channel whenever the old one was ended, as long as the work takes. Gives back the codes that it ended with. */
+async function during(
+  rig: Rig,
+  attack: (client: ReturnType<typeof openAnonymousChannel>, round: number) => Promise<unknown>,
+  work: () => Promise<void>,
+): Promise<Map<string, number>> {
+  const codes = new Map<string, number>();
+  let isWorking = true;
+  const attacker = async (number: number): Promise<void> => {
+    for (let round = 0; isWorking; round += 1) {
+      const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, ca, { serverName: 'localhost' });
+      for (let i = 0; i < 20 && isWorking; i += 1) {
+        const fault = await attack(client, number * 1_000_000 + round * 20 + i).catch((error: unknown) => error);
+        const code = fault instanceof Fault ? fault.code : 'served';
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+        if (code === 'unavailable') break;
+        await turn();
+      }
+      client.close();
+    }
+  };
+  const attackers = Array.from({ length: 8 }, (_, number) => attacker(number));
+  try {
+    await work();
+  } finally {
+    isWorking = false;
+    await Promise.all(attackers);
+  }
+  return codes;
+}
+
+test('garbage join tokens do not keep one agent from its renewal', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const agents = await Promise.all(Array.from({ length: 16 }, (_, i) => joined(rig, `n${i}`)));
+  const codes = await during(
+    rig,
+    async (client, i) => {
+      const token = `kcj_garbage-${i}`;
+      const credential = { case: 'joinToken' as const, value: token };
+      return await connect(EnrolmentService, client).enrol({ credential, ...asked(token).request });
+    },
+    async () => {
+      for (let round = 0; round < 3; round += 1)
+        for (const agent of agents) expect((await renew(rig, agent)).certificate).toBeDefined();
+    },
+  );
+  expect(codes.get('served')).toBeUndefined();
+  expect(codes.get('resource_exhausted')).toBeGreaterThan(0);
+  // The attacker is refused by kinds, not call by call.
+  const lines = rig.logged.filter(({ code }) => code === 'resource_exhausted' || code === 'unauthenticated');
+  expect(lines.length).toBeLessThanOrEqual(8);
+});
+
+test('calls without credentials end their connection, and who is known is served', async () => {
+  await using rig = await Rig.start(parties);
+  const operator = rig.operator();
+  const codes = await during(
+    rig,
+    (client) => connect(OperatorService, client).listNodes({}),
+    async () => {
+      for (let i = 0; i < 500; i += 1) await operator.listNodes({});
+    },
+  );
+  expect(codes.get('served')).toBeUndefined();
+  expect(codes.get('unauthenticated')).toBeGreaterThan(0);
+  expect(await rig.metrics()).toMatch(/kcorder_connection_refusals_total\{reason="failures"\} [1-9]/);
+});
+
+test.each([
+  // What was answered before the reset is a refusal, and not a matter of calm.
+  { sentence: 'of a stranger', of: undefined, goaway: [0, 2, 11] },
+  // nghttp2, whose own bound may come first, has another code for it.
+  { sentence: 'of somebody known', of: parties.operator, goaway: [2, 11] },
+])('a connection $sentence that resets its calls again and again is ended', async ({ of, goaway }) => {
+  await using rig = await Rig.start(parties);
+  const session = rawSession(of === undefined ? rig.apiPort : rig.port, ca, of);
+  const goaways: number[] = [];
+  session.on('goaway', (code) => goaways.push(code));
+  const operator = rig.operator();
+  let opened = 0;
+  for (; opened < 20_000 && !session.destroyed; opened += 1) {
+    const { stream } = rawCall(session, '/kcorder.v1.OperatorService/ListNodes');
+    stream.close(8);
+    if (opened % 20 === 0) await operator.getVersion({});
+  }
+  await until(() => session.destroyed);
+  expect(opened).toBeLessThan(20_000);
+  expect(goaway).toContain(goaways[0]);
+  expect(await operator.getVersion({})).toBeDefined();
+});

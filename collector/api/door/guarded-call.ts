@@ -1,0 +1,270 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import {
+  type Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerMethodDefinition,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { ByteBudget } from './byte-budget.ts';
+import type { Connection, OpenCall } from './connection.ts';
+import type { Connections } from './connections.ts';
+import { doorLimits, isUpload, messageBytes } from './limits.ts';
+import { MessageMeter } from './message-meter.ts';
+import type { UploadWindows } from './upload-windows.ts';
+
+/** What the headers of a call say, and on which connection they came. */
+export interface Arrival {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly peerNames: string;
+  readonly peerCertificate?: Uint8Array;
+  readonly peer: string;
+}
+
+/** Who makes a call; without a name where a credential is checked later. */
+export interface Welcome {
+  readonly identity?: string;
+}
+
+/** What calls are held against. */
+export interface CallMeans {
+  readonly connections: Connections;
+  readonly budget: ByteBudget;
+  readonly windows: UploadWindows;
+  /** Admits a call by its headers, or throws the fault that it ends with. */
+  meet(arrival: Arrival): Promise<Welcome>;
+  /** A call that never reached its handler. */
+  refused(arrival: Arrival, fault: Fault): void;
+}
+
+type Method = Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>;
+
+/** Faults for which whoever is known pays. */
+const costly: readonly status[] = [status.UNAUTHENTICATED, status.PERMISSION_DENIED, status.RESOURCE_EXHAUSTED];
+
+/** One call from its headers to its end: nothing of its body is read before its headers are admitted, and no more than it may have. */
+export class GuardedCall implements OpenCall {
+  readonly #means: CallMeans;
+  readonly #connection: Connection;
+  readonly #stream: ServerHttp2Stream;
+  readonly #method: Method;
+  readonly #call: ServerInterceptingCallInterface;
+  readonly #meter: MessageMeter;
+  /** Sizes of whole messages that were not given out. */
+  readonly #unread: number[] = [];
+  #arrival: Arrival | undefined;
+  #who = 'strangers';
+  /** What this call has of the budget. */
+  #budgeted = 0;
+  /** An answer is on its way and not taken. */
+  #isSending = false;
+  #readMeanwhile = 0;
+  #heldRead: (() => void) | undefined;
+  #waitingSinceMs: number | undefined;
+  #messageSinceMs = 0;
+  #hasMessage = false;
+  #hasEnded = false;
+
+  constructor(
+    means: CallMeans,
+    connection: Connection,
+    stream: ServerHttp2Stream,
+    method: Method,
+    call: ServerInterceptingCallInterface,
+  ) {
+    this.#means = means;
+    this.#connection = connection;
+    this.#stream = stream;
+    this.#method = method;
+    this.#call = call;
+    this.#meter = new MessageMeter(messageBytes(method.path));
+    connection.calls.add(this);
+    // Before grpc-js, which keeps what it is given.
+    stream.prependListener('data', (chunk: Buffer) => this.#take(chunk));
+    stream.once('close', () => this.#closed());
+    // Node keeps a stream that was reset without an error as long as its answers are not taken, which nobody does any more.
+    stream.once('aborted', () => {
+      this.#closed();
+      process.nextTick(() => stream.destroy());
+    });
+  }
+
+  get answersLeft(): number {
+    return this.#stream.writableLength;
+  }
+
+  /** The call as grpc-js goes on with it. */
+  intercept(): ServerInterceptingCall {
+    return new Patient(
+      this.#call,
+      {
+        start: (next) =>
+          next({
+            onReceiveMetadata: (metadata, admitted) => void this.#meet(metadata, () => admitted(metadata)),
+            onReceiveMessage: (message, given) => {
+              this.#waitingSinceMs = undefined;
+              this.#give(this.#unread.shift() ?? 0);
+              given(message);
+            },
+          }),
+        sendStatus: (ending, next) => {
+          next(ending);
+          this.#end(ending);
+        },
+      },
+      (read) => this.#read(read),
+      (isSending) => this.#sending(isSending),
+    );
+  }
+
+  checkTime(nowMs: number): void {
+    if (this.#hasEnded || this.#waitingSinceMs === undefined) return;
+    const isDue = !this.#hasMessage || !this.#method.requestStream || this.#meter.isInMessage;
+    const sinceMs = Math.max(this.#waitingSinceMs, this.#messageSinceMs);
+    const allowedMs = this.#connection.identity === undefined ? doorLimits.strangerMessageMs : doorLimits.messageMs;
+    if (isDue && nowMs - sinceMs > allowedMs)
+      this.#refuse(new Fault('deadline_exceeded', `the message of this call took longer than ${allowedMs / 1000} s`));
+  }
+
+  async #meet(metadata: Metadata, admitted: () => void): Promise<void> {
+    const { peerNames, peerCertificate, peer } = this.#connection;
+    const { path } = this.#method;
+    this.#arrival = { path, metadata, peerNames, ...(peerCertificate && { peerCertificate }), peer };
+    try {
+      const { identity } = await this.#means.meet(this.#arrival);
+      if (this.#hasEnded) return;
+      if (identity !== undefined) {
+        this.#means.connections.identify(this.#connection, identity);
+        this.#means.connections.checkCalls(identity);
+        this.#who = identity;
+      }
+      if (identity !== undefined && isUpload(path)) this.#means.windows.widen(this.#stream);
+    } catch (error) {
+      this.#refuse(Fault.from(error));
+      return;
+    }
+    admitted();
+  }
+
+  #read(read: () => void): void {
+    // Who does not take the answers gets no further ones: not every handler waits for them.
+    if (this.#isSending && this.#readMeanwhile >= doorLimits.readWhileSending) {
+      this.#heldRead = () => this.#read(read);
+      return;
+    }
+    this.#readMeanwhile += 1;
+    this.#waitingSinceMs ??= performance.now();
+    read();
+  }
+
+  #sending(isSending: boolean): void {
+    this.#isSending = isSending;
+    if (isSending) return;
+    this.#readMeanwhile = 0;
+    const held = this.#heldRead;
+    this.#heldRead = undefined;
+    held?.();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#hasEnded) return;
+    if (!this.#means.budget.take(this.#who, chunk.length)) {
+      this.#refuse(
+        new Fault('resource_exhausted', 'too much is being sent at once: come again in a second', {
+          retryAfterMs: 1_000,
+        }),
+      );
+      return;
+    }
+    this.#budgeted += chunk.length;
+    const wasInMessage = this.#meter.isInMessage;
+    const problem = this.#meter.take(chunk, (bytes) => this.#unread.push(bytes));
+    if (!wasInMessage || this.#unread.length > 0) this.#messageSinceMs = performance.now();
+    if (this.#unread.length > 0) this.#hasMessage = true;
+    if (problem?.kind === 'too_large')
+      this.#refuse(
+        new Fault(
+          'message_too_large',
+          `a message of ${problem.bytes} bytes is more than ${this.#method.path} takes (${messageBytes(this.#method.path)})`,
+        ),
+      );
+    else if (problem?.kind === 'compressed')
+      this.#refuse(new Fault('unimplemented', 'compressed messages are not taken: send it as it is'));
+    else if (this.#unread.length > doorLimits.unread)
+      this.#refuse(
+        new Fault('resource_exhausted', 'more messages at once than are read: wait for answers', {
+          retryAfterMs: 1_000,
+        }),
+      );
+  }
+
+  #give(bytes: number): void {
+    const given = Math.min(bytes, this.#budgeted);
+    this.#budgeted -= given;
+    this.#means.budget.give(this.#who, given);
+  }
+
+  #refuse(fault: Fault): void {
+    if (this.#hasEnded || this.#stream.destroyed) return;
+    const ending = fault.toStatus();
+    this.#call.sendStatus(ending);
+    this.#end(ending);
+    if (this.#arrival !== undefined) this.#means.refused(this.#arrival, fault);
+    // The rest of the body would be read only to be thrown away.
+    if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #end({ code }: Pick<StatusObject, 'code'>): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#release();
+    const isStranger = this.#connection.identity === undefined;
+    if (code === status.OK) this.#means.connections.succeeded(this.#connection);
+    if (isStranger ? code !== status.OK : costly.includes(code))
+      this.#means.connections.failed(this.#connection, 'refused');
+  }
+
+  #closed(): void {
+    this.#connection.calls.delete(this);
+    if (!this.#hasEnded) this.#means.connections.failed(this.#connection, 'reset');
+    this.#hasEnded = true;
+    this.#release();
+  }
+
+  #release(): void {
+    this.#give(this.#budgeted);
+    this.#unread.length = 0;
+  }
+}
+
+/** A call that tells when it asks for messages, and while answers are not taken. */
+class Patient extends ServerInterceptingCall {
+  readonly #read: (read: () => void) => void;
+  readonly #sending: (isSending: boolean) => void;
+
+  constructor(
+    call: ServerInterceptingCallInterface,
+    responder: ConstructorParameters<typeof ServerInterceptingCall>[1],
+    read: (read: () => void) => void,
+    sending: (isSending: boolean) => void,
+  ) {
+    super(call, responder);
+    this.#read = read;
+    this.#sending = sending;
+  }
+
+  override startRead(): void {
+    this.#read(() => super.startRead());
+  }
+
+  override sendMessage(message: unknown, sent: () => void): void {
+    this.#sending(true);
+    super.sendMessage(message, () => {
+      this.#sending(false);
+      sent();
+    });
+  }
+}

@@ -1,0 +1,92 @@
+import http2, { type ServerHttp2Stream } from 'node:http2';
+import { receiveWindowBytes, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { afterAll, expect, test } from 'vitest';
+import { until } from '../../testing/files.ts';
+import { Parties, Rig } from '../../testing/rig.ts';
+import { ByteBudget } from './byte-budget.ts';
+import { doorLimits } from './limits.ts';
+import { UploadWindows } from './upload-windows.ts';
+
+const parties = new Parties();
+afterAll(() => parties[Symbol.dispose]());
+
+function session(rig: Rig, { ca, certificate, key }: TlsIdentity): http2.ClientHttp2Session {
+  const opened = http2.connect(`https://127.0.0.1:${rig.port}`, {
+    ...{ ca, cert: certificate, key, servername: 'localhost' },
+  });
+  return opened.on('error', () => undefined);
+}
+
+const call = (one: http2.ClientHttp2Session, path: string): http2.ClientHttp2Stream =>
+  one
+    .request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' })
+    .on('error', () => undefined);
+
+test('a session takes 8 MiB per round trip while its node uploads, and not before nor after', async () => {
+  await using rig = await Rig.start(parties);
+  const node = session(rig, parties.node('n1'));
+  await new Promise((resolve) => node.once('remoteSettings', resolve));
+  expect(node.remoteSettings.initialWindowSize).toBe(doorLimits.window);
+  expect(node.state.remoteWindowSize).toBeLessThan(1 << 20);
+  const upload = call(node, '/kcorder.v1.IngestService/Upload');
+  await until(() => node.remoteSettings.initialWindowSize === receiveWindowBytes);
+  await until(() => Number(node.state.remoteWindowSize) > receiveWindowBytes - (64 << 10));
+  upload.close();
+  await until(() => node.remoteSettings.initialWindowSize === doorLimits.window);
+  node.destroy();
+});
+
+test.each([
+  { sentence: 'an operator who calls for an upload', of: () => parties.operator, path: 'IngestService/Upload' },
+  { sentence: 'a node that does something else', of: () => parties.node('n1'), path: 'AgentService/Attach' },
+])('$sentence has the window that everybody has', async ({ of, path }) => {
+  await using rig = await Rig.start(parties);
+  const one = session(rig, of());
+  const settings: unknown[] = [];
+  one.on('remoteSettings', ({ initialWindowSize }) => settings.push(initialWindowSize));
+  const asked = call(one, `/kcorder.v1.${path}`);
+  asked.end(Buffer.alloc(5));
+  await new Promise((resolve) => asked.on('close', resolve).resume());
+  expect(new Set(settings)).toEqual(new Set([doorLimits.window]));
+  one.destroy();
+});
+
+test('a session that cannot be set is ended, and what it had of the budget is given back', () => {
+  const budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
+  let [isDestroyed, close] = [false, (): void => undefined];
+  const stubborn = {
+    destroyed: false,
+    setLocalWindowSize: () => undefined,
+    settings: () => {
+      throw new Error('too many settings are not acknowledged');
+    },
+    destroy: () => {
+      isDestroyed = true;
+    },
+  };
+  const stream = {
+    session: stubborn,
+    destroyed: false,
+    once: (_event: string, listener: () => void) => {
+      close = listener;
+    },
+  };
+  new UploadWindows(budget).widen(stream as unknown as ServerHttp2Stream);
+  expect([isDestroyed, budget.used]).toEqual([true, receiveWindowBytes]);
+  close();
+  expect(budget.used).toBe(0);
+});
+
+test('the more uploads there are the narrower is each, and half of the budget stays for calls', () => {
+  const budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
+  const windows = Array.from({ length: 100 }, () => budget.takeWindow());
+  expect(windows[0]).toBe(receiveWindowBytes);
+  expect(windows.toSorted((a, b) => b - a)).toEqual(windows);
+  expect(windows.at(-1)).toBe(0);
+  expect(budget.used).toBeLessThanOrEqual(doorLimits.bodies / 2);
+  for (let i = 0; i < 6; i += 1) expect(budget.take(`node/n${i}`, doorLimits.bodiesOfOne)).toBe(true);
+  expect(budget.take('node/n0', 1)).toBe(false);
+  for (const bytes of windows) budget.giveWindow(bytes);
+  for (let i = 0; i < 6; i += 1) budget.give(`node/n${i}`, doorLimits.bodiesOfOne);
+  expect(budget.used).toBe(0);
+});

@@ -1,0 +1,56 @@
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ByteBudget } from './byte-budget.ts';
+import { doorLimits } from './limits.ts';
+
+interface Uploading {
+  readonly bytes: number;
+  streams: number;
+}
+
+/**
+ * Lets the sessions on which nodes upload receive up to 8 MiB per round trip, as long as they do: 64 KiB, which all others have, is 16 MB/s at
+ * 2 ms. What they may have under way is part of the budget. grpc-js has no option for it.
+ */
+export class UploadWindows {
+  readonly #budget: ByteBudget;
+  readonly #sessions = new Map<ServerHttp2Session, Uploading>();
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  /** Until this stream is closed its session has a wide window. A session that cannot be set is ended. */
+  widen(stream: ServerHttp2Stream): void {
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (session === undefined || session.destroyed || stream.destroyed) return;
+    const uploading = this.#sessions.get(session) ?? this.#begin(session);
+    uploading.streams += 1;
+    stream.once('close', () => {
+      uploading.streams -= 1;
+      if (uploading.streams === 0) this.#end(session, uploading);
+    });
+  }
+
+  #begin(session: ServerHttp2Session): Uploading {
+    const uploading = { bytes: this.#budget.takeWindow(), streams: 0 };
+    this.#sessions.set(session, uploading);
+    if (uploading.bytes > 0) set(session, uploading.bytes);
+    return uploading;
+  }
+
+  #end(session: ServerHttp2Session, { bytes }: Uploading): void {
+    this.#sessions.delete(session);
+    this.#budget.giveWindow(bytes);
+    if (bytes > 0 && !session.destroyed) set(session, doorLimits.window);
+  }
+}
+
+function set(session: ServerHttp2Session, bytes: number): void {
+  try {
+    session.setLocalWindowSize(bytes);
+    session.settings({ initialWindowSize: bytes });
+  } catch {
+    // A peer that takes no settings.
+    session.destroy();
+  }
+}

@@ -1,0 +1,182 @@
+import type { Metadata } from '@grpc/grpc-js';
+import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
+import { pathOf } from '@kcorder/proto/bridge/definition.ts';
+import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { PeerTrust } from '../identity/peer-trust.ts';
+import type { Person, Reviewer } from '../identity/person.ts';
+import { addressOf } from './door/connection.ts';
+import type { Arrival, Welcome } from './door/guarded-call.ts';
+import { actorOf, type Identity, identityOf } from './identity.ts';
+import { type Right, ruleOf } from './policy.ts';
+
+const callers = new WeakMap<CallContext, Identity>();
+const persons = new WeakMap<CallContext, Person>();
+
+/** How a right is followed while a stream lives. Times in milliseconds. */
+export interface ReviewPace {
+  /** Between two questions; what they take may come on top, and all of it has to stay below a minute. */
+  readonly everyMs: number;
+  /** How long a stream lives on while nobody can tell. */
+  readonly untoldMs: number;
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+}
+
+const usualPace: ReviewPace = { everyMs: 25_000, untoldMs: 10 * 60_000, now: () => performance.now() };
+
+/** Who makes a call, by its headers. */
+interface Met {
+  /** Unset where a credential in the request says it. */
+  readonly identity?: Identity;
+  /** Whose rights are still to be asked for what the request names. */
+  readonly person?: Person;
+}
+
+/** Lets calls in, or not, and streams go on, or not. */
+export class Gate {
+  readonly #reviewer: Reviewer | undefined;
+  readonly #peers: Pick<PeerTrust, 'check'>;
+  readonly #pace: ReviewPace;
+  readonly #met = new WeakMap<Metadata, Met>();
+
+  /** Without a reviewer there are certificates only. */
+  constructor(reviewer: Reviewer | undefined, peers: Pick<PeerTrust, 'check'>, pace: ReviewPace = usualPace) {
+    this.#reviewer = reviewer;
+    this.#peers = peers;
+    this.#pace = pace;
+  }
+
+  /**
+   * Lets a call in by its headers, before anything of its request is read. Throws unauthenticated or permission_denied when this caller may not make
+   * this call; cluster_unavailable when nobody can tell; resource_exhausted.
+   */
+  async meet(arrival: Arrival): Promise<Welcome> {
+    const met = await this.#meet(arrival);
+    this.#met.set(arrival.metadata, met);
+    return met.identity === undefined ? {} : { identity: holderOf(met.identity) };
+  }
+
+  /** Asks what only the request can tell, and notes who calls. Throws as `meet` does. */
+  async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
+    const path = pathOf(context.method);
+    const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
+    const rule = ruleOf(path);
+    if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
+      await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+    if (identity !== undefined) callers.set(context, identity);
+    if (person !== undefined) persons.set(context, person);
+  }
+
+  async #meet({ path, metadata, peerNames, peerCertificate, peer }: Arrival): Promise<Met> {
+    const rule = ruleOf(path);
+    if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
+    if (rule.by === 'anyone') return {};
+    // A connection may have outlived what its handshake saw.
+    if (peerCertificate !== undefined) this.#peers.check(peerCertificate);
+    const token = peerNames === '' ? bearerToken(metadata) : undefined;
+    if (token !== undefined && rule.by !== 'node') {
+      const person = await this.#recognize(token, peer);
+      if (rule.by === 'right' && rule.nameField === undefined) await this.#checkRight(person, rule, '');
+      return { identity: { kind: 'user', name: person.name }, person };
+    }
+    if (peerNames === '' && rule.by !== 'node')
+      throw new Fault(
+        'unauthenticated',
+        'nobody is named: come with a bearer token, or with a client certificate on the other port',
+      );
+    const identity = identityOf(peerNames);
+    const wanted = rule.by === 'node' ? 'node' : 'operator';
+    if (rule.by !== 'known' && wanted !== identity.kind) {
+      throw new Fault(
+        'permission_denied',
+        `${identity.kind} ${identity.name} may not call ${path}: it needs another certificate`,
+      );
+    }
+    return { identity };
+  }
+
+  async #checkRight(person: Person, { resource, verb }: Right, name: string): Promise<void> {
+    const refusal = await this.#reviewer?.refusal(person, { resource, verb, name });
+    if (refusal !== undefined) throw new Fault('permission_denied', refusal);
+  }
+
+  /**
+   * Asks again and again whether somebody with a token may still have a stream, and ends it when not; that nobody can tell is no answer, until
+   * it has lasted for too long. Streams by certificate end with their connection. Returns the function that stops it.
+   */
+  supervise(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void {
+    const rule = ruleOf(pathOf(context.method));
+    const token = context.peerNames === '' ? bearerToken(context.metadata) : undefined;
+    if (rule === undefined || rule.by === 'node' || rule.by === 'anyone' || token === undefined) return () => undefined;
+    const { everyMs, untoldMs, now } = this.#pace;
+    let toldMs = now();
+    let stopped = false;
+    let timer: NodeJS.Timeout | undefined;
+    const look = async (): Promise<void> => {
+      try {
+        const person = await this.#recognize(token, context.peer);
+        if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+        toldMs = now();
+      } catch (error) {
+        const fault = Fault.from(error);
+        const isRefused = fault.code === 'unauthenticated' || fault.code === 'permission_denied';
+        if (isRefused || now() - toldMs >= untoldMs) return end(fault);
+      }
+      if (!stopped) timer?.refresh();
+    };
+    timer = setTimeout(() => void look(), everyMs).unref();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }
+
+  /** Throws permission_denied when somebody with a token may not list the pods of a namespace, empty for all; cluster_unavailable. */
+  async admitToPods(context: CallContext, namespace: string): Promise<void> {
+    const person = persons.get(context);
+    // An operator by certificate is one of no cluster.
+    if (person === undefined && callerOf(context).kind === 'operator') return;
+    const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
+    if (person === undefined || refusal !== undefined)
+      throw new Fault('permission_denied', refusal ?? 'nobody is named who may list pods');
+  }
+
+  async #recognize(token: string, peer: string): Promise<Person> {
+    if (this.#reviewer === undefined)
+      throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
+    return await this.#reviewer.authenticate(token, addressOf(peer));
+  }
+}
+
+/** Who makes an admitted call. */
+export function callerOf(context: CallContext): Identity {
+  const identity = callers.get(context);
+  if (identity === undefined) throw new Fault('unauthenticated', 'nobody was admitted to this call');
+  return identity;
+}
+
+/** The node that calls; only for methods whose policy says so. */
+export function callingNode(context: CallContext): Identity & { kind: 'node' } {
+  const identity = callerOf(context);
+  if (identity.kind !== 'node') throw new Fault('permission_denied', 'only a node may call this');
+  return identity;
+}
+
+/** By whom connections and calls are counted. */
+const holderOf = (identity: Identity): string =>
+  identity.kind === 'node' ? `${actorOf(identity)}/${identity.uid}` : actorOf(identity);
+
+function bearerToken(metadata: Metadata): string | undefined {
+  const values = metadata.get('authorization');
+  if (values.length === 0) return undefined;
+  const token = values.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(String(values[0]))?.[1] : undefined;
+  if (token === undefined) throw new Fault('unauthenticated', 'the authorization is not one bearer token');
+  return token;
+}
+
+function nameIn(request: AnyMessage | undefined, field: string | undefined): string {
+  if (request === undefined || field === undefined) return '';
+  const value = (request as unknown as Record<string, unknown>)[field];
+  return typeof value === 'string' ? value : '';
+}
