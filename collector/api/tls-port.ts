@@ -6,6 +6,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { handshakeMs, type PeerTrust } from '../identity/peer-trust.ts';
 import type { Connection } from './door/connection.ts';
 import type { Door } from './door/door.ts';
+import { Handshakes } from './door/handshakes.ts';
 
 /** A port that takes TLS connections. */
 export interface TlsPort {
@@ -58,14 +59,17 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
     }
     if (!socket.destroyed) door.enter(socket, connection);
   });
-  const listener = net.createServer((raw) => {
+  const handshakes = new Handshakes();
+  const listener = net.createServer({ pauseOnConnect: true }, (raw) => {
     raw.on('error', () => undefined);
     const connection = door.connections.arrive(raw, mutual ? 'agents' : 'api');
     if (connection === undefined) return;
     const place = placeOf(raw);
     arrived.set(place, connection);
     raw.once('close', () => arrived.delete(place));
-    secure.emit('connection', raw);
+    handshakes.begin(connection.origin, () => {
+      if (!raw.destroyed) secure.emit('connection', raw);
+    });
   });
   const at = address.lastIndexOf(':');
   const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');

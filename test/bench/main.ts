@@ -1,5 +1,6 @@
 import { say } from '../setup/progress.ts';
 import { benchFleet } from './fleet.ts';
+import { benchFlood } from './flood.ts';
 import { benchMainJob } from './main-job.ts';
 import { benchAgentRss, benchCollectorRss } from './memory.ts';
 import { type Row, table } from './row.ts';
@@ -20,11 +21,12 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   'symbols:btf': () => benchBtf({ runs: 5 }),
   'symbols:cached': () => cached(),
   fleet: () => benchFleet({ sizes: [100, 500, 2_000], plan: { settleSeconds: 20, orders: 50, lists: 100 } }),
+  flood: () => benchFlood({ seconds: 10 }),
   schedules: () => benchSchedules({ nodes: 1_000, cap: 20, jitterSeconds: 60, scrapes: 20 }),
   'main-job': () => benchMainJob({ runs: 3 }),
 };
 
-const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'schedules', 'main-job'];
+const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'flood', 'schedules', 'main-job'];
 
 const cached = (): Promise<Row[]> => benchCached({ runs: 200 });
 

@@ -71,17 +71,16 @@ export class Connections {
     if (this.#failuresOfIdentity.wait(identity) === undefined) this.succeeded(connection);
   }
 
-  /** Whether one of these was idle, and so was ended. */
+  /** Ends the one of these that has been idle for the longest; false when none is. */
   #endIdleOne(connections: ReadonlySet<Connection>): boolean {
     const nowMs = performance.now();
-    for (const connection of connections) {
-      if (connection.idleMs(nowMs) < graceMs) continue;
-      this.#refused(connection, 'too_many');
-      connection.end('idle');
-      this.#left(connection);
-      return true;
-    }
-    return false;
+    const idle = [...connections].filter(({ hasStreams }) => !hasStreams);
+    const longest = idle.toSorted((a, b) => b.idleMs(nowMs) - a.idleMs(nowMs))[0];
+    if (longest === undefined) return false;
+    this.#refused(longest, 'too_many');
+    longest.end('idle');
+    this.#left(longest);
+    return true;
   }
 
   /** Throws resource_exhausted when one more call of this identity is too much. */

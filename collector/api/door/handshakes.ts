@@ -1,0 +1,40 @@
+/** How many handshakes of one origin may begin at once, and after how many milliseconds as many again: each takes a millisecond or so. */
+const atOnce = 8;
+const everyMs = 20;
+
+interface Turn {
+  left: number;
+  readonly waiting: (() => void)[];
+}
+
+/** Has the handshakes of one origin begin a few at a time, so that a crowd does not keep everybody else from their turn. */
+export class Handshakes {
+  readonly #turns = new Map<string, Turn>();
+
+  /** Begins now, or when it is its turn. */
+  begin(origin: string, handshake: () => void): void {
+    const turn = this.#turns.get(origin) ?? this.#open(origin);
+    if (turn.left === 0) {
+      turn.waiting.push(handshake);
+      return;
+    }
+    turn.left -= 1;
+    handshake();
+  }
+
+  #open(origin: string): Turn {
+    const turn: Turn = { left: atOnce, waiting: [] };
+    this.#turns.set(origin, turn);
+    const timer = setInterval(() => {
+      const next = turn.waiting.splice(0, atOnce);
+      if (next.length === 0) {
+        clearInterval(timer);
+        this.#turns.delete(origin);
+      }
+      turn.left = atOnce - next.length;
+      for (const handshake of next) handshake();
+    }, everyMs);
+    timer.unref();
+    return turn;
+  }
+}
