@@ -165,24 +165,35 @@ test.each([
   {
     sentence: 'half a million empty ranges of memory',
     ramRanges: Array.from({ length: 500_000 }, () => ({ start: 0n, end: 0n })),
+    code: 'message_too_large',
+    says: 'more than /kcorder.v1.AgentService/Attach takes',
+  },
+  {
+    sentence: 'as many of them as fit into a message',
+    ramRanges: Array.from({ length: 120_000 }, () => ({ start: 0n, end: 0n })),
+    code: 'invalid_argument',
     says: 'kcorder.v1.KernelDescriptor.ram_ranges has 1025 entries or more: at most 1024 are taken',
   },
   {
     sentence: 'a range of memory that ends before it starts',
     ramRanges: [{ start: 34n << 40n, end: 0n }],
+    code: 'invalid_argument',
     says: 'kcorder.v1.KernelDescriptor.ram_ranges[0] is 0x220000000000 to 0x0: a range ends after its start',
   },
-])('a hello with $sentence is refused: nothing of it is kept, and nobody else notices', async ({ ramRanges, says }) => {
-  await using rig = await Rig.start(parties);
-  await rig.agent('n2').attach();
-  const before = databaseBytes(rig);
-  await expect(rig.agent().attach({ kernel: { ramRanges } })).rejects.toMatchObject({
-    code: 'invalid_argument',
-    message: expect.stringContaining(says),
-  });
-  expect((await rig.operator().listNodes({})).nodes.map(({ name }) => name)).toEqual(['n2']);
-  expect(databaseBytes(rig) - before).toBeLessThan(64 << 10);
-});
+])(
+  'a hello with $sentence is refused: nothing of it is kept, and nobody else notices',
+  async ({ ramRanges, code, says }) => {
+    await using rig = await Rig.start(parties);
+    await rig.agent('n2').attach();
+    const before = databaseBytes(rig);
+    await expect(rig.agent().attach({ kernel: { ramRanges } })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(says),
+    });
+    expect((await rig.operator().listNodes({})).nodes.map(({ name }) => name)).toEqual(['n2']);
+    expect(databaseBytes(rig) - before).toBeLessThan(64 << 10);
+  },
+);
 
 test('an attach stream begins with a hello that has a kernel in it', async () => {
   await using rig = await Rig.start(parties);
