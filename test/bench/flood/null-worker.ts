@@ -1,10 +1,10 @@
 import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { serviceDefinition } from '@kcorder/proto/bridge/definition.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { HealthImplementation } from 'grpc-health-check';
 import { requireModernTls } from '../../../agent/tls.ts';
+import { addHealth } from '../../../collector/api/health.ts';
+import { addReflection } from '../../../collector/api/reflection.ts';
 import { readLeaf } from '../leaf.ts';
 
 /** What the null server is told. */
@@ -26,8 +26,8 @@ server.addService(serviceDefinition(OperatorService), {
   createCapture: refuse,
 });
 server.addService(serviceDefinition(EnrolmentService), { enrol: refuse });
-new HealthImplementation({ '': 'SERVING' }).addToServer(server);
-new ReflectionService({}).addToServer(server);
+addHealth(server);
+addReflection(server);
 const pair = [{ cert_chain: certificate, private_key: key }];
 const ports: number[] = [];
 for (const isMutual of [true, false]) {
