@@ -36,7 +36,13 @@ export class ClusterStage {
     const stage = new ClusterStage(cluster, helm);
     await cluster.must(['create', 'namespace', namespace]);
     await cluster.must(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=privileged']);
-    for (const role of people) await cluster.must(['create', 'serviceaccount', role, '-n', namespace]);
+    for (const role of people) {
+      await cluster.must(['create', 'serviceaccount', role, '-n', namespace]);
+      const account = `--serviceaccount=${namespace}:${role}`;
+      // Finding pods needs Kubernetes' own right to list them, which the chart does not give.
+      if (role !== 'stranger')
+        await cluster.must(['create', 'clusterrolebinding', `${role}-view`, '--clusterrole=view', account]);
+    }
     await cluster.must(['apply', '-f', demoPods]);
     return stage;
   }
