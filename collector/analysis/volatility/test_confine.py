@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -26,6 +27,14 @@ _PLUGINS = [
 ]
 _LEAKED = 9
 _LANDLOCK, _SECCOMP = 444, 317
+
+
+def _open_high(path: str) -> int:
+    """Above the descriptors that a child gets: one that is there already would keep its close-on-exec flag."""
+    low = os.open(path, os.O_RDONLY)
+    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 100)
+    os.close(low)
+    return high
 
 
 def _forget(calls: tuple[int, ...]) -> None:
@@ -81,8 +90,8 @@ class Confined(unittest.TestCase):
             "cacheDir": f"{self.folder}/cache",
             "mustBeConfined": must_be_confined,
         }
-        image = os.open(self.written.image, os.O_RDONLY)
-        leaked = os.open(f"{self.folder}/authority/ca.key", os.O_RDONLY)
+        image = _open_high(self.written.image)
+        leaked = _open_high(f"{self.folder}/authority/ca.key")
 
         def hand_over() -> None:
             os.dup2(leaked, _LEAKED, inheritable=True)
