@@ -5,6 +5,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { ClusterRig } from '../testing/cluster-rig.ts';
 import { until } from '../testing/files.ts';
+import { limeImage } from '../testing/lime-image.ts';
 import { Parties } from '../testing/rig.ts';
 
 const parties = new Parties();
@@ -76,6 +77,20 @@ test('no image and no kernel types come from a deleted node', async () => {
   const types = connect(IngestService, all.rig.channel(gone)).sendKernelTypes();
   await types.send({ message: { case: 'open', value: { transferId: 'any' } } }).catch(() => undefined);
   await expect(types.responses[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
+});
+
+test('an upload that runs when its node is deleted is ended, and what came is kept', async () => {
+  await using all = await ClusterRig.start(parties, { n1: 'u1' });
+  const agent = all.agent(await all.enrol('n1'));
+  await agent.attach();
+  const operator = all.calls(OperatorService, 'alice');
+  const { capture } = await operator.createCapture(wish);
+  const upload = await agent.open(await agent.ordered());
+  await upload.chunks(limeImage(1, [1_000_000]), 0, 500_000);
+  await upload.acknowledged(500_000);
+  all.putNode('n1', 'u1-again');
+  expect(await upload.ended()).toMatchObject({ code: 'unauthenticated' });
+  expect((await operator.getCapture({ captureId: capture?.id ?? '' })).capture?.durableBytes).toBe(500_000n);
 });
 
 test('a token that was made for a deleted node gives no certificate', async () => {

@@ -1,8 +1,9 @@
 import { Server } from '@grpc/grpc-js';
 import { messageLimitBytes, transportOptions } from '@kcorder/proto/bridge/channel.ts';
+import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import type { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { type CallContext, type Edge, serve } from '@kcorder/proto/bridge/serve.ts';
-import type { Fault } from '@kcorder/proto/fault.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
@@ -25,6 +26,7 @@ import type { EvidenceHandlers } from './evidence.ts';
 import { callingNode, type Gate } from './gate.ts';
 import { addHealth } from './health.ts';
 import type { OperatorHandlers } from './operator.ts';
+import { ruleOf } from './policy.ts';
 import { addReflection } from './reflection.ts';
 import type { ScheduleHandlers } from './schedules.ts';
 import type { SymbolsHandlers } from './symbols.ts';
@@ -79,6 +81,8 @@ export interface Shown {
 }
 
 const closingMs = 5_000;
+/** Between two looks at whether the node of a stream is still there. */
+const nodeLookMs = 10_000;
 /** No new call on a connection after half an hour, give or take a tenth; what still runs on it has as long again. */
 const connectionAgeMs = 30 * 60_000;
 
@@ -100,13 +104,28 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
   });
   const edge: Edge = {
     admit: (context, request) => rooms.gate.admit(context, request),
-    supervise: (context, request, end) => rooms.gate.supervise(context, request, end),
+    supervise: (context, request, end) =>
+      ruleOf(pathOf(context.method))?.by === 'node'
+        ? superviseNode(context, end)
+        : rooms.gate.supervise(context, request, end),
     ended: rooms.ended,
   };
   const presentNode = (context: CallContext): NodeIdentity => {
     const node = callingNode(context);
     rooms.checkNode(node);
     return node;
+  };
+  /** Ends a stream once its node is not the one of its name any more. */
+  const superviseNode = (context: CallContext, end: (fault: Fault) => void): (() => void) => {
+    const timer = setInterval(() => {
+      try {
+        presentNode(context);
+      } catch (error) {
+        end(Fault.from(error));
+      }
+    }, nodeLookMs);
+    timer.unref();
+    return () => clearInterval(timer);
   };
   serve(server, OperatorService, rooms.operator, edge);
   serve(server, EvidenceService, rooms.evidence, edge);

@@ -59,7 +59,12 @@ async function find(using: SymbolSource = notThere, signal = never): Promise<Sym
 
 /** What lies in the cache: ISFs, entries, work in progress; not the code of the builder. */
 async function cached(): Promise<string[]> {
-  const names = await readdir(cacheDir, { recursive: true, withFileTypes: true });
+  const names = await readdir(cacheDir, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    // What goes while it is listed: the next look has the rest.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (names === undefined) return await cached();
   return names
     .filter((entry) => entry.isFile() && entry.name !== 'remembered.json' && !entry.parentPath.includes('/code'))
     .map(({ name }) => name)

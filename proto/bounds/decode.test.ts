@@ -117,9 +117,17 @@ test.each([
   expect(takeHello(wire)).toThrow(says);
 });
 
-test('what this program does not know is dropped, however much of it there is', () => {
+test('half a million fields that this program does not know are refused at the first few', () => {
   const unknown = Buffer.alloc(1_000_000);
   for (let at = 0; at < unknown.length; at += 2) unknown[at] = 15 << 3;
+  expect(takeHello(unknown)).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+  expect(takeHello(unknown)).toThrow(
+    'kcorder.v1.AttachRequest has more than 64 fields that this program does not know',
+  );
+});
+
+test('what this program does not know is dropped', () => {
+  const unknown = Buffer.concat([field(15, Buffer.alloc(100_000)), Buffer.of(14 << 3, 0xff, 0xff, 1)]);
   const known = wireOf(PinSymbolsRequestSchema, { key: 'k', pinned: true });
   const message = decodeBounded(PinSymbolsRequestSchema, Buffer.concat([unknown, known]));
   expect(message).toMatchObject({ key: 'k', pinned: true });

@@ -27,20 +27,36 @@ export function decodeBounded<S extends DescMessage>(schema: S, wire: Uint8Array
   return message;
 }
 
+/** Fields that this program does not know, in one message: a newer sender has a few more. */
+const mostUnknown = 64;
+
 /** Walks over one message on the wire, from byte to byte, and makes nothing of it. */
 function scan(plan: MessagePlan, typeName: string, wire: Uint8Array, from: number, to: number): void {
   const seen = new Map<FieldPlan, number>();
-  let at = from;
-  const varint = (): bigint => {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
+  let [at, unknown] = [from, 0];
+  /** Moves past a number; returns where it began. */
+  const skipVarint = (): number => {
+    const begin = at;
+    while (true) {
       const byte = at < to ? wire[at] : undefined;
       if (byte === undefined) throw unreadable(typeName, 'it ends within a number');
       at += 1;
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
+      if (byte < 0x80) return begin;
+      if (at - begin === 10) throw unreadable(typeName, 'a number has more than 10 bytes');
     }
-    throw unreadable(typeName, 'a number has more than 10 bytes');
+  };
+  /** A tag or length, without the cost of large numbers; Infinity stands for all that no message can have. */
+  const small = (): number => {
+    const begin = skipVarint();
+    let value = 0;
+    for (let index = at - 1; index >= begin; index -= 1) value = value * 128 + ((wire[index] ?? 0) & 0x7f);
+    return value > 0xffff_ffff ? Number.POSITIVE_INFINITY : value;
+  };
+  const large = (): bigint => {
+    const begin = skipVarint();
+    let value = 0n;
+    for (let index = at - 1; index >= begin; index -= 1) value = (value << 7n) | BigInt((wire[index] ?? 0) & 0x7f);
+    return BigInt.asUintN(64, value);
   };
   /** Moves past so many bytes; returns where they began. */
   const skip = (count: number): number => {
@@ -50,11 +66,15 @@ function scan(plan: MessagePlan, typeName: string, wire: Uint8Array, from: numbe
     return begin;
   };
   while (at < to) {
-    const tag = varint();
-    if (tag > 0xffff_ffffn) throw unreadable(typeName, 'a field has no number');
-    const wireType = Number(tag & 7n);
-    const fieldPlan = plan.fields.get(Number(tag >> 3n));
-    if (fieldPlan !== undefined) {
+    const tag = small();
+    if (tag === Number.POSITIVE_INFINITY) throw unreadable(typeName, 'a field has no number');
+    const wireType = tag % 8;
+    const fieldPlan = plan.fields.get(Math.floor(tag / 8));
+    if (fieldPlan === undefined) {
+      unknown += 1;
+      if (unknown > mostUnknown)
+        throw refusal(`${typeName} has more than ${mostUnknown} fields that this program does not know`);
+    } else {
       const { most, path } = fieldPlan;
       if (wireType !== fieldPlan.wireType) throw unreadable(typeName, `${path} is of another type`);
       const count = (seen.get(fieldPlan) ?? 0) + 1;
@@ -66,16 +86,18 @@ function scan(plan: MessagePlan, typeName: string, wire: Uint8Array, from: numbe
     }
     switch (wireType) {
       case 0: {
-        const value = varint();
-        if (fieldPlan !== undefined) checkNumber(fieldPlan, fieldPlan.signed ? BigInt.asIntN(64, value) : value);
+        if (fieldPlan === undefined) skipVarint();
+        else {
+          const value = large();
+          checkNumber(fieldPlan, fieldPlan.signed ? BigInt.asIntN(64, value) : value);
+        }
         break;
       }
       case 1:
         skip(8);
         break;
       case 2: {
-        const length = varint();
-        const begin = skip(length > BigInt(to) ? to + 1 : Number(length));
+        const begin = skip(small());
         if (fieldPlan?.message !== undefined)
           scan(fieldPlan.message, fieldPlan.field.message?.typeName ?? '', wire, begin, at);
         else if (fieldPlan !== undefined) checkLength(fieldPlan, at - begin);

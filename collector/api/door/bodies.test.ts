@@ -75,6 +75,20 @@ test('Health/Watch with names of 1 MB is not for strangers, and not for anybody 
   }
 });
 
+test('a call that ends before its body does not keep its stream: one without a readable time limit, one that is answered early', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const [stranger, node] = [rawSession(rig.apiPort, ca), rawSession(rig.port, ca, parties.node('n1'))];
+  const part = framed(20_000).subarray(0, 10_000);
+  const unreadable = rawCall(stranger, path('EnrolmentService/Enrol'), { headers: { 'grpc-timeout': 'x' } });
+  unreadable.stream.write(part);
+  // An upload that nobody ordered: its handler answers the first message.
+  const early = rawCall(node, path('IngestService/Upload'));
+  early.stream.write(framed(2));
+  // Neither of them ever ends its half.
+  expect((await Promise.all([unreadable.ended, early.ended])).map(({ rstCode }) => rstCode)).toEqual([0, 0]);
+  for (const session of [stranger, node]) session.destroy();
+});
+
 test('requests for enrolment that are never finished share one bound, and what is too much is to come later', async () => {
   await using rig = await Rig.start(parties, { authority: 'directory' });
   const part = framed(20_000).subarray(0, 19_000);

@@ -8,6 +8,8 @@ import { doorLimits } from './limits.ts';
 export interface OpenCall {
   /** Bytes of answers that its peer has not taken. */
   readonly answersLeft: number;
+  /** Whether a handler has had a message of it. */
+  readonly isServed: boolean;
   /** Ends the call when its peer has been too slow. */
   checkTime(nowMs: number): void;
 }
@@ -109,6 +111,8 @@ export class Connection {
       this.destroy();
       return;
     }
+    // A peer may leave its half open, whatever it is told.
+    setTimeout(() => this.destroy(), farewellMs).unref();
     if (why === 'idle') {
       session.close();
       return;
@@ -116,7 +120,6 @@ export class Connection {
     // Clients drop the answers that they have when they are told to be calm: only who does not wait for answers is.
     session.goaway(why === 'reset' ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_NO_ERROR);
     // Closed at once, with bytes that nobody read, it would take the answers along.
-    setTimeout(() => this.destroy(), farewellMs).unref();
   }
 
   destroy(): void {

@@ -89,25 +89,52 @@ test('one identity has so many connections with calls, and is told when to come 
   expect(connections.strangers).toBe(0);
 });
 
-test('one identity has so many calls, and so many bytes of answers that it does not take', async () => {
-  const connection = await taken();
-  connections.identify(connection, 'user/alice');
-  const call = { answersLeft: 0, checkTime: () => undefined };
-  for (let i = 0; i < doorLimits.callsOfIdentity; i += 1) connection.calls.add({ ...call });
-  connections.checkCalls('user/alice');
-  connection.calls.add(call);
+const call = { answersLeft: 0, isServed: false, checkTime: () => undefined };
+
+test('one identity has so many calls, and so many bytes of answers that it does not take, on whose connections they may be', () => {
   const isTooMuch = expect.objectContaining({ code: 'resource_exhausted', retryAfterMs: 1_000 });
-  expect(() => connections.checkCalls('user/alice')).toThrow(isTooMuch);
-  connection.calls.clear();
-  connection.calls.add({ ...call, answersLeft: doorLimits.answersOfIdentity + 1 });
-  expect(() => connections.checkCalls('user/alice')).toThrow(isTooMuch);
+  const calls = Array.from({ length: doorLimits.callsOfIdentity }, () => ({ ...call }));
+  for (const one of calls) connections.called('user/alice', one);
+  expect(() => connections.called('user/alice', call)).toThrow(isTooMuch);
+  connections.called('user/bob', { ...call });
+  for (const one of calls) connections.left('user/alice', one);
+  connections.called('user/alice', { ...call, answersLeft: doorLimits.answersOfIdentity + 1 });
+  expect(() => connections.called('user/alice', call)).toThrow(isTooMuch);
+});
+
+test('the connection that gives way to one more of an identity is closed at once, whatever its peer does with its half', async () => {
+  const first = new Promise<Socket>((resolve) => {
+    arrived = resolve;
+    silent(port);
+  });
+  const raw = await first;
+  const oldest = connections.arrive(raw, 'api');
+  if (oldest === undefined) throw new Error('not taken');
+  connections.identify(oldest, 'user/alice');
+  for (let i = 0; i < doorLimits.connectionsOfIdentity; i += 1) connections.identify(await taken(), 'user/alice');
+  expect([raw.destroyed, connections.count, refused]).toEqual([true, doorLimits.connectionsOfIdentity, ['too_many']]);
+});
+
+test('a stranger whose calls no handler has seen makes room, streams or not; one that is served does not', async () => {
+  const [served, held] = [await taken(), await taken()];
+  for (const [connection, isServed] of [
+    [served, true],
+    [held, false],
+  ] as const) {
+    connection.streamOpened();
+    connection.calls.add({ ...call, isServed });
+    // Long enough ago.
+    Object.defineProperty(connection, 'sinceMs', { value: performance.now() - 5_000 });
+  }
+  for (let i = 0; i < doorLimits.strangersOfAddress - 1; i += 1) await taken();
+  expect([served.isEnding, held.isEnding, refused]).toEqual([false, true, ['too_many']]);
 });
 
 test('whoever leaves answers lying for a minute is cut off', async () => {
   const connection = await taken();
   connections.identify(connection, 'user/alice');
   connection.streamOpened();
-  connection.calls.add({ answersLeft: doorLimits.answersLeft + 1, checkTime: () => undefined });
+  connection.calls.add({ ...call, answersLeft: doorLimits.answersLeft + 1 });
   connections.sweep(inMs(0));
   connections.sweep(inMs(doorLimits.answersMs - 1_000));
   expect(connections.count).toBe(1);

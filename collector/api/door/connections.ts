@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { Paces } from '../../identity/pace.ts';
-import { Connection } from './connection.ts';
+import { Connection, type OpenCall } from './connection.ts';
 import { doorLimits } from './limits.ts';
 
 /** Why a connection was not taken or was ended. */
@@ -23,6 +23,8 @@ export class Connections {
   /** In the order of their coming. */
   readonly #strangers = new Map<string, Set<Connection>>();
   readonly #known = new Map<string, Set<Connection>>();
+  /** Calls by who makes them: one connection may carry those of several. */
+  readonly #calls = new Map<string, Set<OpenCall>>();
   #strangerCount = 0;
 
   constructor(refused: ConnectionRefused) {
@@ -78,26 +80,30 @@ export class Connections {
     const longest = idle.toSorted((a, b) => b.idleMs(nowMs) - a.idleMs(nowMs))[0];
     if (longest === undefined) return false;
     this.#refused(longest, 'too_many');
-    longest.end('idle');
+    // At once: a peer that does not end its half would hold the socket, which nobody counts any more.
+    longest.destroy();
     this.#left(longest);
     return true;
   }
 
-  /** Throws resource_exhausted when one more call of this identity is too much. */
-  checkCalls(identity: string): void {
-    let [calls, answersLeft] = [0, 0];
-    for (const connection of this.#known.get(identity) ?? []) {
-      calls += connection.calls.size;
-      answersLeft += connection.answersLeft;
-    }
-    if (calls > doorLimits.callsOfIdentity)
-      throw new Fault('resource_exhausted', `${identity} has ${calls} calls open: wait until some have ended`, {
+  /** Counts a call of this identity until it has left. Throws resource_exhausted when one more is too much. */
+  called(identity: string, call: OpenCall): void {
+    const calls = this.#calls.get(identity) ?? new Set();
+    const answersLeft = [...calls].reduce((sum, one) => sum + one.answersLeft, 0);
+    if (calls.size >= doorLimits.callsOfIdentity)
+      throw new Fault('resource_exhausted', `${identity} has ${calls.size} calls open: wait until some have ended`, {
         retryAfterMs: 1_000,
       });
     if (answersLeft > doorLimits.answersOfIdentity)
       throw new Fault('resource_exhausted', `${identity} has ${answersLeft} bytes of answers to take first`, {
         retryAfterMs: 1_000,
       });
+    this.#calls.set(identity, calls.add(call));
+  }
+
+  /** A call is over. */
+  left(identity: string, call: OpenCall): void {
+    remove(this.#calls, identity, call);
   }
 
   /** A call went well on a connection that names nobody, such as an enrolment: it was no flood. */
@@ -106,9 +112,9 @@ export class Connections {
     connection.isPaid = false;
   }
 
-  /** A call on it was refused, or was reset by its peer. */
-  failed(connection: Connection, how: 'refused' | 'reset'): void {
-    const { identity, origin } = connection;
+  /** A call on it was refused, or was reset by its peer; `identity` is who made it, undefined for a stranger. */
+  failed(connection: Connection, how: 'refused' | 'reset', identity = connection.identity): void {
+    const { origin } = connection;
     if (identity !== undefined) {
       if (this.#failuresOfIdentity.take(identity) !== undefined) this.#end(connection, 'failures', how);
       return;
@@ -151,12 +157,12 @@ export class Connections {
     return this.#giveWay(most);
   }
 
-  /** The longest silent of these makes room: an honest one shows who it is within moments. */
+  /** The longest unserved of these makes room: an honest one shows who it is, or has a handler at work, within moments. */
   #giveWay(connections: Set<Connection> | undefined): ConnectionRefusal | undefined {
     const nowMs = performance.now();
     for (const connection of connections ?? []) {
       if (nowMs - connection.sinceMs < graceMs) break;
-      if (connection.hasStreams) continue;
+      if ([...connection.calls].some(({ isServed }) => isServed)) continue;
       this.#refused(connection, 'too_many');
       connection.destroy();
       this.#left(connection);
@@ -178,8 +184,8 @@ export class Connections {
   }
 }
 
-function remove(groups: Map<string, Set<Connection>>, name: string, connection: Connection): void {
+function remove<T>(groups: Map<string, Set<T>>, name: string, member: T): void {
   const group = groups.get(name);
-  group?.delete(connection);
+  group?.delete(member);
   if (group?.size === 0) groups.delete(name);
 }

@@ -42,8 +42,19 @@ export interface CallMeans {
 
 type Method = Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestStream'>;
 
+const strangers = 'strangers';
+
 /** Faults for which whoever is known pays. */
-const costly: readonly status[] = [status.UNAUTHENTICATED, status.PERMISSION_DENIED, status.RESOURCE_EXHAUSTED];
+const costly: readonly status[] = [
+  status.UNAUTHENTICATED,
+  status.PERMISSION_DENIED,
+  status.RESOURCE_EXHAUSTED,
+  // To find out what is wrong with a message costs too.
+  status.INVALID_ARGUMENT,
+];
+
+/** How long the peer of a call that has ended has to end its half of it. */
+const farewellMs = 1_000;
 
 /** One call from its headers to its end: nothing of its body is read before its headers are admitted, and no more than it may have. */
 export class GuardedCall implements OpenCall {
@@ -56,16 +67,18 @@ export class GuardedCall implements OpenCall {
   /** Sizes of whole messages that were not given out. */
   readonly #unread: number[] = [];
   #arrival: Arrival | undefined;
-  #who = 'strangers';
+  #who = strangers;
   /** What this call has of the budget. */
   #budgeted = 0;
   /** An answer is on its way and not taken. */
   #isSending = false;
   #readMeanwhile = 0;
   #heldRead: (() => void) | undefined;
-  #waitingSinceMs: number | undefined;
+  /** Since its headers came, or its handler asked for a message; undefined while it asks for none. */
+  #waitingSinceMs: number | undefined = performance.now();
   #messageSinceMs = 0;
   #hasMessage = false;
+  #isServed = false;
   #hasEnded = false;
 
   constructor(
@@ -96,6 +109,10 @@ export class GuardedCall implements OpenCall {
     return this.#stream.writableLength;
   }
 
+  get isServed(): boolean {
+    return this.#isServed;
+  }
+
   /** The call as grpc-js goes on with it. */
   intercept(): ServerInterceptingCall {
     return new Patient(
@@ -106,9 +123,12 @@ export class GuardedCall implements OpenCall {
             onReceiveMetadata: (metadata, admitted) => void this.#meet(metadata, () => admitted(metadata)),
             onReceiveMessage: (message, given) => {
               this.#waitingSinceMs = undefined;
+              this.#isServed = true;
               this.#give(this.#unread.shift() ?? 0);
               given(message);
             },
+            // Also when grpc-js ends the call below this guard: its time is over, or was never readable.
+            onCancel: () => void setImmediate(() => this.#end({ code: status.CANCELLED })),
           }),
         sendStatus: (ending, next) => {
           next(ending);
@@ -138,10 +158,10 @@ export class GuardedCall implements OpenCall {
       if (this.#hasEnded) return;
       if (identity !== undefined) {
         this.#means.connections.identify(this.#connection, identity);
-        this.#means.connections.checkCalls(identity);
+        this.#means.connections.called(identity, this);
         this.#who = identity;
       }
-      if (identity !== undefined && isUpload(path)) this.#means.windows.widen(this.#stream);
+      if (identity !== undefined && isUpload(path)) this.#means.windows.widen(this.#stream, identity);
     } catch (error) {
       this.#refuse(Fault.from(error));
       return;
@@ -218,18 +238,27 @@ export class GuardedCall implements OpenCall {
   }
 
   #end({ code }: Pick<StatusObject, 'code'>): void {
-    if (this.#hasEnded) return;
+    // One that was reset is charged when it is closed.
+    if (this.#hasEnded || this.#stream.aborted || this.#stream.destroyed) return;
     this.#hasEnded = true;
     this.#release();
-    const isStranger = this.#connection.identity === undefined;
     if (code === status.OK) this.#means.connections.succeeded(this.#connection);
-    if (isStranger ? code !== status.OK : costly.includes(code))
-      this.#means.connections.failed(this.#connection, 'refused');
+    if (this.#identity === undefined ? code !== status.OK : costly.includes(code))
+      this.#means.connections.failed(this.#connection, 'refused', this.#identity);
+    // Its peer may leave its half of the stream open for ever, and what comes on it would count for nobody.
+    if (!this.#stream.readableEnded)
+      setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), farewellMs).unref();
+  }
+
+  /** Whose call it is, or else the connection's. */
+  get #identity(): string | undefined {
+    return this.#who === strangers ? this.#connection.identity : this.#who;
   }
 
   #closed(): void {
     this.#connection.calls.delete(this);
-    if (!this.#hasEnded) this.#means.connections.failed(this.#connection, 'reset');
+    this.#means.connections.left(this.#who, this);
+    if (!this.#hasEnded) this.#means.connections.failed(this.#connection, 'reset', this.#identity);
     this.#hasEnded = true;
     this.#release();
   }

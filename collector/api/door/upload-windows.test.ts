@@ -71,10 +71,23 @@ test('a session that cannot be set is ended, and what it had of the budget is gi
       close = listener;
     },
   };
-  new UploadWindows(budget).widen(stream as unknown as ServerHttp2Stream);
+  new UploadWindows(budget).widen(stream as unknown as ServerHttp2Stream, 'node/n1');
   expect([isDestroyed, budget.used]).toEqual([true, receiveWindowBytes]);
   close();
   expect(budget.used).toBe(0);
+});
+
+test('one node has a wide window on two connections, however many it has: the others have theirs', () => {
+  const budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
+  const windows = new UploadWindows(budget);
+  const widen = (identity: string): void => {
+    const session = { destroyed: false, setLocalWindowSize: () => undefined, settings: () => undefined };
+    windows.widen({ session, destroyed: false, once: () => undefined } as unknown as ServerHttp2Stream, identity);
+  };
+  for (let i = 0; i < 30; i += 1) widen('node/n1');
+  expect(budget.used).toBe(2 * receiveWindowBytes);
+  widen('node/n2');
+  expect(budget.used).toBeGreaterThan(2 * receiveWindowBytes + (4 << 20));
 });
 
 test('the more uploads there are the narrower is each, and half of the budget stays for calls', () => {

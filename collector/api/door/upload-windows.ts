@@ -3,9 +3,13 @@ import type { ByteBudget } from './byte-budget.ts';
 import { doorLimits } from './limits.ts';
 
 interface Uploading {
+  readonly identity: string;
   readonly bytes: number;
   streams: number;
 }
+
+/** An upload that moves to a newer connection has one on each for a moment. */
+const windowsOfOne = 2;
 
 /**
  * Lets the sessions on which nodes upload receive up to 8 MiB per round trip, as long as they do: 64 KiB, which all others have, is 16 MB/s at
@@ -20,10 +24,10 @@ export class UploadWindows {
   }
 
   /** Until this stream is closed its session has a wide window. A session that cannot be set is ended. */
-  widen(stream: ServerHttp2Stream): void {
+  widen(stream: ServerHttp2Stream, identity: string): void {
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined || session.destroyed || stream.destroyed) return;
-    const uploading = this.#sessions.get(session) ?? this.#begin(session);
+    const uploading = this.#sessions.get(session) ?? this.#begin(session, identity);
     uploading.streams += 1;
     stream.once('close', () => {
       uploading.streams -= 1;
@@ -31,8 +35,10 @@ export class UploadWindows {
     });
   }
 
-  #begin(session: ServerHttp2Session): Uploading {
-    const uploading = { bytes: this.#budget.takeWindow(), streams: 0 };
+  #begin(session: ServerHttp2Session, identity: string): Uploading {
+    const others = [...this.#sessions.values()].filter((one) => one.identity === identity && one.bytes > 0);
+    const bytes = others.length < windowsOfOne ? this.#budget.takeWindow() : 0;
+    const uploading = { identity, bytes, streams: 0 };
     this.#sessions.set(session, uploading);
     if (uploading.bytes > 0) set(session, uploading.bytes);
     return uploading;
