@@ -58,6 +58,9 @@ function fill(dir: string): void {
   putCapture('c-done');
   putCapture('c-acquiring', { phase: 'acquiring', state: acquiring });
   putCapture('c-negative', { phase: 'acquiring', state: acquiring, ceiling: -34_000_000_000_000 });
+  // More than any node has, and than the table of containers takes: all of it stays together.
+  const flood = { ...start, containers: [{ ...containers[0], podName: 'x'.repeat(17 << 20) }] };
+  putCapture('c-flood', { state: encode({ ...done, acquired: { ...done.acquired, start: flood } }) });
   putCapture('c-text', { state: '{"phase":"done"' });
   putCapture('c-phase', { state: encode({ phase: 'nowhere' }) });
   putCapture('c-other', { request: encode({ ...request, id: 'c-done' }) });
@@ -97,7 +100,7 @@ test('rows that cannot be are set aside by the migration, the others stay as the
     { source: 'captures', why: 'capture_ranges', count: 1 },
     { source: 'captures', why: 'capture_request', count: 1 },
     { source: 'captures', why: 'capture_sizes', count: 1 },
-    { source: 'captures', why: 'capture_state', count: 1 },
+    { source: 'captures', why: 'capture_state', count: 2 },
     { source: 'captures', why: 'capture_times', count: 1 },
     { source: 'findings', why: 'finding_severity', count: 1 },
     { source: 'nodes', why: 'node_kernel', count: 2 },
@@ -106,6 +109,8 @@ test('rows that cannot be are set aside by the migration, the others stay as the
   ]);
   const aside = database.prepare(`SELECT row FROM quarantine WHERE why = 'capture_sizes'`).get();
   expect(JSON.parse(String(aside?.row))).toMatchObject({ id: 'c-negative', ceiling_bytes: -34_000_000_000_000 });
+  const flood = database.prepare(`SELECT length(row) AS length FROM quarantine WHERE row LIKE '%"c-flood"%'`).get();
+  expect(flood?.length).toBeGreaterThan(17 << 20);
 
   const [journal, storage] = [new CaptureJournal(database), new StorageJournal(database)];
   expect(journal.list({ limit: 10 }).map((each) => each.request.id)).toEqual(['c-done', 'c-acquiring']);
@@ -192,7 +197,7 @@ test('a collector starts on such a database: it lists what is sound, says what i
   const { captures } = await operator.listCaptures({});
   expect(captures.map(({ id }) => id)).toEqual(['c-done', 'c-acquiring']);
   expect((await operator.listNodes({})).nodes.map(({ name }) => name)).toEqual(['n1']);
-  expect(await rig.metrics()).toContain('kcorder_journal_quarantined_rows 11\n');
+  expect(await rig.metrics()).toContain('kcorder_journal_quarantined_rows 12\n');
   expect(rig.logged).toContainEqual(expect.objectContaining({ table: 'captures', why: 'capture_sizes', rows: 1 }));
   await rig.ordered('n1');
 });

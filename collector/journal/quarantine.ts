@@ -18,7 +18,9 @@ const beside = `
     SELECT id, coalesce(json_extract(state, '$.start.containers'), json_extract(state, '$.acquired.start.containers'))
     FROM captures WHERE json_valid(state)
       AND coalesce(json_extract(state, '$.start.containers'), json_extract(state, '$.acquired.start.containers'), '[]') <> '[]';
-  UPDATE captures SET state = json_remove(state, '$.start.containers', '$.acquired.start.containers') WHERE json_valid(state);
+  UPDATE captures SET state = json_remove(state, '$.start.containers', '$.acquired.start.containers') WHERE json_valid(state)
+    AND (id IN (SELECT capture_id FROM named_containers)
+      OR coalesce(json_extract(state, '$.start.containers'), json_extract(state, '$.acquired.start.containers'), '[]') = '[]');
   UPDATE captures SET progress_at = coalesce(json_extract(state, '$.start.openedAt'), '')
     WHERE progress_at = '' AND phase IN ('acquiring', 'sealing') AND json_valid(state);
   CREATE INDEX audit_by_capture ON audit (capture_id, seq);
