@@ -66,7 +66,9 @@ function checkTransitions({ request, state }: JournaledCapture, audit: AuditLog)
   hold(first?.action === 'requested', `I4: capture ${request.id} has no record of its request`);
   let replayed: CaptureState = { phase: 'requested' };
   for (const { at, action, detail } of records.filter(({ action }) => !besides.has(action))) {
-    const step = next(replayed, { kind: action, at, ...(detail as object) } as CaptureEvent);
+    // How an acquisition began is told once, when its upload was opened first.
+    const begun = 'start' in replayed ? { start: replayed.start } : {};
+    const step = next(replayed, { kind: action, at, ...begun, ...(detail as object) } as CaptureEvent);
     if (step.kind === 'refused') throw new Error(`I3: capture ${request.id}: ${step.reason}`);
     replayed = step.state;
   }
