@@ -160,6 +160,20 @@ test('a flood fills neither the records nor the API server', async () => {
   expect(records.length).toBeLessThan(80);
 });
 
+test('the addresses of one /64 share a budget of refusals, and others do not wait for them', async () => {
+  const check: CredentialCheck = async (credential) => {
+    if (credential === 'bad') throw new Fault('unauthenticated', 'no');
+    return await good(credential);
+  };
+  const one = enrolment(check);
+  const from = (host: string, credential: string) =>
+    one.enrol(application({ peer: `${host}:50000`, credential }, 'P-256', credential));
+  for (let i = 0; i < 10; i += 1)
+    await expect(from(`2001:db8::${i}`, 'bad')).rejects.toMatchObject({ code: 'unauthenticated' });
+  await expect(from('2001:db8::ffff', 'token')).rejects.toMatchObject({ code: 'resource_exhausted' });
+  await from('2001:db8:0:1::1', 'token');
+});
+
 const n1 = { name: 'n1', uid: 'u1' };
 
 /** What the agent of a node asks for, with a certificate that the authority has issued for it. */

@@ -4,6 +4,7 @@ import type { NodeIdentity } from '../capture/capture.ts';
 import type { Authority, IssuedCertificate } from './authority.ts';
 import { checkOwnCertificate } from './enrolment-certificate.ts';
 import { checkKeyProof } from './key-proof.ts';
+import { addressOf } from './network.ts';
 import { Pace, Paces } from './pace.ts';
 
 /** Whose agent a credential is: its node, and what it was shown by. */
@@ -90,7 +91,7 @@ export class Enrolment {
     const { kind, credential, agentVersion, peer } = application;
     if (credential === '' || credential.length > largestCredential)
       throw new Fault('invalid_argument', `a credential has 1 to ${largestCredential} characters`);
-    const payer = peer.replace(/:\d+$/, '');
+    const payer = addressOf(peer);
     const shown = { kind, credential, payer };
     const { bearer, issued } = await this.#issue(application, shown, () => this.#check(application));
     const { node, shownBy } = bearer;

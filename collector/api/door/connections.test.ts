@@ -3,7 +3,7 @@ import tls from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { until } from '../../testing/files.ts';
 import { Parties, Rig } from '../../testing/rig.ts';
-import { type Connection, networkOf } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { Connections } from './connections.ts';
 import { doorLimits } from './limits.ts';
 
@@ -149,15 +149,6 @@ test('who comes too fast to one port is not taken there; it does not count for w
   expect(refused[0]).toMatch(/too_fast|too_many/);
   expect(await arrival('agents')).toBeDefined();
 });
-
-test.each([
-  ['10.0.0.1', '10.0.0.1'],
-  ['::ffff:10.0.0.1', '10.0.0.1'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-  ['2001:db8::1', '2001:db8:0:0::/64'],
-  ['::1', '0:0:0:0::/64'],
-  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-])('%s counts as %s', (remote, network) => expect(networkOf(remote)).toBe(network));
 
 test.each([
   { sentence: 'half-open', open: (to: number) => silent(to) },
