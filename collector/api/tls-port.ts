@@ -1,5 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { constants } from 'node:crypto';
-import net, { type Socket } from 'node:net';
+import net from 'node:net';
 import tls from 'node:tls';
 import type { LiveIdentity, TlsIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
@@ -32,7 +33,9 @@ export interface PortMeans {
  */
 export async function openTlsPort(address: string, { door, identity, peers, ended }: PortMeans): Promise<TlsPort> {
   const mutual = peers !== undefined;
-  const arrived = new Map<string, Connection>();
+  // The connection a handshake belongs to: Node does not give out the socket below a TLSSocket.
+  // The peer's address and port would not do: they can connect to two of our addresses at once.
+  const arriving = new AsyncLocalStorage<Connection | undefined>();
   const secure = tls.createServer({
     requestCert: mutual,
     rejectUnauthorized: mutual,
@@ -44,7 +47,7 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
   secure.on('secureConnection', (socket) => {
     // What breaks a connection is told to its session too.
     socket.on('error', () => undefined);
-    const connection = arrived.get(placeOf(socket));
+    const connection = arriving.getStore();
     if (connection === undefined || socket.alpnProtocol !== 'h2') {
       socket.destroy();
       return;
@@ -57,18 +60,16 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
       });
       socket.once('close', () => leave?.());
     }
-    if (!socket.destroyed) door.enter(socket, connection);
+    // With no store: timers and promises that calls leave behind would keep the connection in memory.
+    if (!socket.destroyed) arriving.run(undefined, () => door.enter(socket, connection));
   });
   const handshakes = new Handshakes();
   const listener = net.createServer({ pauseOnConnect: true }, (raw) => {
     raw.on('error', () => undefined);
     const connection = door.connections.arrive(raw, mutual ? 'agents' : 'api');
     if (connection === undefined) return;
-    const place = placeOf(raw);
-    arrived.set(place, connection);
-    raw.once('close', () => arrived.delete(place));
     handshakes.begin(connection.origin, () => {
-      if (!raw.destroyed) secure.emit('connection', raw);
+      if (!raw.destroyed) arriving.run(connection, () => secure.emit('connection', raw));
     });
   });
   const at = address.lastIndexOf(':');
@@ -101,6 +102,3 @@ function contextOf({ ca, certificate, key }: TlsIdentity, mutual: boolean): tls.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }
-
-/** Names a connection of this port as long as it lives. */
-const placeOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string => `${remoteAddress}:${remotePort}`;
