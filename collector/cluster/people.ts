@@ -1,18 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
-import { Pace, Paces } from '../identity/pace.ts';
 import { type Deed, group, type Person, type Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster } from './client.ts';
+import { Strangers } from './strangers.ts';
 
 const rememberMs = 10_000;
 /** Somebody who was recognised within this time has reviews kept for them, however many strangers come. */
 const knownMs = 3_600_000;
 const mostRemembered = 1_000;
 const mostRunning = 64;
-/** Reviews of tokens that were not good before. */
-const mostOfStrangers = 8;
 const refusedMs = 5_000;
 const largestToken = 16 << 10;
 
@@ -25,11 +23,9 @@ export class ClusterReviewer implements Reviewer {
   readonly #known = new Map<string, { person: Person; atMs: number }>();
   readonly #refused = new Map<string, number>();
   readonly #underway = new Map<string, Promise<Person | undefined>>();
-  // Charged on failure only, each of which is two questions to the API server.
-  readonly #failures = new Pace(10, 1_000, performance.now());
-  readonly #failuresOfHost = new Paces(5, 5_000);
+  // Each failure is two questions to the API server.
+  readonly #strangers = new Strangers();
   #running = 0;
-  #ofStrangers = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -50,14 +46,14 @@ export class ClusterReviewer implements Reviewer {
 
   /** Asks once for all that come with one token at once. */
   #recognise(token: string, key: string, isStranger: boolean, host: string): Promise<Person | undefined> {
-    if (isStranger) this.#checkStranger(host);
-    const asking = this.#ask(token, key, isStranger, host).finally(() => this.#underway.delete(key));
+    const over = isStranger ? this.#strangers.enter(host) : () => undefined;
+    const asking = this.#ask(token, key, over).finally(() => this.#underway.delete(key));
     this.#underway.set(key, asking);
     return asking;
   }
 
-  async #ask(token: string, key: string, isStranger: boolean, host: string): Promise<Person | undefined> {
-    if (isStranger) this.#ofStrangers += 1;
+  async #ask(token: string, key: string, over: (hasFailed: boolean) => void): Promise<Person | undefined> {
+    let hasFailed = false;
     try {
       const person = await this.#bounded(async () => {
         // A token made for us first: it is worth nothing anywhere else. Then one that is meant for the API server itself.
@@ -65,26 +61,15 @@ export class ClusterReviewer implements Reviewer {
         return ours ?? (await this.#review(token, undefined));
       });
       const nowMs = performance.now();
+      hasFailed = person === undefined;
       if (person === undefined) {
         this.#known.delete(key);
         remember(this.#refused, key, nowMs + refusedMs);
-        this.#failures.take(nowMs);
-        this.#failuresOfHost.take(host, nowMs);
       } else remember(this.#known, key, { person, atMs: nowMs });
       return person;
     } finally {
-      if (isStranger) this.#ofStrangers -= 1;
+      over(hasFailed);
     }
-  }
-
-  /** Throws resource_exhausted when so many tokens were not good that the next one has to wait. Reviews that run may all fail. */
-  #checkStranger(host: string): void {
-    const nowMs = performance.now();
-    const waitMs = this.#failuresOfHost.wait(host, nowMs) ?? this.#failures.wait(nowMs);
-    if (waitMs === undefined && this.#ofStrangers < mostOfStrangers) return;
-    throw new Fault('resource_exhausted', 'too many tokens that nobody vouches for: come again in a moment', {
-      retryAfterMs: waitMs ?? 1_000,
-    });
   }
 
   async refusal(person: Person, { resource, verb, name }: Deed): Promise<string | undefined> {

@@ -1,0 +1,60 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import { Pace, Paces } from '../identity/pace.ts';
+
+/** Reviews of tokens that were not good before: how many run, and how many more may fail. */
+interface Share {
+  running: number;
+  readonly failures: Pace;
+}
+
+/** Reviews of one share that may run at once. */
+const mostRunning = 8;
+const cleanMs = 30 * 60_000;
+
+/**
+ * How many tokens of strangers are reviewed. When failures have used up what everybody shares, a reserve is left to addresses without a failure in the
+ * last half hour, one review each: using that up as well takes a hundred such addresses, and keeping it used up 900 in each half hour.
+ */
+export class Strangers {
+  readonly #common: Share = { running: 0, failures: new Pace(10, 1_000, performance.now()) };
+  readonly #reserve: Share = { running: 0, failures: new Pace(100, 2_000, performance.now()) };
+  readonly #failuresOfHost = new Paces(5, 5_000);
+  /** Fewer addresses than it has room for can fail in half an hour, by the two paces above. */
+  readonly #lately = new Paces(1, cleanMs);
+
+  /**
+   * Counts a review that begins. Returns the function to call at its end, with true when nobody vouched for the token. Throws resource_exhausted when
+   * so many were not good that the next one has to wait.
+   */
+  enter(host: string): (hasFailed: boolean) => void {
+    const share = this.#shareOf(host);
+    if (share === undefined)
+      throw new Fault('resource_exhausted', 'too many tokens that nobody vouches for: come again in a moment', {
+        retryAfterMs: this.#failuresOfHost.wait(host) ?? this.#common.failures.wait(performance.now()) ?? 1_000,
+      });
+    share.running += 1;
+    return (hasFailed) => {
+      share.running -= 1;
+      if (hasFailed) {
+        this.#failuresOfHost.take(host);
+        this.#lately.take(host);
+        return;
+      }
+      share.failures.give();
+      if (share === this.#reserve) this.#lately.give(host);
+    };
+  }
+
+  /** The share that has room for one more of this address, which is charged beforehand: all that run may fail. */
+  #shareOf(host: string): Share | undefined {
+    if (this.#failuresOfHost.wait(host) !== undefined) return undefined;
+    if (hasTaken(this.#common)) return this.#common;
+    if (this.#lately.take(host) !== undefined) return undefined;
+    if (hasTaken(this.#reserve)) return this.#reserve;
+    this.#lately.give(host);
+    return undefined;
+  }
+}
+
+const hasTaken = ({ running, failures }: Share): boolean =>
+  running < mostRunning && failures.take(performance.now()) === undefined;
