@@ -29,13 +29,19 @@ export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: 
     enrol: async ({ credential, publicKey, proof, agentVersion }, { peer, peerCertificate }) => {
       if (enrolment === undefined || authority === undefined) throw noAuthority();
       const asked = { publicKey, proof, agentVersion: agentVersion.slice(0, 64), peer };
+      const shown = peerCertificate && { certificate: peerCertificate, nodeOf };
       let issued: IssuedCertificate;
       if (credential.case !== undefined) {
         const kind = credential.case === 'joinToken' ? 'join' : 'service_account';
-        issued = await enrolment.enrol({ kind, credential: credential.value, ...asked });
+        issued = await enrolment.enrol({
+          kind,
+          credential: credential.value,
+          ...(shown && { beside: shown }),
+          ...asked,
+        });
       } else {
-        if (peerCertificate === undefined) throw noCredential();
-        const renewed = await enrolment.renew({ certificate: peerCertificate, nodeOf, ...asked });
+        if (shown === undefined) throw noCredential();
+        const renewed = await enrolment.renew({ ...shown, ...asked });
         const { node } = renewed;
         issued = renewed.issued;
         const notAfter = issued.notAfter.toISOString();

@@ -179,3 +179,30 @@ test('where pods run is told to whoever may list them; an operator by certificat
   await gate.admitToPods(operator, 'bank');
   await expect(gate.admitToPods(context(), 'shop')).rejects.toMatchObject({ code: 'unauthenticated' });
 });
+
+const enrolling = {
+  path: '/kcorder.v1.EnrolmentService/Enrol',
+  metadata: new Metadata(),
+  peer: '10.0.0.1:1',
+  peerNames: 'URI:spiffe://kcorder/node/n1/u1',
+  peerCertificate: new Uint8Array(1),
+};
+
+test('whoever enrols is counted by the certificate that they show, and as a stranger without one', async () => {
+  const gate = new Gate(undefined, peers);
+  expect(await gate.meet(enrolling)).toEqual({ identity: 'node/n1/u1' });
+  const { peerCertificate: _, ...anonymous } = enrolling;
+  expect(await gate.meet({ ...anonymous, peerNames: '' })).toEqual({});
+});
+
+test.each([
+  { sentence: 'that does not hold any more', holds: false, names: enrolling.peerNames },
+  { sentence: 'that names nobody', holds: true, names: 'DNS:example' },
+])('nobody enrols beside a certificate $sentence', async ({ holds, names }) => {
+  const check = (): void => {
+    if (!holds) throw new Fault('unauthenticated', 'it has expired');
+  };
+  await expect(new Gate(undefined, { check }).meet({ ...enrolling, peerNames: names })).rejects.toMatchObject({
+    code: 'unauthenticated',
+  });
+});

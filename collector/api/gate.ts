@@ -71,9 +71,10 @@ export class Gate {
   async #meet({ path, metadata, peerNames, peerCertificate, peer }: Arrival): Promise<Met> {
     const rule = ruleOf(path);
     if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
-    if (rule.by === 'anyone') return {};
     // A connection may have outlived what its handshake saw.
     if (peerCertificate !== undefined) this.#peers.check(peerCertificate);
+    // Whoever has shown a certificate is counted by its names, not among the strangers of their address.
+    if (rule.by === 'anyone') return peerCertificate === undefined ? {} : { identity: identityOf(peerNames) };
     const token = peerNames === '' ? bearerToken(metadata) : undefined;
     if (token !== undefined && rule.by !== 'node') {
       const person = await this.#recognize(token, peer);

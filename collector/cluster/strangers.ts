@@ -12,8 +12,9 @@ const mostRunning = 8;
 const cleanMs = 30 * 60_000;
 
 /**
- * How many tokens of strangers are reviewed. When failures have used up what everybody shares, a reserve is left to addresses without a failure in the
- * last half hour, one review each: using that up as well takes a hundred such addresses, and keeping it used up 900 in each half hour.
+ * Bounds the reviews of strangers' tokens. When failures have used up what all addresses share, a reserve is left to
+ * those without a failure in the last half hour, one review each. To use that up as well takes a hundred such addresses,
+ * and to keep it used up 900 in each half hour.
  */
 export class Strangers {
   readonly #common: Share = { running: 0, failures: new Pace(10, 1_000, performance.now()) };
@@ -23,8 +24,8 @@ export class Strangers {
   readonly #lately = new Paces(1, cleanMs);
 
   /**
-   * Counts a review that begins. Returns the function to call at its end, with true when nobody vouched for the token. Throws resource_exhausted when
-   * so many were not good that the next one has to wait.
+   * Counts a review that begins. Returns the function to call at its end, with true when nobody vouched for the token.
+   * Throws resource_exhausted when so many were not good that the next one has to wait.
    */
   enter(host: string): (hasFailed: boolean) => void {
     const share = this.#shareOf(host);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { NodeIdentity } from '../capture/capture.ts';
 import { Authority } from './authority.ts';
 import { DirectoryStore } from './directory-store.ts';
 import { type Application, type CredentialCheck, Enrolment, type Renewal } from './enrolment.ts';
@@ -195,6 +196,27 @@ test('a certificate of the own authority is enough for the next one only where t
     message: expect.stringMatching(/of a cluster renews no certificate .* show the projected token of the pod/),
   });
   expect(records).toMatchObject([{ action: 'enrolment_refused', detail: { kind: 'certificate' } }]);
+});
+
+test('beside a certificate one check of a node runs at once, and those of other nodes do not wait for it', async () => {
+  const answer = Promise.withResolvers<void>();
+  const nodeOf = (names: string): NodeIdentity => ({ name: names.split('/')[4] ?? '', uid: 'u1' });
+  const one = enrolment(async (credential) => {
+    if (credential === 'n1') await answer.promise;
+    return { node: { name: credential, uid: 'u1' }, shownBy: {}, holder: credential };
+  });
+  const asked = async (name: string): Promise<Application> => {
+    const { certificate } = await authority.issueNode({ name, uid: 'u1' }, application().publicKey);
+    const beside = { certificate: new X509Certificate(certificate).raw, nodeOf };
+    return application({ credential: name, beside }, 'P-256', name);
+  };
+  const [n1, n2] = [await asked('n1'), await asked('n2')];
+  const first = one.enrol(n1);
+  await expect(one.enrol(n1)).rejects.toMatchObject({ code: 'resource_exhausted' });
+  await one.enrol(n2);
+  answer.resolve();
+  await first;
+  await one.enrol(n1);
 });
 
 test.each([

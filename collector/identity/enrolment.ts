@@ -28,19 +28,24 @@ interface Asked {
   readonly peer: string;
 }
 
-/** A request to enrol, as it came over the wire. */
-export interface Application extends Asked {
-  readonly kind: 'service_account' | 'join';
-  readonly credential: string;
-}
-
-/** A request to renew, by the certificate that is to be followed by another. */
-export interface Renewal extends Asked {
-  /** DER of the peer's certificate, whose key the TLS handshake has proven. */
+/** The certificate that a caller has shown. */
+export interface ShownCertificate {
+  /** DER; the TLS handshake has proven its key, and it holds at this moment. */
   readonly certificate: Uint8Array;
   /** The node that a certificate's alternative names say. Throws when they say something else. */
   nodeOf(names: string): NodeIdentity;
 }
+
+/** A request to enrol, as it came over the wire. */
+export interface Application extends Asked {
+  readonly kind: 'service_account' | 'join';
+  readonly credential: string;
+  /** Unset where none was shown. */
+  readonly beside?: ShownCertificate;
+}
+
+/** A request to renew, by the certificate that is to be followed by another. */
+export interface Renewal extends Asked, ShownCertificate {}
 
 /** What is shown for a certificate, and who pays when it is not good: an address, or the names of a proven certificate. */
 interface Shown {
@@ -62,7 +67,10 @@ export interface EnrolmentMeans {
 
 const largestCredential = 16 << 10;
 type Kind = Application['kind'] | 'certificate';
-/** Checks of a kind that may run at once: each is several questions to the API server. Half is for places that an agent has enrolled from. */
+/**
+ * Checks of a kind that may run at once: each is several questions to the API server. Without a certificate, half is
+ * for places that an agent has enrolled from.
+ */
 const largestRunning = 64;
 const mostPlaces = 10_000;
 
@@ -81,6 +89,8 @@ export class Enrolment {
   /** Where agents have enrolled from, by kind, newest last. */
   readonly #places = new Set<string>();
   readonly #running: Record<Kind, number> = { service_account: 0, join: 0, certificate: 0 };
+  /** Names of the certificates that are being renewed. */
+  readonly #renewing = new Set<string>();
 
   constructor(means: EnrolmentMeans) {
     this.#means = means;
@@ -88,11 +98,13 @@ export class Enrolment {
 
   /** Throws invalid_argument, unauthenticated, cluster_unavailable, resource_exhausted. */
   async enrol(application: Application): Promise<IssuedCertificate> {
-    const { kind, credential, agentVersion, peer } = application;
+    const { kind, credential, beside, agentVersion, peer } = application;
     if (credential === '' || credential.length > largestCredential)
       throw new Fault('invalid_argument', `a credential has 1 to ${largestCredential} characters`);
-    const payer = addressOf(peer);
-    const shown = { kind, credential, payer };
+    const shown: Shown =
+      beside === undefined
+        ? { kind, credential, payer: addressOf(peer) }
+        : { kind: 'certificate', credential, payer: namesOf(beside) };
     const { bearer, issued } = await this.#issue(application, shown, () => this.#check(application));
     const { node, shownBy } = bearer;
     const notAfter = issued.notAfter.toISOString();
@@ -105,9 +117,7 @@ export class Enrolment {
    * invalid_argument, unauthenticated, permission_denied, resource_exhausted.
    */
   async renew(renewal: Renewal): Promise<{ node: NodeIdentity; issued: IssuedCertificate }> {
-    // The handshake has proven whose it is, wherever it comes from.
-    const payer = new X509Certificate(renewal.certificate).subjectAltName ?? '';
-    const shown = { kind: 'certificate' as const, credential: '', payer };
+    const shown = { kind: 'certificate' as const, credential: '', payer: namesOf(renewal) };
     const { bearer, issued } = await this.#issue(renewal, shown, async () => this.#checkCertificate(renewal));
     return { node: bearer.node, issued };
   }
@@ -118,20 +128,26 @@ export class Enrolment {
     check: () => Promise<Bearer>,
   ): Promise<{ bearer: Bearer; issued: IssuedCertificate }> {
     const { kind, payer } = shown;
-    const waitMs = this.#failures[kind].wait(payer);
+    const waitMs = this.#failures[kind].wait(payer) ?? (this.#hasRoom(shown) ? undefined : 1_000);
     if (waitMs !== undefined) throw tooMany(waitMs);
-    const place = `${kind} ${payer}`;
-    if (this.#running[kind] >= (this.#places.has(place) ? largestRunning : largestRunning / 2)) throw tooMany(1_000);
     this.#running[kind] += 1;
+    if (kind === 'certificate') this.#renewing.add(payer);
     try {
       const bearer = await this.#bearerOf(asked, shown, check);
-      this.#remember(place);
+      if (kind !== 'certificate') this.#remember(`${kind} ${payer}`);
       const holderWaitMs = this.#holders.take(bearer.holder);
       if (holderWaitMs !== undefined) throw tooMany(holderWaitMs, `the agent of node ${bearer.node.name}`);
       return { bearer, issued: await this.#means.authority.issueNode(bearer.node, asked.publicKey) };
     } finally {
       this.#running[kind] -= 1;
+      if (kind === 'certificate') this.#renewing.delete(payer);
     }
+  }
+
+  #hasRoom({ kind, payer }: Shown): boolean {
+    // One node needs one renewal at once, and may not hold the places of the others.
+    if (kind === 'certificate') return this.#running[kind] < largestRunning && !this.#renewing.has(payer);
+    return this.#running[kind] < (this.#places.has(`${kind} ${payer}`) ? largestRunning : largestRunning / 2);
   }
 
   async #bearerOf({ publicKey, proof, peer }: Asked, shown: Shown, check: () => Promise<Bearer>): Promise<Bearer> {
@@ -155,9 +171,14 @@ export class Enrolment {
     if (this.#places.size > mostPlaces) for (const oldest of this.#places) return void this.#places.delete(oldest);
   }
 
-  async #check({ kind, credential }: Application): Promise<Bearer> {
+  async #check({ kind, credential, beside }: Application): Promise<Bearer> {
+    const renewed = beside?.nodeOf(namesOf(beside));
     const check = this.#means.checks[kind];
-    if (check !== undefined) return await check(credential);
+    if (check !== undefined) {
+      const bearer = await check(credential);
+      if (renewed !== undefined) checkSameNode(renewed, bearer.node);
+      return bearer;
+    }
     const [what, setting] =
       kind === 'join' ? ['join tokens', 'KCORDER_JOIN_TOKENS'] : ['tokens of service accounts', 'KCORDER_AUTHORITY'];
     throw new Fault('unauthenticated', `this collector takes no ${what}: see ${setting} in its documentation`);
@@ -185,6 +206,21 @@ export class Enrolment {
     }
     return fault;
   }
+}
+
+/** The names by which the holder of a certificate is counted, wherever it comes from. */
+const namesOf = ({ certificate }: ShownCertificate): string => new X509Certificate(certificate).subjectAltName ?? '';
+
+/**
+ * Checks that a credential is of the node whose certificate it came with: a node pays for its own renewal only, and
+ * whoever has the credential of another node can show it alone. Throws unauthenticated.
+ */
+function checkSameNode(renewed: NodeIdentity, proven: NodeIdentity): void {
+  if (renewed.name === proven.name && renewed.uid === proven.uid) return;
+  throw new Fault(
+    'unauthenticated',
+    `the certificate was not renewed: it is of node ${renewed.name} (${renewed.uid}), and the token of node ${proven.name} (${proven.uid}). Show the token alone, on the port for enrolment`,
+  );
 }
 
 function tooMany(waitMs: number, who = 'so many agents'): Fault {

@@ -84,7 +84,12 @@ export class ClusterRig {
 
   /** Enrols the agent of a node's pod, as it is now. */
   async enrol(nodeName: string, nodeUid = this.#nodes.get(nodeName) ?? ''): Promise<TlsIdentity> {
-    return await this.#enrol('serviceAccountToken', `agent/${nodeName}/${nodeUid}`);
+    return await this.enrolBy(`agent/${nodeName}/${nodeUid}`);
+  }
+
+  /** Enrols by a token of a pod, which a certificate stands beside on the port of the agents. */
+  async enrolBy(token: string, beside?: TlsIdentity): Promise<TlsIdentity> {
+    return await this.#enrol('serviceAccountToken', token, beside);
   }
 
   /** Enrols by a join token. */
@@ -92,10 +97,11 @@ export class ClusterRig {
     return await this.#enrol('joinToken', token);
   }
 
-  async #enrol(kind: 'serviceAccountToken' | 'joinToken', token: string): Promise<TlsIdentity> {
+  async #enrol(kind: 'serviceAccountToken' | 'joinToken', token: string, beside?: TlsIdentity): Promise<TlsIdentity> {
+    const calls = beside ? connect(EnrolmentService, this.rig.channel(beside)) : this.calls(EnrolmentService, token);
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const shown = Buffer.concat([Buffer.from('kcorder enrolment v1\n'), createHash('sha256').update(token).digest()]);
-    const { certificate } = await this.calls(EnrolmentService, token).enrol({
+    const { certificate } = await calls.enrol({
       credential: { case: kind, value: token },
       publicKey: publicKey.export({ format: 'der', type: 'spki' }),
       proof: sign('sha256', shown, privateKey),

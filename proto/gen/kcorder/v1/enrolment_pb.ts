@@ -163,6 +163,9 @@ export const EnrolmentService: GenService<{
   /**
    * Checks the credential and issues a certificate for the key of the request. Called again at half of the certificate's life.
    *
+   * A certificate that is shown over mutual TLS beside the credential must be of the same node. Failures are then
+   * charged to the names in the certificate, not to the caller's address: strangers there cannot delay a renewal.
+   *
    * Without a credential it renews the certificate that the caller shows over mutual TLS, for the same node: only outside of a cluster, only while that
    * certificate holds, and only if the collector's own authority issued it.
    *
