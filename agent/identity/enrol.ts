@@ -66,16 +66,17 @@ export async function enrolOnce(
 }
 
 /**
- * Asks for the next certificate by the present one. It has a connection of its own: the one of the agent's calls may have begun with a certificate
+ * Asks for the next certificate by the present one, and by the credential beside it where there is one. It has a connection of its own: the one of the agent's calls may have begun with a certificate
  * that has expired since. Throws as `enrolOnce` does.
  */
 export async function renewOnce(
   address: string,
   present: TlsIdentity,
+  credential: Credential | undefined,
   serverName: string | undefined,
   signal: AbortSignal,
 ): Promise<Enrolled> {
-  const renewed = await ask(openChannel(address, present, named(serverName)), undefined, signal);
+  const renewed = await ask(openChannel(address, present, named(serverName)), credential, signal);
   const { subjectAltName } = new X509Certificate(present.certificate);
   if (subjectAltName !== `URI:${renewed.uri}`)
     throw unusable(`it is for ${renewed.uri} instead of "${subjectAltName}"`);

@@ -32,8 +32,8 @@ export function holdIdentity(
     {
       tokenFile: source.tokenFile,
       enrol: (credential) => enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal),
-      renew: ({ certificate, key }) =>
-        renewOnce(collector, { ca: trust.bundle(), certificate, key }, serverName, signal),
+      renew: ({ certificate, key }, credential) =>
+        renewOnce(collector, { ca: trust.bundle(), certificate, key }, credential, serverName, signal),
       take: ({ certificate, key, trustBundle }) => {
         trust.add(trustBundle);
         const isFirst = live.current === undefined;

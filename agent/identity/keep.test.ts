@@ -23,24 +23,25 @@ const enrolled: Enrolled = {
   trustBundle: '',
 };
 
-/** Keeps an identity with waits of nothing until `enrol` has answered `count` times; what was logged. */
+/** Keeps an identity with waits of nothing until `enrol`, which also renews, has answered `count` times; what was logged. */
 async function kept(enrol: (count: number) => Enrolled, count: number, now: () => number) {
   const ending = new AbortController();
   const logged: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const none = { minMs: 1, maxMs: 1 };
   let calls = 0;
+  const next = async (): Promise<Enrolled> => {
+    calls += 1;
+    if (calls > count) {
+      ending.abort();
+      throw new Error('over');
+    }
+    return enrol(calls);
+  };
   const means = {
     tokenFile,
-    enrol: async () => {
-      calls += 1;
-      if (calls > count) {
-        ending.abort();
-        throw new Error('over');
-      }
-      return enrol(calls);
-    },
-    renew: () => Promise.reject(new Error('nobody came with a join token')),
+    enrol: next,
+    renew: next,
     take: () => undefined,
     renewal: { share: 0, jitter: 0, floorMs: 0, absent: none, refused: none },
     log,

@@ -32,8 +32,8 @@ export const renewal: Renewal = {
 export interface KeepMeans {
   readonly tokenFile: string;
   readonly enrol: (credential: Credential) => Promise<Enrolled>;
-  /** Gets the next certificate by the last one: a join token works once. */
-  readonly renew: (last: Enrolled) => Promise<Enrolled>;
+  /** Gets the next certificate by the last one: alone, since a join token works once, or beside the pod's token. */
+  readonly renew: (last: Enrolled, credential: Credential | undefined) => Promise<Enrolled>;
   /** Takes each certificate into use. */
   readonly take: (enrolled: Enrolled) => void;
   readonly renewal: Renewal;
@@ -57,10 +57,10 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
     let isRenewal = false;
     try {
       credential = spent.unlessSpent(() => readCredential(tokenFile), last !== undefined);
-      if (credential !== undefined) last = await means.enrol(credential);
+      if (credential !== undefined) last = await enrolOrRenew(means, last, credential, signal);
       else if (last !== undefined) {
         isRenewal = true;
-        last = await means.renew(last);
+        last = await means.renew(last, undefined);
       } else {
         // Nothing but another token will do, and looking at the file costs nobody anything.
         await absent.wait(signal);
@@ -83,6 +83,30 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
       log[level](facts, isSpent ? tokenRefused(tokenFile) : isRenewal ? notRenewed(tokenFile) : notIssued);
       await (fault.code === 'unavailable' ? absent : refused).wait(signal, fault.retryAfterMs).catch(() => undefined);
     }
+  }
+}
+
+/**
+ * Shows a pod's token beside the last certificate, if there is one: the collector then counts the agent by its node,
+ * not among all callers at its address. If that fails, the token is shown alone. The collector decides whether the
+ * certificate holds, since the node's clock may be wrong.
+ */
+async function enrolOrRenew(
+  { enrol, renew, log }: KeepMeans,
+  last: Enrolled | undefined,
+  credential: Credential,
+  signal: AbortSignal,
+): Promise<Enrolled> {
+  if (last === undefined || credential.case === 'joinToken') return await enrol(credential);
+  try {
+    return await renew(last, credential);
+  } catch (error) {
+    signal.throwIfAborted();
+    const fault = Fault.from(error);
+    // The collector asks the same API server for both ports.
+    if (fault.code === 'cluster_unavailable') throw fault;
+    log.warn({ fault: fault.code, causes: causeChain(fault) }, besideRefused);
+    return await enrol(credential);
   }
 }
 
@@ -117,6 +141,8 @@ export function untilRenewal(
   // A timer that is set to more than 2^31 - 1 ms fires at once.
   return Math.min(2 ** 31 - 1, Math.max(floorMs, lifeMs * (share + jitter * random)));
 }
+
+const besideRefused = 'the certificate was not renewed over mutual TLS; showing the token alone';
 
 const notIssued = 'no certificate was issued; trying again';
 

@@ -68,7 +68,7 @@ export class LoopbackEnrolment {
 
   /** The same on the port of the agents: the next certificate has the names of the one that is shown. */
   renew(request: EnrolRequest, { peerCertificate }: Pick<CallContext, 'peerCertificate'>, names?: string): Answer {
-    if (request.credential.case !== undefined) throw new Fault('invalid_argument', 'a token has no place here');
+    if (request.credential.case === 'joinToken') throw new Fault('invalid_argument', 'a join token has no place here');
     const shown = new X509Certificate(peerCertificate ?? Buffer.alloc(0));
     this.renewedBy.push(shown);
     return this.#enrol(request, names ?? shown.subjectAltName);
