@@ -25,11 +25,11 @@ export interface ReviewPace {
 
 const usualPace: ReviewPace = { everyMs: 25_000, untoldMs: 10 * 60_000, now: () => performance.now() };
 
-/** Who makes a call, by its headers. */
+/** The caller, by the headers of the call. */
 interface Met {
   /** Unset where a credential in the request says it. */
   readonly identity?: Identity;
-  /** Whose rights are still to be asked for what the request names. */
+  /** Set while rights to what the request names are still to be asked for. */
   readonly person?: Person;
 }
 
@@ -149,7 +149,7 @@ export class Gate {
   }
 }
 
-/** Who makes an admitted call. */
+/** Returns the caller of an admitted call. */
 export function callerOf(context: CallContext): Identity {
   const identity = callers.get(context);
   if (identity === undefined) throw new Fault('unauthenticated', 'nobody was admitted to this call');

@@ -65,7 +65,7 @@ async function find(using: SymbolSource = notThere, signal = never): Promise<Sym
 /** Files of the cache: ISFs, entries, work in progress. */
 async function cached(): Promise<string[]> {
   const names = await readdir(cacheDir, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-    // What goes while it is listed: the next look has the rest.
+    // A file that goes while it is listed: the next look has the rest.
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   });

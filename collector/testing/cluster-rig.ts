@@ -18,7 +18,7 @@ const names = {
   agentDaemonSet: 'kcorder-agent',
 };
 
-/** What somebody asks the API server for, by a SubjectAccessReview. */
+/** A right that the API server is asked about, by a SubjectAccessReview. */
 export interface AskedRight {
   readonly user: string;
   readonly resourceAttributes: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export class ClusterRig {
   readonly #nodes = new Map<string, string>();
   readonly #clients: Client[] = [];
   #rig: Rig | undefined;
-  /** Whether somebody has a right; everybody has every one unless told otherwise. */
+  /** Returns true when somebody has a right; everybody has every one unless told otherwise. */
   allows: (asked: AskedRight) => boolean = () => true;
   /** Every right that was asked for. */
   readonly asked: AskedRight[] = [];

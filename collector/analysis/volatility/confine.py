@@ -1,4 +1,4 @@
-"""What this process takes from itself before it reads anything that an attacker may have written."""
+"""Rights that this process gives up before it reads anything that an attacker may have written."""
 
 import contextlib
 import logging
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the kernel has granted: the ABI of Landlock (0: no Landlock), and whether the system calls are filtered."""
+    """The parts that the kernel has granted: the ABI of Landlock (0: none), and a filter of system calls."""
 
     landlock_abi: int
     seccomp: bool

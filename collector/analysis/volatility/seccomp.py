@@ -36,7 +36,7 @@ _ALLOWED = {
     **{"preadv": 295, "seccomp": _SECCOMP, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334},
     **{"faccessat2": 439},
 }
-# What Node and Go need besides: to be started, to wait for their threads, and that their output is durable.
+# Node and Go need these besides: to be started, to wait for their threads, and for durable output.
 _OF_PROGRAMS = {
     **{"execve": 59, "fsync": 74, "arch_prctl": 158, "epoll_ctl": 233, "epoll_pwait": 281, "eventfd2": 290},
     **{"epoll_create1": 291, "sched_getparam": 143, "sched_getscheduler": 145},
@@ -75,7 +75,7 @@ def forbid_to_programs() -> None:
 
 
 def _listed(allowed: dict[str, int]) -> list[bytes]:
-    """What both lists begin with; the calls that it does not decide are left to what follows."""
+    """Returns the beginning of both filters; calls that it does not decide are left to the steps that follow."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, f"there is no list of system calls for {platform.machine()}")
     program = [
