@@ -68,7 +68,7 @@ export async function runAgent(
   const identity = holdIdentity(config, renewal, log, detach.signal, () => line.renew());
   const line = new Line(
     () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
-    () => log.warn({ collector: config.collector }, 'an attempt to connect led nowhere; beginning anew'),
+    () => log.warn({ collector: config.collector }, 'connection attempt timed out; reconnecting'),
   );
   const reachable = async (ending: AbortSignal): Promise<boolean> => {
     await identity.ready(ending);

@@ -70,7 +70,8 @@ export class Gate {
 
   async #meet({ path, metadata, peerNames, peerCertificate, peer }: Arrival): Promise<Met> {
     const rule = ruleOf(path);
-    if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
+    if (rule === undefined)
+      throw new Fault('permission_denied', `${path} has no access policy, so every call is refused`);
     if (rule.by === 'anyone') return {};
     // A connection may have outlived what its handshake saw.
     if (peerCertificate !== undefined) this.#peers.check(peerCertificate);
@@ -83,7 +84,7 @@ export class Gate {
     if (peerNames === '' && rule.by !== 'node')
       throw new Fault(
         'unauthenticated',
-        'nobody is named: come with a bearer token, or with a client certificate on the other port',
+        'no credentials: send a bearer token, or use a client certificate on the port for certificates',
       );
     const identity = identityOf(peerNames);
     const wanted = rule.by === 'node' ? 'node' : 'operator';
@@ -139,12 +140,15 @@ export class Gate {
     if (person === undefined && callerOf(context).kind === 'operator') return;
     const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
     if (person === undefined || refusal !== undefined)
-      throw new Fault('permission_denied', refusal ?? 'nobody is named who may list pods');
+      throw new Fault(
+        'permission_denied',
+        refusal ?? 'listing pods needs a bearer token, or the certificate of an operator',
+      );
   }
 
   async #recognize(token: string, peer: string): Promise<Person> {
     if (this.#reviewer === undefined)
-      throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
+      throw new Fault('unauthenticated', 'this collector takes no tokens: use a client certificate');
     return await this.#reviewer.authenticate(token, addressOf(peer));
   }
 }

@@ -268,7 +268,7 @@ function withInventory(start: AcquisitionStart, inventory: NodeInventory | undef
   return { ...start, containers, inventoryAsOf: inventory.asOf };
 }
 
-const ending = (): Fault => new Fault('unavailable', 'the collector is ending: come again in a moment');
+const ending = (): Fault => new Fault('unavailable', 'the collector is ending: retry in a moment');
 
 async function takeOver(held: StreamHolder, captureId: string, holder: StreamHolder): Promise<void> {
   if (held.acquisitionId !== holder.acquisitionId) {
