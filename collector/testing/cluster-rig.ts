@@ -1,4 +1,3 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client } from '@grpc/grpc-js';
 import { openAnonymousChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
@@ -6,6 +5,7 @@ import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { FakeApiServer } from '../cluster/testing/api-server.ts';
 import type { Config } from '../config.ts';
+import { asked } from './enrolling.ts';
 import { HandAgent } from './hand-agent.ts';
 import { type Parties, Rig } from './rig.ts';
 
@@ -93,15 +93,9 @@ export class ClusterRig {
   }
 
   async #enrol(kind: 'serviceAccountToken' | 'joinToken', token: string): Promise<TlsIdentity> {
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const shown = Buffer.concat([Buffer.from('kcorder enrolment v1\n'), createHash('sha256').update(token).digest()]);
-    const { certificate } = await this.calls(EnrolmentService, token).enrol({
-      credential: { case: kind, value: token },
-      publicKey: publicKey.export({ format: 'der', type: 'spki' }),
-      proof: sign('sha256', shown, privateKey),
-      agentVersion: '0.1.0',
-    });
-    const key = Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    const { key, request } = asked(token);
+    const credential = { case: kind, value: token };
+    const { certificate } = await this.calls(EnrolmentService, token).enrol({ credential, ...request });
     return { ca: this.ca, certificate: Buffer.from(certificate), key };
   }
 
