@@ -68,7 +68,7 @@ export async function runAgent(
   const identity = holdIdentity(config, renewal, log, detach.signal, () => line.renew());
   const line = new Line(
     () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
-    () => log.warn({ collector: config.collector }, 'an attempt to connect led nowhere; beginning anew'),
+    () => log.warn({ collector: config.collector }, 'connection attempt timed out; reconnecting'),
   );
   const reachable = async (ending: AbortSignal): Promise<boolean> => {
     await identity.ready(ending);
@@ -76,7 +76,7 @@ export async function runAgent(
   };
   const replaced = async (ending: AbortSignal): Promise<void> => {
     await line.left(ending);
-    // What broke is seen to be broken by then, and one who takes no more on any connection is not asked for the next at once.
+    // By then a broken connection is seen to be one, and a collector that takes no more is not asked again at once.
     await sleep(backoff.minMs, undefined, { signal: ending });
     while (!(await reachable(ending)));
   };

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Acquirer } from './avml/avml.ts';
 import { Backoff, type BackoffRange } from './backoff.ts';
 import type { CaptureDesk } from './capture/desk.ts';
+import type { Way } from './capture/resume.ts';
 import { durationMs, timestamp } from './clock.ts';
 import type { KernelDescription } from './kernel/descriptor.ts';
 
@@ -17,17 +18,13 @@ export interface Registration {
 }
 
 /** What attaching works with. */
-export interface AttachMeans {
+export interface AttachMeans extends Way {
   readonly agent: Calls<typeof AgentService>;
   readonly registration: Registration;
   readonly desk: CaptureDesk;
   /** Sends what the kernel knows of its types and symbols; throws when it could not. */
   readonly sendTypes: (transferId: string, signal: AbortSignal) => Promise<void>;
   readonly backoff: BackoffRange;
-  /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
-  readonly reachable: (signal: AbortSignal) => Promise<unknown>;
-  /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
-  readonly replaced: (signal: AbortSignal) => Promise<void>;
   /** Hears when the collector has welcomed the agent, and when that is over. */
   readonly attached: (isAttached: boolean) => void;
   readonly log: Logger;

@@ -12,7 +12,7 @@ export class Line {
   #channel: Client;
   #left = Promise.withResolvers<void>();
 
-  /** `gaveUp` is told of each attempt that led nowhere. */
+  /** `gaveUp` is called for each attempt that timed out. */
   constructor(open: () => Client, gaveUp: () => void) {
     this.#open = open;
     this.#gaveUp = gaveUp;

@@ -23,7 +23,7 @@ export interface Access {
   close(): void;
 }
 
-/** What a test puts in the place of the world. */
+/** Replacements for the clock and the cluster, for tests. */
 export interface Surroundings {
   /** Milliseconds since 1970, against which certificates are held. */
   readonly now?: () => number;

@@ -251,7 +251,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       ending.abort(new Fault('unavailable', 'the collector is ending'));
       recorder.schedules.close();
       await acquisitions.close();
-      fleet.detachAll(new Fault('unavailable', 'the collector is ending: come again in a moment'));
+      fleet.detachAll(new Fault('unavailable', 'the collector is ending: retry in a moment'));
       await Promise.all([server.close(), queue.close()]);
       await auditCheck.close();
       await recorder.close();

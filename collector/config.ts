@@ -14,7 +14,7 @@ export interface Config {
   /** Names of the certificate that the own authority issues. */
   readonly serverNames: readonly string[];
   readonly cluster: ClusterConfig;
-  /** Whether join tokens are made and taken; auto: outside of a cluster. */
+  /** True: join tokens are made and taken. `auto` is true outside of a cluster. */
   readonly joinTokens: boolean;
   /** Whether a second person has to allow each capture. */
   readonly approval: boolean;
@@ -53,7 +53,7 @@ export interface Config {
   readonly reserveBytes: number;
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
-  /** Whether an analysis fails where the kernel cannot confine it in full. */
+  /** True: an analysis fails where the kernel cannot confine it in full. */
   readonly analysisMustBeConfined: boolean;
 }
 

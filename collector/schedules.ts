@@ -163,7 +163,7 @@ export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']):
   };
 }
 
-/** Whether a node has no uid yet: no agent of its name was ever there. */
+/** Returns true for a node without a uid: no agent of its name was ever there. */
 const isNamed = (nodeUid: string): boolean => nodeUid.startsWith('name/');
 
 const asksCluster = ({ nodeLabels, podNamespaces, podLabels }: ScheduleTarget): boolean =>

@@ -68,7 +68,7 @@ const metadataKey = 'kcorder-fault';
 /** By gRFC A6: clients of any language that retry by themselves wait so long. */
 const pushbackKey = 'grpc-retry-pushback-ms';
 
-/** What a fault may carry besides its sentence. */
+/** The optional parts of a fault, besides its sentence. */
 export interface FaultOptions {
   readonly cause?: unknown;
   /** How long to wait before the same call may succeed. */

@@ -10,11 +10,11 @@ import type { Refusal } from '../preflight/refusal.ts';
 import type { SystemPaths } from '../system.ts';
 import type { Tally } from '../tally.ts';
 import { Acquisition } from './acquisition.ts';
-import { type UploadEnd, type UploadPatience, uploadAll } from './resume.ts';
+import { type UploadEnd, type UploadPatience, uploadAll, type Way } from './resume.ts';
 import type { WindowSize } from './window.ts';
 
 /** What a capture works with. */
-export interface CaptureMeans {
+export interface CaptureMeans extends Way {
   readonly system: SystemPaths;
   /** Why the agent could not unmask what the container runtime hides, if so. */
   readonly maskStays?: string | undefined;
@@ -24,10 +24,6 @@ export interface CaptureMeans {
   readonly window: WindowSize;
   readonly patience: UploadPatience;
   readonly ingest: Calls<typeof IngestService>;
-  /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
-  readonly reachable: (signal: AbortSignal) => Promise<unknown>;
-  /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
-  readonly replaced: (signal: AbortSignal) => Promise<void>;
   readonly tally: Tally;
   readonly log: Logger;
 }

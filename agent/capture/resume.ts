@@ -15,7 +15,7 @@ export type UploadEnd =
   | { readonly kind: 'stalled'; readonly idleMs: number }
   | { readonly kind: 'interrupted' };
 
-/** What is known of the way to the collector. */
+/** The state of the connection to the collector, as it changes. */
 export interface Way {
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
   readonly reachable: (signal: AbortSignal) => Promise<unknown>;

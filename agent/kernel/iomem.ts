@@ -10,9 +10,9 @@ export interface LeftOutMemory {
   readonly bytes: bigint;
 }
 
-/** What /proc/iomem says of System RAM. */
+/** System RAM by /proc/iomem. */
 export interface Iomem {
-  /** What AVML acquires. */
+  /** The ranges that AVML acquires. */
   readonly ranges: RamRange[];
   /** The kernel prints every address as 0 to a reader without CAP_SYS_ADMIN. */
   readonly hidden: boolean;

@@ -102,7 +102,7 @@ export interface AnalysisReport {
   readonly seconds: number;
 }
 
-/** What stood between the runner and the machine, besides its limits and its empty environment. The runner is the collector's user. */
+/** Barriers between the runner and the machine, besides its limits and its empty environment. The runner is the collector's user. */
 export interface Isolation {
   /** `none`: in a network namespace without any interface that is up; `shared`: this machine does not let us, it had the collector's network. */
   readonly network: 'none' | 'shared';
@@ -112,7 +112,7 @@ export interface Isolation {
   readonly confined?: Confined;
 }
 
-/** What the kernel took from the runner before it read the image. */
+/** The confinement of the runner, from before it reads the image. */
 export interface Confined {
   /**
    * `full`: it reads its own files, the symbols and what was open before, writes no file, and can make no process, socket or signal. `partial`: the
@@ -121,7 +121,7 @@ export interface Confined {
   readonly level: ConfinementLevel;
   /** Version of the kernel's Landlock, 0 without. */
   readonly landlockAbi: number;
-  /** Whether system calls were filtered. */
+  /** True when system calls were filtered. */
   readonly seccomp: boolean;
 }
 

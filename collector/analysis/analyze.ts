@@ -96,7 +96,7 @@ async function runAll(
   };
 }
 
-/** What every run of an analysis had at least. */
+/** Returns the lowest confinement of all runs of an analysis. */
 function leastConfined(runs: readonly RunEnd[]): Pick<Isolation, 'confined'> {
   const rank = ({ level }: Confined) => confinementLevels.indexOf(level);
   const [least] = runs.flatMap(({ confined }) => confined ?? []).sort((one, other) => rank(one) - rank(other));

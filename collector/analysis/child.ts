@@ -32,7 +32,7 @@ export async function startChild(
   options: {
     readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
-    /** What its file descriptor 3 is: a socket to us, or a copy of this descriptor of ours. */
+    /** Its file descriptor 3: a socket to us, or a copy of this descriptor of ours. */
     readonly third?: 'socket' | number;
   },
 ): Promise<Child> {

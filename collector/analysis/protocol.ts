@@ -13,7 +13,7 @@ export interface RunnerJob {
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
   /** A private directory, removed after the run. */
   readonly cacheDir: string;
-  /** Whether it ends before it reads the image, unless its confinement is full. */
+  /** True: it ends before it reads the image, unless its confinement is full. */
   readonly mustBeConfined: boolean;
 }
 

@@ -24,7 +24,7 @@ export const runDirPrefix = '.run-';
 export interface RunSettings {
   readonly program: RunnerProgram;
   readonly surroundings: Surroundings;
-  /** Whether an image may be read only by a runner that is confined in full. */
+  /** True: an image is read only by a runner that is confined in full. */
   readonly mustBeConfined: boolean;
   readonly limits: AnalysisLimits;
   /** What is left of the whole analysis' time. */

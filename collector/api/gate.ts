@@ -25,11 +25,11 @@ export interface ReviewPace {
 
 const usualPace: ReviewPace = { everyMs: 25_000, untoldMs: 10 * 60_000, now: () => performance.now() };
 
-/** Who makes a call, by its headers. */
+/** The caller, by the headers of the call. */
 interface Met {
   /** Unset where a credential in the request says it. */
   readonly identity?: Identity;
-  /** Whose rights are still to be asked for what the request names. */
+  /** Set while rights to what the request names are still to be asked for. */
   readonly person?: Person;
 }
 
@@ -70,7 +70,8 @@ export class Gate {
 
   async #meet({ path, metadata, peerNames, peerCertificate, peer }: Arrival): Promise<Met> {
     const rule = ruleOf(path);
-    if (rule === undefined) throw new Fault('permission_denied', `${path} may be called by nobody`);
+    if (rule === undefined)
+      throw new Fault('permission_denied', `${path} has no access policy, so every call is refused`);
     // A connection may have outlived what its handshake saw.
     if (peerCertificate !== undefined) this.#peers.check(peerCertificate);
     // Whoever has shown a certificate is counted by its names, not among the strangers of their address.
@@ -84,7 +85,7 @@ export class Gate {
     if (peerNames === '' && rule.by !== 'node')
       throw new Fault(
         'unauthenticated',
-        'nobody is named: come with a bearer token, or with a client certificate on the other port',
+        'no credentials: send a bearer token, or use a client certificate on the port for certificates',
       );
     const identity = identityOf(peerNames);
     const wanted = rule.by === 'node' ? 'node' : 'operator';
@@ -140,17 +141,20 @@ export class Gate {
     if (person === undefined && callerOf(context).kind === 'operator') return;
     const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
     if (person === undefined || refusal !== undefined)
-      throw new Fault('permission_denied', refusal ?? 'nobody is named who may list pods');
+      throw new Fault(
+        'permission_denied',
+        refusal ?? 'listing pods needs a bearer token, or the certificate of an operator',
+      );
   }
 
   async #recognize(token: string, peer: string): Promise<Person> {
     if (this.#reviewer === undefined)
-      throw new Fault('unauthenticated', 'this collector takes no tokens: come with a client certificate');
+      throw new Fault('unauthenticated', 'this collector takes no tokens: use a client certificate');
     return await this.#reviewer.authenticate(token, addressOf(peer));
   }
 }
 
-/** Who makes an admitted call. */
+/** Returns the caller of an admitted call. */
 export function callerOf(context: CallContext): Identity {
   const identity = callers.get(context);
   if (identity === undefined) throw new Fault('unauthenticated', 'nobody was admitted to this call');

@@ -26,7 +26,7 @@ test('where pods run is told to whoever may list them there', async () => {
     await expect(operator.resolvePods({ target })).rejects.toMatchObject(refused);
   const pods = [{ namespace: 'bank', name: 'web', uid: '' }];
   await expect(operator.createCapture({ ...wish, pods })).rejects.toMatchObject(refused);
-  // Who may is told by the API server that there is none.
+  // With the right, the API server's answer is that there is no such pod.
   await expect(operator.resolvePods({ target: pod('shop') })).rejects.toMatchObject({ code: 'pod_unknown' });
   const asked = all.asked.flatMap(({ resourceAttributes: one }) => (one.resource === 'pods' ? [one] : []));
   expect(asked).toEqual([

@@ -59,7 +59,7 @@ export const policy: Readonly<Record<string, Rule>> = {
   '/kcorder.v1.SymbolsService/ImportSymbols': right('symbols', 'create'),
 };
 
-/** What a server says of itself: for whoever is known, node or person, and nobody else. Probes have their own port. */
+/** Health and reflection: for a known caller, node or person. Probes have their own port. */
 const standardMethods: ReadonlySet<string> = new Set([
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/List',

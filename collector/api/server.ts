@@ -74,7 +74,7 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** What a connection shows, and what is shown on it. */
+/** The server's identity, and the trust in that of its peers. */
 export interface Shown {
   readonly identity: LiveIdentity;
   readonly peers: PeerTrust;

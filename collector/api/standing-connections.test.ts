@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 
-// What the handshake checked is checked again as long as a connection lives: each test takes a connection past what it began with.
+// The checks of the handshake are repeated for as long as a connection lives: each test outlives one of them.
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-standing-'));
 let parties: Parties;

@@ -20,7 +20,7 @@ export interface TlsPort {
 export interface PortMeans {
   readonly door: Door;
   readonly identity: LiveIdentity;
-  /** Who must vouch for the certificates of clients, as long as a connection lives; unset: none is asked for. */
+  /** Checks the certificates of clients, for as long as a connection lives; unset: none is asked for. */
   readonly peers?: PeerTrust;
   /** A connection was ended because its certificate does not hold any more. */
   ended(peer: string, why: string): void;
@@ -45,7 +45,7 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
   const stopWatching = identity.watch((current) => secure.setSecureContext(contextOf(current, mutual)));
   secure.on('tlsClientError', (_error, socket) => socket.destroy());
   secure.on('secureConnection', (socket) => {
-    // What breaks a connection is told to its session too.
+    // Its session hears of the same error.
     socket.on('error', () => undefined);
     const connection = arriving.getStore();
     if (connection === undefined || socket.alpnProtocol !== 'h2') {

@@ -91,7 +91,7 @@ export interface AcquisitionStart {
   readonly leftOutMemory?: readonly LeftOutMemory[];
 }
 
-/** What a capture's state holds of it. The containers are beside it, read by who needs them: they may be a megabyte, and a state is written often. */
+/** The part of a start that a capture's state holds. Containers are kept beside it: they may be a megabyte, and a state is written often. */
 export type KeptStart = Omit<AcquisitionStart, 'containers'>;
 
 /** How the acquirer ended, as the agent saw it. */

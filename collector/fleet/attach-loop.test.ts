@@ -63,7 +63,7 @@ test('a node that attaches in a loop, each time with another kernel of the longe
       rig.logged.length = 0;
     }
   };
-  // What is held once, and what the test before leaves to be collected, is no growth.
+  // Memory that is held once, or that the test before left to be collected, is no growth.
   await attach(0, 50);
   const before = heldBytes();
   await attach(50, 650);

@@ -16,7 +16,7 @@ afterAll(() => parties[Symbol.dispose]());
 
 const image = limeImage(1, [400_000]);
 
-/** What the database takes on disk, its log included. */
+/** Bytes of the database on disk, its log included. */
 const databaseBytes = (rig: Rig): number =>
   ['kcorder.db', 'kcorder.db-wal'].reduce((sum, name) => sum + statSync(join(rig.dataDir, name)).size, 0);
 

@@ -268,7 +268,7 @@ function withInventory(start: AcquisitionStart, inventory: NodeInventory | undef
   return { ...start, containers, inventoryAsOf: inventory.asOf };
 }
 
-const ending = (): Fault => new Fault('unavailable', 'the collector is ending: come again in a moment');
+const ending = (): Fault => new Fault('unavailable', 'the collector is ending: retry in a moment');
 
 async function takeOver(held: StreamHolder, captureId: string, holder: StreamHolder): Promise<void> {
   if (held.acquisitionId !== holder.acquisitionId) {
@@ -283,7 +283,7 @@ async function takeOver(held: StreamHolder, captureId: string, holder: StreamHol
   await held.end(holder.moved ? undefined : fenced(holder.attempt));
 }
 
-/** Whether an error, or what it comes of, has one of these codes. */
+/** Returns true when an error, or one of its causes, has one of these codes. */
 function isOf(codes: ReadonlySet<unknown>, error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return codes.has('code' in error ? error.code : undefined) || isOf(codes, error.cause);

@@ -24,7 +24,7 @@ test('an upload that is opened 1,101 times for no byte ends with its reason, and
   const { agent, operator, captureId } = await rig.ordered();
   const ends: (string | undefined)[] = [];
   for (let attempt = 1; attempt <= 1_101; attempt += 1) {
-    // What is refused is small: the collector has read all of the large ones by then.
+    // A refused message is small: the collector has read all of the large ones by then.
     const upload = await agent.open(captureId, { attempt, containers: attempt > mostReopens + 2 ? [] : containers });
     ends.push(upload.fault?.code);
     upload.cancel();

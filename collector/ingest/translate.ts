@@ -37,7 +37,7 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
   };
 }
 
-/** What the node says was left out; a kind that is no name of a driver is not repeated. */
+/** Returns the memory that the node says was left out; a kind that is no name of a driver becomes `unnamed`. */
 function leftOutOf(told: readonly LeftOutMemoryMessage[]): LeftOutMemory[] {
   return told
     .filter(({ bytes }) => bytes > 0n)

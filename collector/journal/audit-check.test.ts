@@ -70,7 +70,7 @@ test.each([
   const broken = { seq: attack.at, detail: expect.stringContaining(attack.says) };
   expect(opened.seen.at(-1)).toMatchObject({ whole: true, verdict: { broken } });
   expect(opened.log.checkpoint()).toEqual(opened.noted);
-  // What is written afterwards does not heal it.
+  // Records that are written afterwards do not heal it.
   opened.log.append({ at, captureId: 'c', actor: 'collector', action: 'sealed', detail: {} });
   expect(await opened.check.whole()).toMatchObject({ broken });
 });
@@ -85,7 +85,7 @@ test('a log that was written anew with good hashes contradicts the head that was
   log.append(rewritten);
   for (const row of rest) log.append({ ...rewritten, captureId: String(row.capture_id) });
   database.exec('COMMIT');
-  // Whoever can write the database writes the checkpoint too: only what is noted elsewhere tells.
+  // An attacker who can write the database writes the checkpoint too: only a head that was noted elsewhere tells.
   expect((await opened.check.whole()).broken).toBeUndefined();
   expect(log.head().seq).toBe(noted.seq);
   expect(log.contradiction(noted)).toMatchObject({ seq: 1200, detail: expect.stringContaining('was written anew') });

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type AuditBreak, type AuditHead, type AuditLog, auditStart } from './audit.ts';
 
-/** What came of following the chain. */
+/** The result of following the chain. */
 export interface AuditVerdict {
   /** The newest record that follows from all before it. */
   readonly head: AuditHead;
   readonly broken?: AuditBreak;
 }
 
-/** What the checks tell the rest of the collector. */
+/** Events of the checks. */
 export interface AuditCheckEvents {
   /** The whole chain was followed, or at the start what is new since the last time. */
   checked(verdict: AuditVerdict, whole: boolean): void;
@@ -82,7 +82,7 @@ export class AuditCheck {
 
   async #check(from: AuditHead, ofOneCore: number, came: (head: AuditHead) => void = () => {}): Promise<AuditVerdict> {
     const verdict = await this.#follow(from, ofOneCore, came);
-    // What was once found whole stays the measure: a log that was cut off must not become the new truth.
+    // The last whole chain stays the measure: a log that was cut off must not become the new truth.
     if (verdict.broken === undefined) this.#log.noteCheckpoint(verdict.head);
     this.#events.checked(verdict, from === auditStart);
     return verdict;

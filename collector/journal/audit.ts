@@ -30,7 +30,7 @@ export interface AuditBreak {
 export interface Followed {
   readonly head: AuditHead;
   readonly broken?: AuditBreak;
-  /** Whether there are records behind the head that were not looked at. */
+  /** True when records behind the head were not looked at. */
   readonly more: boolean;
 }
 
@@ -142,7 +142,7 @@ export class AuditLog {
   }
 }
 
-/** What is wrong with a row that should come right behind `before`. */
+/** Returns why a row is not the one right behind `before`; undefined when it is. */
 function flawOf(row: Record<string, unknown>, before: AuditHead): string | undefined {
   const seq = before.seq + 1;
   if (Number(row.seq) !== seq) return `record ${seq} is missing`;

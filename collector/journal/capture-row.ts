@@ -27,7 +27,7 @@ export function toCapture(row: Record<string, unknown>): Read {
   }
 }
 
-/** What of a capture nobody could present or add up. */
+/** Yields the parts of a capture that nobody could present or add up. */
 function* wrongIn({ request, state, durableBytes }: Read, row: Record<string, unknown>): Iterable<string> {
   const acquired = state.phase === 'done' ? state.acquired : state.phase === 'requested' ? undefined : state;
   const evidence = 'evidence' in state ? state.evidence : undefined;
@@ -53,7 +53,7 @@ function* wrongIn({ request, state, durableBytes }: Read, row: Record<string, un
   if (times.some((time) => Number.isNaN(Date.parse(time)))) yield 'its times';
 }
 
-/** What goes on record of an event; of an opened upload the facts of its start once, and of the containers their number and digest. */
+/** Returns the detail that goes on record of an event: the facts of a start only once, and of containers their number and digest. */
 export function detailOf(event: CaptureEvent, isFirst: boolean): unknown {
   const { kind: _, at: _at, ...detail } = event;
   if (!('start' in detail)) return JSON.parse(encode(detail)) as unknown;

@@ -102,7 +102,7 @@ export class CaptureJournal extends OpenCaptures {
   }
 
   #reserve(request: Request, freeBytes: number): void {
-    // Whatever it is that the node told: a negative one would make room for all others.
+    // A negative ceiling would make room for all other captures.
     if (!Number.isSafeInteger(request.ceilingBytes) || request.ceilingBytes < 0) {
       const what = `node ${request.node.name} claims memory for ${request.ceilingBytes} bytes of image, which no node has`;
       throw new Fault('invalid_argument', `${what}: see to its agent. Nothing was started`);
@@ -188,7 +188,7 @@ export class CaptureJournal extends OpenCaptures {
     return step;
   }
 
-  /** What is written once for an acquisition, however often its upload is opened. */
+  /** Writes the facts of an acquisition once, however often its upload is opened. */
   #noteStart(captureId: string, { at, start }: CaptureEvent & { kind: 'opened' }): void {
     this.#database.prepare('UPDATE captures SET progress_at = ? WHERE id = ?').run(at, captureId);
     if (start.containers.length === 0) return;

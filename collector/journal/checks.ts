@@ -16,7 +16,7 @@ const json = (column: string, mostMebibytes: number): string =>
   `json_valid(${column}) AND length(${column}) <= ${mostMebibytes << 20}`;
 
 /**
- * What has to hold of each row, by table, then by name. The bounds of what others send (proto/bounds/table.ts) keep it; should one ever fail to,
+ * Conditions that each row has to meet, by table, then by name. The bounds of what others send (proto/bounds/table.ts) keep them; should one fail to,
  * the row is not written, and everybody else's can be read.
  */
 export const checks: Readonly<Record<string, Readonly<Record<string, string>>>> = {

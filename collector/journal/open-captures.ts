@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** What is asked of captures that have not ended again and again, and by timers: answered from columns, without reading whole captures. */
+/** Answers frequent questions about captures that have not ended from columns, without reading whole captures. */
 export class OpenCaptures {
   readonly #columns: DatabaseSync;
 
@@ -16,7 +16,7 @@ export class OpenCaptures {
     return row && String(row.id);
   }
 
-  /** What still has to be acquired or sealed, oldest first. */
+  /** Captures that still have to be acquired or sealed, oldest first. */
   unsealed(): { id: string; nodeName: string; phase: 'requested' | 'acquiring' | 'sealing' }[] {
     return this.#columns
       .prepare(
@@ -38,7 +38,7 @@ export class OpenCaptures {
     return row && String(row.node_uid);
   }
 
-  /** What takes or waits for a turn, oldest first. */
+  /** Captures that take or wait for a turn, oldest first. */
   underway(): { id: string; nodeUid: string; phase: 'requested' | 'acquiring' }[] {
     return this.#columns
       .prepare(

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { checks } from './checks.ts';
 
-/** What is made beside the tables that are checked. */
+/** Tables, indices and triggers beside the tables that are checked. */
 const beside = `
   CREATE TABLE quarantine (
     sequence INTEGER PRIMARY KEY,

@@ -13,8 +13,6 @@ export interface ChildRun {
   /** File descriptor that its output goes to, or who takes it; false from `output` ends the program. */
   readonly output: number | ((chunk: Buffer) => boolean);
   readonly wallMs: number;
-  /** Beside PATH and LANG, which are all that it gets otherwise. */
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** How a program ended. */
@@ -40,7 +38,7 @@ export async function runChild(run: ChildRun, signal: AbortSignal): Promise<Chil
   const [program, ...rest] = existsSync(setprivPath) ? [...endWithParent, ...run.argv] : run.argv;
   const child = spawn(program, rest, {
     detached: true,
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', ...run.env },
+    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
     stdio: [run.input === undefined ? 'ignore' : 'pipe', typeof output === 'number' ? output : 'pipe', 'pipe'],
   });
   let why: 'timeout' | 'stopped' | undefined;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { importIsf } from './import.ts';
 import { createDirectorySource } from './sources/directory.ts';
@@ -38,6 +39,7 @@ const open = (...more: SymbolSource[]) =>
     cacheLimitBytes: 1 << 30,
     firstDirectory: files,
     sources: [createDirectorySource([files]), ...more],
+    confine: confineBy('python3'),
   });
 
 /** A server that has a file of whatever build-id it is asked for. */

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { createDirectorySource } from './sources/directory.ts';
 import { createNodeSource } from './sources/node.ts';
@@ -50,8 +51,15 @@ async function isfOf(search: Search, banner: string): Promise<SourceAnswer> {
   return { kind: 'isf', path, from: 'https://symbols.example/found.json', origin: '' };
 }
 
+const confine = confineBy('python3');
 const open = (...sources: SymbolSource[]) =>
-  SymbolSearch.open({ cacheDir: join(home, 'cache'), cacheLimitBytes: 1 << 30, firstDirectory: undefined, sources });
+  SymbolSearch.open({
+    cacheDir: join(home, 'cache'),
+    cacheLimitBytes: 1 << 30,
+    firstDirectory: undefined,
+    sources,
+    confine,
+  });
 
 test('sources are asked in order until one has it, and each has its state', async () => {
   const search = await open(

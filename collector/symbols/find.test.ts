@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { kernelKey } from './cache/entry.ts';
+import { type Confine, confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { createDirectorySource } from './sources/directory.ts';
 import { createDwarf2json } from './sources/dwarf2json.ts';
@@ -31,11 +32,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
+const confine = confineBy('python3');
+/** A shell script starts programs. */
+const unconfined: Confine = (_files, argv) => argv;
+
 /** A program that stands for dwarf2json, which gets what our own builder refuses: a shell script that gets `linux --elf PATH`. */
 async function builder(script: string, wallMs = 20_000) {
   const path = join(home, 'dwarf2json');
   await writeFile(path, `#!/bin/sh\necho run >>'${home}/runs'\n${script}\n`, { mode: 0o755 });
-  return createDwarf2json(path, wallMs);
+  return createDwarf2json(path, unconfined, wallMs);
 }
 
 async function prints(text: string, before = '') {
@@ -48,25 +53,25 @@ async function runs(): Promise<number> {
 }
 
 const put = (name: string, content: string | Buffer) => writeFile(join(files, name), content);
-const notThere = createDwarf2json('/nonexistent/dwarf2json');
+const notThere = createDwarf2json('/nonexistent/dwarf2json', confine);
 
 const open = (sources: readonly SymbolSource[], cacheLimitBytes = 1 << 30): Promise<SymbolSearch> =>
-  SymbolSearch.open({ cacheDir, cacheLimitBytes, firstDirectory: files, sources });
+  SymbolSearch.open({ cacheDir, cacheLimitBytes, firstDirectory: files, sources, confine });
 
 async function find(using: SymbolSource = notThere, signal = never): Promise<SymbolsEnd> {
   return await (await open([createDirectorySource([files]), using])).find(kernel, signal);
 }
 
-/** What lies in the cache: ISFs, entries, work in progress; not the code of the builder. */
+/** Files of the cache: ISFs, entries, work in progress. */
 async function cached(): Promise<string[]> {
   const names = await readdir(cacheDir, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-    // What goes while it is listed: the next look has the rest.
+    // A file that goes while it is listed: the next look has the rest.
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   });
   if (names === undefined) return await cached();
   return names
-    .filter((entry) => entry.isFile() && entry.name !== 'remembered.json' && !entry.parentPath.includes('/code'))
+    .filter((entry) => entry.isFile() && entry.name !== 'remembered.json')
     .map(({ name }) => name)
     .sort();
 }

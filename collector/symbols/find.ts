@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type KeptSymbols, SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, isBannerKey, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
+import type { Confine } from './confine.ts';
 import { Findings } from './findings.ts';
 import { Remembered } from './remembered.ts';
 import { isBannerOf, isSameKernel } from './same-kernel.ts';
@@ -28,6 +29,8 @@ export interface SymbolSettings {
   readonly firstDirectory: string | undefined;
   /** In the order in which they are asked. */
   readonly sources: readonly SymbolSource[];
+  /** For the builder, which reads what others wrote. */
+  readonly confine: Confine;
   /** Told how each search ended, and how long it took. */
   ended?(end: SymbolsEnd['kind'], seconds: number): void;
 }
@@ -197,6 +200,7 @@ export class SymbolSearch implements Symbols {
       cache: this.cache,
       builds: this.#builds,
       scratchPath: work.path,
+      confine: this.#settings.confine,
       signal,
     });
     switch (taken.kind) {

@@ -1,3 +1,4 @@
+import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { createBucketSource } from './remote/bucket.ts';
 import { createCosSource } from './remote/cos.ts';
@@ -16,6 +17,7 @@ export interface SymbolChoices {
   readonly cosUrl: string;
   readonly debuginfodUrls: readonly string[];
   readonly dwarf2json: string;
+  readonly python: string;
 }
 
 /** Opens the cache and sets up the sources, in the order in which they are asked. Throws Fault storage_failed. */
@@ -26,10 +28,12 @@ export async function openSymbols(
   ended: (end: SymbolsEnd['kind'], seconds: number) => void,
 ): Promise<SymbolSearch> {
   const { symbolDirs, symbolCacheBytes, symbolBuckets, cosUrl, debuginfodUrls, dwarf2json } = choices;
+  const confine = confineBy(choices.python);
   const urls = (texts: readonly string[]): URL[] => texts.map((text) => new URL(text));
   return await SymbolSearch.open({
     cacheDir,
     ended,
+    confine,
     cacheLimitBytes: symbolCacheBytes,
     firstDirectory: symbolDirs[0],
     sources: [
@@ -41,7 +45,7 @@ export async function openSymbols(
         debuginfodUrls.length === 0 ? undefined : createDebuginfodSource(urls(debuginfodUrls)),
       ),
       createNodeSource(ask),
-      createDwarf2json(dwarf2json),
+      createDwarf2json(dwarf2json, confine),
     ],
   });
 }

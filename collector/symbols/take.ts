@@ -3,6 +3,7 @@ import { builderRevision } from '@kcorder/isf/isf.ts';
 import { type BuildInput, buildIsf } from './build/builder.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
+import type { Confine } from './confine.ts';
 import { inspectIsf } from './isf-file.ts';
 import { isBannerOf, isSameKernel, releaseOf } from './same-kernel.ts';
 import type { SingleFlight } from './single-flight.ts';
@@ -26,6 +27,7 @@ export interface TakeMeans {
   /** One build at a time: each may take a core and half a gigabyte. */
   readonly builds: SingleFlight<unknown>;
   readonly scratchPath: string;
+  readonly confine: Confine;
   readonly signal: AbortSignal;
 }
 
@@ -72,11 +74,11 @@ async function build(
   input: BuildInput,
   { banner }: KernelIdentity,
   draftPath: string,
-  { cache, builds, signal }: TakeMeans,
+  { builds, confine, signal }: TakeMeans,
 ) {
   // Not the release that the node tells beside it: the key of the symbols does not hold that, and others share them.
   const kernel = { banner, release: releaseOf(banner) ?? '' };
-  const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, ending, cache.codePath);
+  const work = (ending: AbortSignal) => buildIsf(input, kernel, draftPath, confine, ending);
   return (await builds.run(draftPath, work, signal)) as Awaited<ReturnType<typeof buildIsf>>;
 }
 

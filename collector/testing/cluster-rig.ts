@@ -1,4 +1,3 @@
-import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client } from '@grpc/grpc-js';
 import { openAnonymousChannel, type TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
@@ -6,6 +5,7 @@ import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { FakeApiServer } from '../cluster/testing/api-server.ts';
 import type { Config } from '../config.ts';
+import { asked } from './enrolling.ts';
 import { HandAgent } from './hand-agent.ts';
 import { type Parties, Rig } from './rig.ts';
 
@@ -18,7 +18,7 @@ const names = {
   agentDaemonSet: 'kcorder-agent',
 };
 
-/** What somebody asks the API server for, by a SubjectAccessReview. */
+/** A right that the API server is asked about, by a SubjectAccessReview. */
 export interface AskedRight {
   readonly user: string;
   readonly resourceAttributes: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export class ClusterRig {
   readonly #nodes = new Map<string, string>();
   readonly #clients: Client[] = [];
   #rig: Rig | undefined;
-  /** Whether somebody has a right; everybody has every one unless told otherwise. */
+  /** Returns true when somebody has a right; everybody has every one unless told otherwise. */
   allows: (asked: AskedRight) => boolean = () => true;
   /** Every right that was asked for. */
   readonly asked: AskedRight[] = [];
@@ -99,15 +99,8 @@ export class ClusterRig {
 
   async #enrol(kind: 'serviceAccountToken' | 'joinToken', token: string, beside?: TlsIdentity): Promise<TlsIdentity> {
     const calls = beside ? connect(EnrolmentService, this.rig.channel(beside)) : this.calls(EnrolmentService, token);
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const shown = Buffer.concat([Buffer.from('kcorder enrolment v1\n'), createHash('sha256').update(token).digest()]);
-    const { certificate } = await calls.enrol({
-      credential: { case: kind, value: token },
-      publicKey: publicKey.export({ format: 'der', type: 'spki' }),
-      proof: sign('sha256', shown, privateKey),
-      agentVersion: '0.1.0',
-    });
-    const key = Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    const { key, request } = asked(token);
+    const { certificate } = await calls.enrol({ credential: { case: kind, value: token }, ...request });
     return { ca: this.ca, certificate: Buffer.from(certificate), key };
   }
 

@@ -57,6 +57,7 @@ export async function everySeries(identity: Access['serving']['identity']['curre
     cosUrl: '',
     debuginfodUrls: [],
     dwarf2json: '',
+    python: 'python3',
   };
   const ask = async (): Promise<never> => await Promise.reject(new Error('nobody is asked'));
   metrics.watchSymbols(await openSymbols(join(scratch.dir, 'symbols'), sources, ask, () => undefined));

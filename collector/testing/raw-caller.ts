@@ -7,7 +7,7 @@ export interface RawEnding {
   readonly message: string;
   /** Milliseconds after which to come again. */
   readonly pushbackMs: number | undefined;
-  /** What the stream was reset with. */
+  /** Code that the stream was reset with. */
   readonly rstCode: number;
 }
 

@@ -39,9 +39,9 @@ export class Rig {
   readonly parties: Parties;
   readonly dataDir = mkdtempSync(join(tmpdir(), 'kcorder-collector-'));
   readonly logged: Record<string, unknown>[] = [];
-  /** What is added to the clock against which certificates are held, in milliseconds. */
+  /** Milliseconds that are added to the clock against which certificates are held. */
   aheadMs = 0;
-  /** What is in the place of the world. */
+  /** Replacements for the clock and the cluster. */
   surroundings: Surroundings = {};
   readonly #changes: Partial<Config>;
   readonly #clients: Client[] = [];

@@ -61,7 +61,7 @@ export const evidence: Evidence = { bytes: 100, sha256: 'ef', file: 'image.lime'
 export const complete: Outcome = { kind: 'complete' };
 export const partial: Outcome = { kind: 'partial', reason: 'network_stall', detail: 'no byte became durable' };
 
-/** What a state holds of it. */
+/** The part of the start that a state holds. */
 export const kept: KeptStart = (({ containers: _, ...facts }) => facts)(start);
 
 const acquired = { start: kept, interruptions: [{ at, offsetBytes: 10, cause: 'the connection broke' }] };

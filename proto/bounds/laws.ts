@@ -1,6 +1,6 @@
 import type { KernelDescriptor } from '../gen/kcorder/v1/node_pb.ts';
 
-/** What holds between the values of one message, by its full name: gives what is wrong, as the end of a sentence, or undefined. */
+/** Rules between the values of one message, by its full name. Each returns the violation as the end of a sentence, or undefined. */
 export const laws: Readonly<Record<string, (message: never) => string | undefined>> = {
   'kcorder.v1.KernelDescriptor': ({ ramRanges }: KernelDescriptor) => {
     let before = -1n;

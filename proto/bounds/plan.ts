@@ -3,16 +3,16 @@ import { Fault } from '../fault.ts';
 import { type Bound, type Bounds, number } from './bound.ts';
 import { laws } from './laws.ts';
 
-/** What the scan of a message goes by, by field number. */
+/** Instructions for the scan of a message, by field number. */
 export interface MessagePlan {
   readonly fields: ReadonlyMap<number, FieldPlan>;
   /** Holds between its values, once it is decoded. */
   readonly law: ((message: never) => string | undefined) | undefined;
-  /** Whether a law holds for it, or for a message within it. */
+  /** True when a law holds for it, or for a message within it. */
   lawful: boolean;
 }
 
-/** What the scan of a field goes by. */
+/** Instructions for the scan of a field. */
 export interface FieldPlan {
   readonly field: DescField;
   /** message.field, both as their .proto has them. */

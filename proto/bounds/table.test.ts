@@ -36,7 +36,7 @@ function within(message: DescMessage, seen = new Map<string, DescMessage>()): Ma
 }
 
 const all = new Map(bounded.flatMap((message) => [...within(message)]));
-/** What the descriptor bounds by itself: a flag, and a message that is there once, whose fields have their own. */
+/** Fields that the descriptor bounds by itself: a flag, and a message that is there once, whose fields have their own. */
 const isPlain = ({ fieldKind, scalar }: DescField) =>
   fieldKind === 'message' || (fieldKind === 'scalar' && scalar === 8);
 const toBound = [...all.values()].flatMap(({ typeName, fields }) =>

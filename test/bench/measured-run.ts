@@ -12,14 +12,10 @@ export interface MeasuredRun {
 }
 
 /** Runs a program to its end, its output into a file. Throws when it ends with another exit code than 0. */
-export async function measuredRun(
-  argv: readonly string[],
-  outputPath: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<MeasuredRun> {
+export async function measuredRun(argv: readonly string[], outputPath: string): Promise<MeasuredRun> {
   const [program = '', ...args] = argv;
   const begin = performance.now();
-  const child = spawn(program, args, { stdio: ['ignore', openSync(outputPath, 'w', 0o600), 'inherit'], env });
+  const child = spawn(program, args, { stdio: ['ignore', openSync(outputPath, 'w', 0o600), 'inherit'], env: {} });
   const ended = once(child, 'exit');
   let running = true;
   let peakRssBytes = 0;

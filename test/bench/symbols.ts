@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
-import { codeCache, workerArguments } from '../../collector/symbols/build/builder.ts';
+import { workerArguments } from '../../collector/symbols/build/builder.ts';
+import { confineBy } from '../../collector/symbols/confine.ts';
 import { SymbolSearch } from '../../collector/symbols/find.ts';
 import type { WorkerJob } from '../../collector/symbols/isf/worker.ts';
 import { createDirectorySource } from '../../collector/symbols/sources/directory.ts';
@@ -32,16 +33,9 @@ export async function benchDwarf({ runs }: { runs: number }): Promise<Row[]> {
   const scratch = scratchDir();
   try {
     const [ours, peer]: MeasuredRun[][] = [[], []];
-    const env = codeCache(join(scratch.path, 'code'));
-    // As in a collector that has built before; dwarf2json is compiled anyway.
-    await measuredRun(
-      workerArguments(jobTo(vmlinux, join(scratch.path, 'first.json'))),
-      join(scratch.path, 'ours.txt'),
-      env,
-    );
     for (let index = 0; index < runs; index += 1) {
       const job = jobTo(vmlinux, join(scratch.path, `ours-${index}.json`));
-      ours?.push(await measuredRun(workerArguments(job), join(scratch.path, 'ours.txt'), env));
+      ours?.push(await measuredRun(workerArguments(job), join(scratch.path, 'ours.txt')));
       peer?.push(await measuredRun([dwarf2json, 'linux', '--elf', vmlinux], join(scratch.path, 'peer.json')));
     }
     const row = (what: string, unit: string, of: (run: MeasuredRun) => number, digits: number): Row => {
@@ -127,6 +121,7 @@ export async function benchCached({ runs }: { runs: number }): Promise<Row[]> {
       cacheLimitBytes: mebibyte,
       firstDirectory: directory,
       sources: [createDirectorySource([directory])],
+      confine: confineBy('python3'),
     });
     const kernel = { buildId: 'ab'.repeat(20), banner, release: '6.1.0-bench', architecture: 'x86_64', cosBuildId: '' };
     const { signal } = new AbortController();

@@ -148,6 +148,14 @@ describe('a capture of the node that runs the test pod', () => {
     expect(Date.parse(manifest.inventoryAsOf)).toBeGreaterThan(Date.now() - 10 * 60_000);
   });
 
+  test('in the pod the analysis was confined in full', async () => {
+    const { stdout, stderr, exitCode } = await stage.kcorder(['ps', captureId, '-o', 'json']);
+    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const { confinement } = JSON.parse(stdout) as { confinement?: { landlockAbi: number } };
+    expect(confinement).toMatchObject({ level: 'CONFINEMENT_LEVEL_FULL', seccomp: true });
+    expect(confinement?.landlockAbi).toBeGreaterThan(0);
+  });
+
   test('kubectl shows it on the node and on the pod', async () => {
     const events = await must('get', 'events', '-A', '-o', 'json');
     const { items } = JSON.parse(events) as {

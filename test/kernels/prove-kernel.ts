@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultPlugins } from '../../collector/analysis/analysis.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import { confineBy } from '../../collector/symbols/confine.ts';
 import { Btf } from '../../collector/symbols/isf/btf/btf.ts';
 import { unresolvedGlobals } from '../../collector/symbols/isf/testing/unresolved-globals.ts';
 import type { NodeOptions } from '../lab/launch.ts';
@@ -64,7 +65,7 @@ export async function isfOfVmlinux(recorded: RecordedNode, series: string, dir: 
   if (existsSync(path)) return path;
   const names = { banner: recorded.banner, release: recorded.release };
   const vmlinux = { kind: 'elf', path: await ensureVmlinux(kernel) } as const;
-  const built = await buildIsf(vmlinux, names, path, new AbortController().signal);
+  const built = await buildIsf(vmlinux, names, path, confineBy('python3'), new AbortController().signal);
   if (built.kind !== 'built') throw new Error(`no ISF of the vmlinux of ${kernel.release}: ${JSON.stringify(built)}`);
   return path;
 }

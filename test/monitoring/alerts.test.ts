@@ -19,6 +19,7 @@ import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts'
 import { EvidenceService, type Verdict } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { expect, test } from 'vitest';
+import { thirdVersion } from '../../collector/journal/testing/third-version.ts';
 import { freePort, makeScratch, until } from '../../collector/testing/files.ts';
 import type { FaultRig } from '../faults/rig.ts';
 import { clears, fires, openScene, seen } from './scene.ts';
@@ -57,6 +58,27 @@ test('programs that go away: the agent, then the collector, whose audit log is c
   // The jobs stay, as in a cluster, where only their pods are gone.
   await tower.scrape(['collector', 'agent'].map((part) => ({ job: `kcorder-${part}`, targets: [] })));
   await fires(tower, 'KcorderCollectorAbsent');
+});
+
+test('rows of an earlier version that violate the checks, until somebody removes them', async () => {
+  using scratch = makeScratch();
+  const path = join(scratch.dir, 'kcorder.db');
+  const earlier = new DatabaseSync(path);
+  earlier.exec(thirdVersion);
+  earlier.exec(`INSERT INTO nodes VALUES ('uid-2', 'n2', 'yesterday', '0.1.0', '{}', '[]')`);
+  earlier.close();
+  await using scene = await openScene({ dataDir: scratch.dir });
+  const { rig, tower } = scene;
+  await fires(tower, 'KcorderRowsQuarantined');
+  await rig.collector.kill();
+  const database = new DatabaseSync(path);
+  expect(database.prepare('SELECT source, why FROM quarantine').all()).toMatchObject([
+    { source: 'nodes', why: 'node_times' },
+  ]);
+  database.exec('DELETE FROM quarantine WHERE sequence IN (1)');
+  database.close();
+  await rig.startCollector();
+  await clears(tower, 'KcorderRowsQuarantined');
 });
 
 test('captures of which only a part is there, and one that stands still', async () => {

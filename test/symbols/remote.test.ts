@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
+import { confineBy } from '../../collector/symbols/confine.ts';
 import { openSymbols } from '../../collector/symbols/open.ts';
 import type { KernelIdentity } from '../../collector/symbols/symbols.ts';
 import { buildIdOf } from '../../collector/symbols/testing/build-id-of.ts';
@@ -63,7 +64,13 @@ describe("a real kernel's vmlinux that lies elsewhere", () => {
     dir = mkdtempSync(join(tmpdir(), 'kcorder-remote-'));
     const { release } = await ensureKernel('6.1');
     vmlinux = await ensureVmlinux(await ensureKernel('6.1'));
-    const end = await buildIsf({ kind: 'elf', path: vmlinux }, { banner: '', release }, join(dir, 'local.json'), never);
+    const end = await buildIsf(
+      { kind: 'elf', path: vmlinux },
+      { banner: '', release },
+      join(dir, 'local.json'),
+      confineBy('python3'),
+      never,
+    );
     if (end.kind !== 'built') throw new Error(end.problem);
     expected = end.sha256;
     const buildId = await buildIdOf(vmlinux);
@@ -82,6 +89,7 @@ describe("a real kernel's vmlinux that lies elsewhere", () => {
         cosUrl: source === 'cos' ? `${base}/cos-tools` : '',
         debuginfodUrls: source === 'debuginfod' ? [base] : [],
         dwarf2json: '',
+        python: 'python3',
       },
       async () => ({ kind: 'offline' }),
       () => undefined,

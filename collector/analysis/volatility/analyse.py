@@ -49,7 +49,7 @@ _NEVER_EMPTY = frozenset(
 
 
 def load_plugins(job: Job) -> None:
-    """What is imported now need not be found later; a plugin that cannot be imported says so when it is its turn."""
+    """Imports plugins while their files can still be read. One that cannot be imported says so when it is its turn."""
     mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
     for name in set(job.plugins) - _OURS.keys():
         with contextlib.suppress(LookupError):

@@ -1,16 +1,16 @@
-"""What this process takes from itself before it reads anything that an attacker may have written."""
+"""Rights that this process gives up before it reads anything that an attacker may have written."""
 
 import contextlib
 import logging
 import os
 import resource
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from landlock import landlock_abi, restrict_files
-from seccomp import forbid_forks, forbid_system_calls
+from seccomp import forbid_forks, forbid_system_calls, forbid_to_programs
 from system_calls import set_process_control
 
 _FORBIDDEN = (
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the kernel has granted: the ABI of Landlock (0: no Landlock), and whether the system calls are filtered."""
+    """The parts that the kernel has granted: the ABI of Landlock (0: none), and a filter of system calls."""
 
     landlock_abi: int
     seccomp: bool
@@ -53,14 +53,19 @@ def take_stdout() -> IO[str]:
 
     Closes the descriptors that nobody told us of.
     """
-    for name in os.listdir("/proc/self/fd"):
-        # The listing's own is in it, and closed already.
-        with contextlib.suppress(OSError):
-            if int(name) >= _FIRST_UNKNOWN:
-                os.close(int(name))
+    close_descriptors(_FIRST_UNKNOWN)
     lines = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
     os.dup2(2, 1)
     return lines
+
+
+def close_descriptors(first: int) -> None:
+    """Those from `first` on."""
+    for name in os.listdir("/proc/self/fd"):
+        # The listing's own is in it, and closed already.
+        with contextlib.suppress(OSError):
+            if int(name) >= first:
+                os.close(int(name))
 
 
 def set_limits(memory_bytes: int, file_bytes: int) -> None:
@@ -73,20 +78,15 @@ def set_limits(memory_bytes: int, file_bytes: int) -> None:
 def confine(readable: Iterable[str]) -> Confinement:
     """Leaves this process its open descriptors, what it can compute, and to read the named files, Python and what is
     imported from where Python looks. It may still fork: those processes are confined alike. Never raises."""
-    abi = 0
-    with _best_effort("prctl"):
-        set_process_control(_SET_NO_NEW_PRIVILEGES, 1)
-        set_process_control(_SET_DUMPABLE, 0)
-    with _best_effort("Landlock"):
-        found = landlock_abi()
-        restrict_files(found, [*sys.path, *readable])
-        abi = found
-    seccomp = False
-    with _best_effort("seccomp"):
-        forbid_system_calls()
-        seccomp = True
+    confinement = _confine(forbid_system_calls, [*sys.path, *readable])
     _forbid_events(_FORBIDDEN)
-    return Confinement(abi, seccomp)
+    return confinement
+
+
+def confine_program(readable: Iterable[str], writable: Iterable[str], programs: Iterable[str]) -> Confinement:
+    """Before this process starts one of the programs: leaves it its open descriptors, threads, what it can compute, and
+    these files. Never raises."""
+    return _confine(forbid_to_programs, readable, writable, programs)
 
 
 def confine_worker(confinement: Confinement) -> Confinement:
@@ -97,6 +97,22 @@ def confine_worker(confinement: Confinement) -> Confinement:
             forbid_forks()
             return confinement
     return Confinement(confinement.landlock_abi, seccomp=False)
+
+
+def _confine(filter_calls: Callable[[], None], *files: Iterable[str]) -> Confinement:
+    abi = 0
+    with _best_effort("prctl"):
+        set_process_control(_SET_NO_NEW_PRIVILEGES, 1)
+        set_process_control(_SET_DUMPABLE, 0)
+    with _best_effort("Landlock"):
+        found = landlock_abi()
+        restrict_files(found, *files)
+        abi = found
+    seccomp = False
+    with _best_effort("seccomp"):
+        filter_calls()
+        seccomp = True
+    return Confinement(abi, seccomp)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ def apply() -> None:
 
 
 def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: Any, mount: Any) -> str:
-    """What LinuxUtilities.do_get_path gives; the mark of a smeared path alone where that would go on for ever."""
+    """Returns what LinuxUtilities.do_get_path does; only the mark of a smeared path where that would never end."""
     if not (root and root.is_readable() and root_mount and root_mount.is_readable()):
         return ""
     if isinstance(mount, objects.Pointer) and not (mount and mount.is_readable()):
@@ -56,7 +56,7 @@ def _address(place: Any) -> int:
 
 
 def _name(name: Any) -> str:
-    """What qstr.name_as_str gives of a name that a file system can have."""
+    """Returns what qstr.name_as_str does, for a name that a file system can have."""
     length = min(int(name.len), _NAME_LIMIT_BYTES) if name.has_member("len") else _NAME_LIMIT_BYTES
     try:
         return utility.pointer_to_string(name.name, length + 1)

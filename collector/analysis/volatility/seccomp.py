@@ -1,5 +1,5 @@
 """Seccomp: the system calls that are left to this process, all others fail with EPERM. In two stages, so that one
-process can fork workers between them that fork no more.
+process can fork workers between them that fork no more. A program that is started has a list of its own, in one stage.
 
 Numbers: arch/x86/entry/syscalls/syscall_64.tbl; no other architecture has a list here yet.
 """
@@ -36,10 +36,16 @@ _ALLOWED = {
     **{"preadv": 295, "seccomp": _SECCOMP, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334},
     **{"faccessat2": 439},
 }
-_OPENAT, _PRLIMIT, _IOCTL, _FCNTL = 257, 302, 16, 72
+# Node and Go need these besides: to be started, to wait for their threads, and for durable output.
+_OF_PROGRAMS = {
+    **{"execve": 59, "fsync": 74, "arch_prctl": 158, "epoll_ctl": 233, "epoll_pwait": 281, "eventfd2": 290},
+    **{"epoll_create1": 291, "sched_getparam": 143, "sched_getscheduler": 145},
+}
+_OPENAT, _PRLIMIT, _IOCTL, _FCNTL, _TGKILL = 257, 302, 16, 72, 234
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_ASYNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
 # New namespaces, a tracer, or a child that passes for the collector's own.
 _CLONE_FORBIDDEN = 0x7E020000 | 0x2000 | 0x8000
+_CLONE_THREAD = 0x10000
 # isatty, which Python asks of each file that it opens.
 _IOCTL_COMMANDS = (0x5401,)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC. F_SETOWN sends signals, and F_SETFL starts that.
@@ -49,24 +55,40 @@ _FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
 def forbid_system_calls() -> None:
     """The first stage: all is forbidden but reading, computing, and forking. Raises OSError, also on an architecture
     without a list."""
+    program = _listed(_ALLOWED)
+    program += _on(_OPENAT, _without_bits(2, _WRITES))
+    program += _on(_FORKS["clone"], _without_bits(0, _CLONE_FORBIDDEN))
+    program += _on(_FORKS["fork"], [_return(_ALLOW)])
+    program.append(_return(_ERRNO | errno.EPERM))
+    _install(program)
+
+
+def forbid_to_programs() -> None:
+    """All is forbidden but to start a program, and to it but reading, computing, threads, and writing: which files it
+    writes and starts is Landlock's part. Raises OSError, also on an architecture without a list."""
+    program = _listed(_ALLOWED | _OF_PROGRAMS | {"openat": _OPENAT})
+    program += _on(_FORKS["clone"], _threads_only())
+    # Go's runtime and abort(3) signal threads of their own process, whose id stays when a program takes its place.
+    program += _on(_TGKILL, _with_value(0, (os.getpid(),)))
+    program.append(_return(_ERRNO | errno.EPERM))
+    _install(program)
+
+
+def _listed(allowed: dict[str, int]) -> list[bytes]:
+    """Returns the beginning of both filters; calls that it does not decide are left to the steps that follow."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, f"there is no list of system calls for {platform.machine()}")
     program = [
         *(_load(_ARCHITECTURE_AT), _step(_IF_EQUAL, _X86_64, 1, 0), _return(_KILL)),
         *(_load(_NUMBER_AT), _step(_IF_AT_LEAST, _X32, 0, 1), _return(_KILL)),
     ]
-    for number in _ALLOWED.values():
+    for number in allowed.values():
         program += _on(number, [_return(_ALLOW)])
-    program += _on(_OPENAT, _without_bits(2, _WRITES))
     program += _on(_PRLIMIT, _with_value(0, (0,)))
     program += _on(_IOCTL, _with_value(1, _IOCTL_COMMANDS))
     program += _on(_FCNTL, _with_value(1, _FCNTL_COMMANDS))
-    program += _on(_FORKS["clone"], _without_bits(0, _CLONE_FORBIDDEN))
-    program += _on(_FORKS["fork"], [_return(_ALLOW)])
     # Its flags lie in memory, out of a filter's sight; without it libc takes clone.
-    program += _on(_CLONE3, [_return(_ERRNO | errno.ENOSYS)])
-    program.append(_return(_ERRNO | errno.EPERM))
-    _install(program)
+    return program + _on(_CLONE3, [_return(_ERRNO | errno.ENOSYS)])
 
 
 def forbid_forks() -> None:
@@ -93,6 +115,12 @@ def _on(number: int, body: list[bytes]) -> list[bytes]:
 def _without_bits(argument: int, bits: int) -> list[bytes]:
     refuse = _return(_ERRNO | errno.EPERM)
     return [_load(_ARGUMENTS_AT + 8 * argument), _step(_IF_ANY_BIT, bits, 0, 1), refuse, _return(_ALLOW)]
+
+
+def _threads_only() -> list[bytes]:
+    """clone(2) without the forbidden flags, and within the process."""
+    forbidden, thread = _step(_IF_ANY_BIT, _CLONE_FORBIDDEN, 1, 0), _step(_IF_ANY_BIT, _CLONE_THREAD, 1, 0)
+    return [_load(_ARGUMENTS_AT), forbidden, thread, _return(_ERRNO | errno.EPERM), _return(_ALLOW)]
 
 
 def _with_value(argument: int, values: Iterable[int]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What plugins make of kernels that name or lay out things otherwise, from 6.1 to 7.3."""
+"""Plugins on kernels from 6.1 to 7.3, which name and lay out structures differently."""
 
 import tempfile
 import unittest

@@ -1,6 +1,8 @@
-import { join } from 'node:path';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { WorkerEnd, WorkerJob } from '@kcorder/isf/worker.ts';
 import { runChild } from '../child.ts';
+import type { Confine } from '../confine.ts';
 import { isfLimitBytes } from '../isf-file.ts';
 
 /** What an ISF is built from. */
@@ -35,17 +37,24 @@ const nodeFlags = ['--max-old-space-size=256', '--max-semi-space-size=2', '--dis
 const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
 
 /**
- * Builds an ISF at `outputPath` in a process of its own, with limits on memory, size of the file and time, since what it reads may be hostile. The
- * process ends with ours. `codeCachePath` is a private folder for Node's compiled code. Throws only the signal's reason; the caller removes the file unless it was built.
+ * Builds an ISF at `outputPath` in a process of its own, confined and with limits on memory, size of the file and time, since what it reads may be
+ * hostile. The process ends with ours. Throws only the signal's reason; the caller removes the file unless it was built.
  */
 export async function buildIsf(
   input: BuildInput,
   kernel: { readonly banner: string; readonly release: string },
   outputPath: string,
+  confine: Confine,
   signal: AbortSignal,
-  codeCachePath?: string,
 ): Promise<BuildEnd> {
   const job = jobOf(input, kernel, outputPath);
+  const read = input.kind === 'elf' ? [input.path] : [input.btfPath, input.kallsymsPath];
+  try {
+    // The builder may fill this file, and make none.
+    await (await open(outputPath, 'wx', 0o600)).close();
+  } catch (error) {
+    return { kind: 'failed', problem: error instanceof Error ? error.message : String(error) };
+  }
   let printed = '';
   const output = (chunk: Buffer): boolean => {
     printed += chunk.toString('utf8');
@@ -53,9 +62,8 @@ export async function buildIsf(
   };
   // The shell only sets limits; the job is an argument and never read as shell text.
   const limits = `ulimit -d ${(memoryLimitMib + reservedMib) << 10} && ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
-  const argv = ['sh', '-c', limits, 'sh', ...workerArguments(job)] as const;
-  const env = codeCachePath === undefined ? {} : codeCache(codeCachePath);
-  const end = await runChild({ argv: [...argv], output, wallMs, env }, signal);
+  const program = confine({ read: [dirname(worker), ...read], write: [outputPath] }, workerArguments(job));
+  const end = await runChild({ argv: ['sh', '-c', limits, 'sh', ...program], output, wallMs }, signal);
   switch (end.kind) {
     case 'exited':
       return end.code === 0 ? endOf(JSON.parse(printed) as WorkerEnd) : broke(`exit code ${end.code}`, end.stderr);
@@ -67,11 +75,6 @@ export async function buildIsf(
     case 'not_found':
       return { kind: 'failed', problem: 'the builder could not be run' };
   }
-}
-
-/** Lets Node keep the compiled builder in a folder of ours, which saves a tenth of a build; nobody else may write there. */
-export function codeCache(path: string): Readonly<Record<string, string>> {
-  return { NODE_COMPILE_CACHE: path };
 }
 
 /** The command line of the process that builds. */

@@ -25,7 +25,7 @@ const maxImageBanners = 4;
 
 /**
  * Built symbols on disk: `isf/<SHA-256>.json`, one file for equal content, and `kernels/<key>.json`, which says what it is of. Both appear whole, by rename, the
- * ISF first. `work/` holds what is in progress; what is found there at the start is removed. `code/` is Node's. Errors of the disk are Fault storage_failed.
+ * ISF first. `work/` holds what is in progress; what is found there at the start is removed. Errors of the disk are Fault storage_failed.
  */
 export class SymbolCache {
   readonly #directory: string;
@@ -54,11 +54,6 @@ export class SymbolCache {
   get keptBytes(): number {
     const sizes = new Map([...this.#kept.values()].map(({ entry }) => [entry.sha256, entry.sizeBytes]));
     return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  }
-
-  /** Folder for the compiled code of the builder. */
-  get codePath(): string {
-    return join(this.#directory, 'code');
   }
 
   list(): readonly KeptSymbols[] {

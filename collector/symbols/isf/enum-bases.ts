@@ -41,7 +41,7 @@ function keyOf({ sizeBytes, signed }: Pick<BaseType, 'sizeBytes' | 'signed'>): s
   return `${sizeBytes} ${signed}`;
 }
 
-/** Whether a plain char is signed depends on the build: one that says so comes first. */
+/** A plain char is signed in some builds only: a base that says so comes first. */
 function rank({ kind, name }: BaseType): number {
   if (kind === 'int') return 0;
   return name === 'char' ? 2 : 1;

@@ -60,8 +60,8 @@ export class IsfWriter {
 }
 
 /** A new file that is written from front to end and hashed on the way; `end` makes it durable. Throws errors of the file system. */
-export function createIsfFile(path: string) {
-  const fd = openSync(path, 'wx', 0o600);
+export function createIsfFile(path: string, flags: 'wx' | 'w' = 'wx') {
+  const fd = openSync(path, flags, 0o600);
   const hash = createHash('sha256');
   let sizeBytes = 0;
   return {

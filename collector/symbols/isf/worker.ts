@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { BadInput } from './bad-input.ts';
 import { buildFromElf } from './build-from-elf.ts';
 import { buildFromKernel } from './build-from-kernel.ts';
@@ -21,7 +21,7 @@ export type WorkerEnd =
 
 function build(job: WorkerJob): WorkerEnd {
   try {
-    using output = createIsfFile(job.outputPath);
+    using output = createIsfFile(job.outputPath, 'w');
     const summary = fill(job, output.take);
     return { kind: 'built', summary, ...output.end() };
   } catch (error) {
@@ -45,4 +45,5 @@ function fill(job: WorkerJob, take: (bytes: Buffer) => void): IsfSummary {
   }
 }
 
-process.stdout.write(`${JSON.stringify(build(JSON.parse(process.argv[2] ?? '') as WorkerJob))}\n`);
+// Not process.stdout, which makes calls that a confined process may not.
+writeFileSync(1, `${JSON.stringify(build(JSON.parse(process.argv[2] ?? '') as WorkerJob))}\n`);

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChild } from '../child.ts';
+import type { Confine } from '../confine.ts';
 import { isfLimitBytes } from '../isf-file.ts';
 import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
 
@@ -9,9 +10,9 @@ const defaultWallMs = 600_000;
 
 /**
  * The last resort: dwarf2json, as a path or a name on PATH, run on a vmlinux that our own builder refused. It takes about 4 GB of memory and half a minute
- * for a kernel; it is killed after `wallMs`, and its output may not pass the limit of an ISF. An empty program: not configured.
+ * for a kernel; it is confined, killed after `wallMs`, and its output may not pass the limit of an ISF. An empty program: not configured.
  */
-export function createDwarf2json(program: string, wallMs = defaultWallMs): SymbolSource {
+export function createDwarf2json(program: string, confine: Confine, wallMs = defaultWallMs): SymbolSource {
   return {
     name: 'dwarf2json',
     configured: program !== '',
@@ -22,7 +23,7 @@ export function createDwarf2json(program: string, wallMs = defaultWallMs): Symbo
         return { kind: 'nothing', looked: ['not run: there is no vmlinux that the own builder refused'] };
       }
       const path = join(scratchPath, 'dwarf2json.json');
-      const problem = await run(program, elfPath, path, wallMs, signal);
+      const problem = await run(program, elfPath, path, confine, wallMs, signal);
       if (problem === undefined) return { kind: 'isf', path, from: `dwarf2json on ${elfPath}`, origin: '' };
       const rejected = `no symbols could be built from ${elfPath}: ${problem}`;
       const nothing: Nothing = { kind: 'nothing', looked: [problem], rejected };
@@ -35,6 +36,7 @@ async function run(
   program: string,
   elfPath: string,
   outputPath: string,
+  confine: Confine,
   wallMs: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -42,8 +44,8 @@ async function run(
   try {
     // The shell only sets the limit on the size of files; the paths are arguments and never read as shell text.
     const limit = `ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
-    const argv = ['sh', '-c', limit, 'sh', program, 'linux', '--elf', elfPath] as const;
-    const end = await runChild({ argv: [...argv], output: output.fd, wallMs }, signal);
+    const argv = confine({ read: [elfPath], write: [] }, [program, 'linux', '--elf', elfPath]);
+    const end = await runChild({ argv: ['sh', '-c', limit, 'sh', ...argv], output: output.fd, wallMs }, signal);
     switch (end.kind) {
       case 'exited':
         if (end.code === 0) return undefined;

@@ -1,4 +1,4 @@
-"""What code that a hostile image got to run would try next. Each attack returns or raises OSError.
+"""Attacks that code would try which a hostile image got to run. Each returns or raises OSError.
 
 Run as a program it is run.py with one more plugin, `attacks`, whose rows are the attacks and the errors that they met.
 Its first argument is a file with the targets as JSON. A second, `unconfined`, takes the confinement away, and `oldest`

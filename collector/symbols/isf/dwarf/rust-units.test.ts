@@ -26,7 +26,7 @@ const variable = (type: string): WrittenEntry => ({
   tag: tag.variable,
   attributes: [text('init_fs'), reference(type), [0x02, 0x18, [9, 3, 0, 0x20, 0, 0, 0, 0, 0, 0]]],
 });
-/** What bindgen makes of a struct whose members it cannot express (dwarf2json#63). */
+/** The output of bindgen for a struct whose members it cannot express (dwarf2json#63). */
 const bindings: WrittenEntry = {
   tag: namespace,
   attributes: [text('bindings')],

@@ -425,7 +425,7 @@ export type AuditVerdict = Message<"kcorder.v1.AuditVerdict"> & {
   intact: boolean;
 
   /**
-   * What is wrong; empty when intact.
+   * The reason; empty when intact.
    *
    * @generated from field: string detail = 2;
    */

@@ -566,7 +566,7 @@ export type AnalysisConfinement = Message<"kcorder.v1.AnalysisConfinement"> & {
   landlockAbi: number;
 
   /**
-   * Whether system calls were filtered.
+   * True when system calls were filtered.
    *
    * @generated from field: bool seccomp = 3;
    */
@@ -844,7 +844,7 @@ export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
   enumDesc(file_kcorder_v1_operator, 0);
 
 /**
- * What the collector's kernel let an analysis do once it read the image.
+ * How far the collector's kernel confined an analysis before it read the image.
  *
  * @generated from enum kcorder.v1.ConfinementLevel
  */
@@ -855,7 +855,7 @@ export const ConfinementLevel = {
   UNSPECIFIED: 0,
 
   /**
-   * What the collector's user can.
+   * The analysis could do whatever the collector's user can.
    *
    * @generated from enum value: CONFINEMENT_LEVEL_NONE = 1;
    */
@@ -877,7 +877,7 @@ export const ConfinementLevel = {
 } as const;
 
 /**
- * What the collector's kernel let an analysis do once it read the image.
+ * How far the collector's kernel confined an analysis before it read the image.
  *
  * @generated from enum kcorder.v1.ConfinementLevel
  */
