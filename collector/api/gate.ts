@@ -108,8 +108,18 @@ export class Gate {
    * it has lasted for too long. Streams by certificate end with their connection. Returns the function that stops it.
    */
   supervise(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void {
-    const rule = ruleOf(pathOf(context.method));
-    const token = context.peerNames === '' ? bearerToken(context.metadata) : undefined;
+    return this.#watch({ ...context, path: pathOf(context.method) }, request, end);
+  }
+
+  /** Does the same for calls that no handler of the bridge serves: the standard services. */
+  superviseStandard(arrival: Arrival, end: (fault: Fault) => void): () => void {
+    return ruleOf(arrival.path)?.by === 'known' ? this.#watch(arrival, undefined, end) : () => undefined;
+  }
+
+  #watch(arrival: Arrival, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void {
+    const { path, metadata, peerNames, peer } = arrival;
+    const rule = ruleOf(path);
+    const token = peerNames === '' ? bearerToken(metadata) : undefined;
     if (rule === undefined || rule.by === 'node' || rule.by === 'anyone' || token === undefined) return () => undefined;
     const { everyMs, untoldMs, now } = this.#pace;
     let toldMs = now();
@@ -117,7 +127,7 @@ export class Gate {
     let timer: NodeJS.Timeout | undefined;
     const look = async (): Promise<void> => {
       try {
-        const person = await this.#recognize(token, context.peer);
+        const person = await this.#recognize(token, peer);
         if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField));
         toldMs = now();
       } catch (error) {

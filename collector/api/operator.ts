@@ -15,7 +15,8 @@ import type { FindingJournal } from '../journal/findings.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { presentAnalysis } from './analysis.ts';
 import { analyzeAgain } from './analyze.ts';
-import { downloadEvidence } from './download.ts';
+import { ByteBudget } from './door/byte-budget.ts';
+import { aheadLimits, downloadEvidence } from './download.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
 import { presentCapture, presentNode } from './present.ts';
@@ -57,6 +58,7 @@ const largestPageSize = 500;
 /** Makes the handlers. */
 export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
   const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = rooms;
+  const ahead = new ByteBudget(aheadLimits.most, aheadLimits.mostOfOne);
   const present = (capture: JournaledCapture) =>
     presentCapture(
       capture,
@@ -98,12 +100,10 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       capture: present(await captures.cancel(captureId, actor(context))),
     }),
     downloadEvidence: ({ captureId, offset }, context) =>
-      downloadEvidence(rooms, {
-        captureId,
-        offset: Number(offset),
-        actor: actor(context),
-        signal: context.signal,
-      }),
+      downloadEvidence(
+        { ...rooms, ahead },
+        { captureId, offset: Number(offset), actor: actor(context), signal: context.signal },
+      ),
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
       journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins });

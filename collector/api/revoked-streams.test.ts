@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Server } from '@grpc/grpc-js';
+import { Metadata, Server, status } from '@grpc/grpc-js';
 import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
@@ -16,6 +16,8 @@ import type { Person } from '../identity/person.ts';
 import { until } from '../testing/files.ts';
 import { Door } from './door/door.ts';
 import { Gate } from './gate.ts';
+import { addHealth } from './health.ts';
+import { addReflection } from './reflection.ts';
 import { openTlsPort } from './tls-port.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-revoked-'));
@@ -30,6 +32,7 @@ const minute = 60_000;
 async function rig() {
   const state = {
     nowMs: 0,
+    recognized: 0,
     asked: 0,
     unanswered: 0,
     faults: [] as string[],
@@ -38,7 +41,10 @@ async function rig() {
   };
   const reviewer = {
     authenticate: async () => {
-      if (state.fault === undefined) return alice;
+      if (state.fault === undefined) {
+        state.recognized += 1;
+        return alice;
+      }
       state.unanswered += 1;
       throw state.fault;
     },
@@ -53,7 +59,8 @@ async function rig() {
   const gate = new Gate(reviewer, { check: () => undefined }, pace);
   const door = new Door({
     meet: gate.meet.bind(gate),
-    refused: () => undefined,
+    supervise: gate.superviseStandard.bind(gate),
+    refused: (_, fault) => void state.faults.push(fault.code),
     connectionRefused: () => undefined,
   });
   const server = new Server({ interceptors: [door.interceptor] });
@@ -71,6 +78,8 @@ async function rig() {
   serve(server, OperatorService, handlers<Handlers<typeof OperatorService>>(OperatorService.methods), edge);
   serve(server, EvidenceService, handlers<Handlers<typeof EvidenceService>>(EvidenceService.methods), edge);
   serve(server, SymbolsService, handlers<Handlers<typeof SymbolsService>>(SymbolsService.methods), edge);
+  addHealth(server);
+  addReflection(server);
   door.serve(server);
   const port = await openTlsPort('127.0.0.1:0', { door, identity: new LiveIdentity(leaf), ended: () => undefined });
   const client = openAnonymousChannel(`127.0.0.1:${port.port}`, authority.ca, { serverName: 'localhost' });
@@ -89,6 +98,20 @@ async function rig() {
   };
   return {
     state,
+    /** Opens a stream of a standard service, with a request in bytes, and waits for its first answer. */
+    openStandard: async (path: string, request: Buffer) => {
+      const asIs = (bytes: Buffer): Buffer => bytes;
+      const metadata = new Metadata();
+      metadata.set('authorization', 'Bearer token');
+      const stream = client.makeBidiStreamRequest(path, asIs, asIs, metadata);
+      const ended = new Promise<number>((resolve) => stream.on('error', ({ code }: { code: number }) => resolve(code)));
+      const answered = new Promise((resolve) => stream.on('data', resolve));
+      stream.write(request);
+      // Watch is served when the request is whole; reflection ends with the requests.
+      if (path.endsWith('/Watch')) stream.end();
+      await answered;
+      return { ended };
+    },
     /** Opens a stream and waits for its first message. */
     open: async (name: keyof typeof streams) => {
       const stream: AsyncIterator<unknown> = streams[name]()[Symbol.asyncIterator]();
@@ -116,6 +139,22 @@ test.each(['WatchCapture', 'DownloadEvidence', 'VerifyEvidence', 'CheckStore', '
     expect(all.state.faults).toEqual(['permission_denied']);
   },
 );
+
+test.each([
+  { path: '/grpc.health.v1.Health/Watch', request: Buffer.alloc(0) },
+  // For the list of services.
+  { path: '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', request: Buffer.from([0x3a, 1, 0x2a]) },
+  { path: '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo', request: Buffer.from([0x3a, 1, 0x2a]) },
+])('$path ends when its token is worth nothing any more, and not before', async ({ path, request }) => {
+  using all = await rig();
+  const { state } = all;
+  const { ended } = await all.openStandard(path, request);
+  await until(() => state.recognized >= 4);
+  expect(state.faults).toEqual([]);
+  state.fault = new Fault('unauthenticated', 'nobody vouches for it');
+  expect(await ended).toBe(status.UNAUTHENTICATED);
+  expect(state.faults).toEqual(['unauthenticated']);
+});
 
 test('a stream ends when its token is worth nothing any more', async () => {
   using all = await rig();

@@ -90,6 +90,7 @@ const connectionAgeMs = 30 * 60_000;
 export async function listen(addresses: Addresses, { identity, peers }: Shown, rooms: Rooms): Promise<RunningServer> {
   const door = new Door({
     meet: (arrival) => rooms.gate.meet(arrival),
+    supervise: (arrival, end) => rooms.gate.superviseStandard(arrival, end),
     refused: rooms.refused,
     connectionRefused: rooms.connectionRefused,
   });

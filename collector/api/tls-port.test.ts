@@ -26,7 +26,12 @@ async function secured(socket: net.Socket): Promise<TLSSocket> {
 }
 
 test('two connections from one address and port, to two of our addresses, are not mixed up', async () => {
-  const door = new Door({ meet: async () => ({}), refused: () => undefined, connectionRefused: () => undefined });
+  const door = new Door({
+    meet: async () => ({}),
+    supervise: () => () => undefined,
+    refused: () => undefined,
+    connectionRefused: () => undefined,
+  });
   const entered: Connection[] = [];
   vi.spyOn(door, 'enter').mockImplementation((_socket, connection) => void entered.push(connection));
   const identity = new LiveIdentity();

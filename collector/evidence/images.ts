@@ -28,13 +28,13 @@ export class Images {
   }
 
   /**
-   * Opens the image of a sealed capture, from the spool if it is there, else from the store. It is in use until it is disposed. Throws
-   * evidence_deleted, evidence_missing saying where it should be, evidence_damaged, and what the store throws.
+   * Opens the image of a sealed capture, from the spool if it is there, else from the store. It is in use until it is disposed. `keptFrames`
+   * is as for `openFrames`. Throws evidence_deleted, evidence_missing saying where it should be, evidence_damaged, and what the store throws.
    */
-  async open(captureId: string): Promise<RangeSource> {
+  async open(captureId: string, keptFrames?: number): Promise<RangeSource> {
     const lease = await this.#leases.take(captureId);
     try {
-      const source = await this.#open(captureId);
+      const source = await this.#open(captureId, keptFrames);
       return {
         sizeBytes: source.sizeBytes,
         read: (offset, length, signal) => source.read(offset, length, signal),
@@ -82,20 +82,20 @@ export class Images {
     return await this.#leases.alone(captureId, remove);
   }
 
-  async #open(captureId: string): Promise<RangeSource> {
+  async #open(captureId: string, keptFrames?: number): Promise<RangeSource> {
     const record = this.#record(captureId);
     const { place } = record;
     const spooled = await this.plainPath(captureId);
     if (spooled !== undefined) return await openFile(spooled, `the image of capture ${captureId}`, record.imageBytes);
-    if (place.kind === 'store') return await this.#openStored(record, place.object);
+    if (place.kind === 'store') return await this.#openStored(record, place.object, keptFrames);
     const path = this.#spoolPath(record);
     throw new Fault('evidence_missing', `the image of capture ${captureId} is gone (${path}): restore it from a copy`);
   }
 
-  async #openStored(record: StorageRecord, object: StoredObject): Promise<RangeSource> {
+  async #openStored(record: StorageRecord, object: StoredObject, keptFrames?: number): Promise<RangeSource> {
     const stored = await this.#store.open(object);
     if (!object.file.endsWith('.zst')) return stored;
-    const source = await openFrames(stored, object.location);
+    const source = await openFrames(stored, object.location, keptFrames);
     if (source.sizeBytes === record.imageBytes) return source;
     await source[Symbol.asyncDispose]();
     const message = `the packed image ${object.location} of capture ${record.captureId} holds ${source.sizeBytes} bytes, ${record.imageBytes} were sealed: restore it from a copy`;

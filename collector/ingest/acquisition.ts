@@ -23,7 +23,7 @@ export interface StreamHolder {
   readonly attempt: number;
   /** The agent says that it leaves the stream before this one, which works, for a newer connection. */
   readonly moved: boolean;
-  /** Ends the stream with this fault, or well without one, and resolves when it has let go. */
+  /** Ends the stream with this fault, or well without one, and resolves when it writes no more, whether or not its peer takes the answers. */
   end(fault?: Fault): Promise<void>;
 }
 

@@ -182,21 +182,22 @@ export class Acquisitions {
   async conclude(captureId: string, event: CaptureEvent, actor: string): Promise<boolean> {
     const step = this.#journal.apply(captureId, event, actor);
     if (step.kind === 'refused') return false;
-    await this.#live
-      .get(captureId)
-      ?.holder?.end(new Fault('capture_ended', `capture ${captureId} was ended: ${event.kind}`));
-    await this.sealUp(captureId);
+    await this.sealUp(captureId, new Fault('capture_ended', `capture ${captureId} was ended: ${event.kind}`));
     return true;
   }
 
-  /** Seals a capture that is in its sealing phase; also called for those that a restart or a full disk left there. */
-  async sealUp(captureId: string): Promise<Evidence | undefined> {
+  /**
+   * Seals a capture that is in its sealing phase; also called for those that a restart or a full disk left there. With a fault the stream
+   * that is open ends first, as nobody else may write what is sealed.
+   */
+  async sealUp(captureId: string, fault?: Fault): Promise<Evidence | undefined> {
     const capture = this.#journal.get(captureId);
     const { state } = capture;
     if (state.phase !== 'sealing' || this.#sealing.has(captureId)) return undefined;
     this.#sealing.add(captureId);
     const acquisition = this.#live.get(captureId) ?? this.#create(capture);
     try {
+      if (fault !== undefined) await acquisition.holder?.end(fault);
       await acquisition.settle().catch(() => undefined);
       const sealed = await this.#seal(acquisition, state);
       if (sealed === undefined)

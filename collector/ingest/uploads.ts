@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Fault, type FaultCode } from '@kcorder/proto/fault.ts';
-import type { UploadRequest, UploadResponseSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
+import type { UploadOpen, UploadRequest, UploadResponseSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Evidence, NodeIdentity } from '../capture/capture.ts';
 import type { BreakReason } from '../capture/event.ts';
 import { nextUnlessAborted } from './abortable.ts';
@@ -34,8 +34,7 @@ export async function* receiveUpload(
     throw new Fault('invalid_argument', 'an upload begins with an open: this stream began with something else');
   }
   const open = first.value.message.value;
-  const { captureId, acquisitionId, attempt, heldFrom, moved } = open;
-  const start = startOf(open, new Date());
+  const { captureId, acquisitionId, attempt, moved } = open;
   const evidence = acquisitions.completedBy(node, captureId, acquisitionId);
   if (evidence !== undefined) {
     // The seal got lost on its way: say it again.
@@ -55,56 +54,57 @@ export async function* receiveUpload(
       await closed.promise;
     },
   };
-  let fault: Fault | undefined;
-  try {
-    const { acquisition, epoch } = await acquisitions.begin(node, captureId, start, holder);
-    if (BigInt(acquisition.durableBytes) < heldFrom) {
-      throw new Fault(
-        'integrity_conflict',
-        `capture ${captureId}: byte ${acquisition.durableBytes} comes next, the agent holds bytes from ${heldFrom} on only`,
-      );
-    }
-    yield { message: { case: 'resume', value: { epoch, durableOffset: BigInt(acquisition.durableBytes) } } };
-    yield* exchange(iterator, acquisition, acquisitions, AbortSignal.any([signal, controller.signal]));
-  } catch (error) {
-    if (error === left) return;
-    fault = Fault.from(error);
-    throw fault;
-  } finally {
+  /** This stream writes no more. */
+  const letGo = async (fault?: Fault): Promise<void> => {
     acquisitions.leave(captureId, holder);
-    controller.abort(new Fault('stream_fenced', 'this stream has ended'));
     closed.resolve();
     const reason = fault === undefined ? undefined : breaking[fault.code];
-    if (fault !== undefined && reason !== undefined) {
-      const event = { kind: 'broken', at: new Date().toISOString(), reason, detail: fault.message } as const;
-      await acquisitions.conclude(captureId, event, 'collector');
-    }
-  }
-}
-
-async function* exchange(
-  requests: AsyncIterator<UploadRequest>,
-  acquisition: Acquisition,
-  acquisitions: Acquisitions,
-  signal: AbortSignal,
-): AsyncIterable<Response> {
+    if (fault === undefined || reason === undefined) return;
+    const event = { kind: 'broken', at: new Date().toISOString(), reason, detail: fault.message } as const;
+    await acquisitions.conclude(captureId, event, 'collector');
+  };
+  const failed = async (error: unknown): Promise<never> => {
+    await letGo(Fault.from(error));
+    throw error;
+  };
+  const { acquisition, resume } = await begin(acquisitions, node, open, holder).catch(failed);
   const responses = new Latest<Response>();
   acquisition.acknowledge = (durable) =>
     responses.put({ message: { case: 'acknowledgement', value: { durableOffset: BigInt(durable) } } });
-  signal.addEventListener('abort', () => responses.end({ error: signal.reason }), { once: true });
-  const consumed = consume(requests, acquisition, acquisitions, signal).then(
-    (sealed) => {
+  const stop = AbortSignal.any([signal, controller.signal]);
+  stop.addEventListener('abort', () => responses.end({ error: stop.reason }), { once: true });
+  // Beside the answers: whoever waits until this stream writes no more must not wait until its node takes them.
+  const consumed = consume(iterator, acquisition, acquisitions, stop)
+    .then(async (sealed) => {
+      await letGo();
       responses.put(sealed);
       responses.end();
-    },
-    (error: unknown) => responses.end({ error }),
-  );
+    }, failed)
+    .catch((error: unknown) => responses.end({ error }));
   try {
+    yield resume;
     yield* responses;
+  } catch (error) {
+    if (error !== left) throw error;
   } finally {
-    // The next stream of this capture may only begin when this one has stopped writing.
+    controller.abort(new Fault('stream_fenced', 'this stream has ended'));
     await consumed;
   }
+}
+
+/** Begins the acquisition, or goes on with it. Throws as `Acquisitions.begin` does, and integrity_conflict when the agent lacks the bytes that come next. */
+async function begin(acquisitions: Acquisitions, node: NodeIdentity, open: UploadOpen, holder: StreamHolder) {
+  const { captureId, heldFrom } = open;
+  const { acquisition, epoch } = await acquisitions.begin(node, captureId, startOf(open, new Date()), holder);
+  const { durableBytes } = acquisition;
+  if (BigInt(durableBytes) < heldFrom) {
+    throw new Fault(
+      'integrity_conflict',
+      `capture ${captureId}: byte ${durableBytes} comes next, the agent holds bytes from ${heldFrom} on only`,
+    );
+  }
+  const resume: Response = { message: { case: 'resume', value: { epoch, durableOffset: BigInt(durableBytes) } } };
+  return { acquisition, resume };
 }
 
 async function consume(

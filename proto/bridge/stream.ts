@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { Fault } from '../fault.ts';
 import { type AnyMessage, RefusedMessage } from './definition.ts';
@@ -17,10 +16,18 @@ export async function* streamed<T extends AnyMessage>(call: Readable): AsyncGene
   }
 }
 
-/** Writes every message, waiting whenever the stream asks for it. Ends with the signal's reason at once, also while the next message is waited for. */
+/** Messages that are given to a stream before it has sent the first of them: one on its way, and one for when that has been sent. */
+const mostUnsent = 2;
+
+/**
+ * Writes every message, and asks for the next one when all but one are sent. Ends with the signal's reason at once, also while it waits for the
+ * next message or for the stream.
+ */
 export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, signal: AbortSignal): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let interrupt: (reason: unknown) => void = () => undefined;
+  let sent: () => void = () => undefined;
+  let unsent = 0;
   const abort = () => interrupt(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   try {
@@ -33,7 +40,16 @@ export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, 
       });
       if (done) break;
       signal.throwIfAborted();
-      if (!sink.write(value)) await once(sink, 'drain', { signal });
+      unsent += 1;
+      sink.write(value, () => {
+        unsent -= 1;
+        sent();
+      });
+      if (unsent < mostUnsent) continue;
+      await new Promise<void>((resolve, reject) => {
+        interrupt = reject;
+        sent = resolve;
+      });
     }
     signal.throwIfAborted();
   } finally {

@@ -10,7 +10,7 @@ import { doorLimits } from './limits.ts';
 import { UploadWindows } from './upload-windows.ts';
 
 /** What the door asks and tells. */
-export interface DoorMeans extends Pick<CallMeans, 'meet' | 'refused'> {
+export interface DoorMeans extends Pick<CallMeans, 'meet' | 'supervise' | 'refused'> {
   readonly connectionRefused: ConnectionRefused;
 }
 
@@ -29,10 +29,10 @@ export class Door {
   #arriving: Connection | undefined;
   #stream: { readonly stream: ServerHttp2Stream; readonly connection: Connection } | undefined;
 
-  constructor({ meet, refused, connectionRefused }: DoorMeans) {
+  constructor({ meet, supervise, refused, connectionRefused }: DoorMeans) {
     this.connections = new Connections(connectionRefused);
     this.#calls = {
-      ...{ meet, refused, connections: this.connections, budget: this.budget },
+      ...{ meet, supervise, refused, connections: this.connections, budget: this.budget },
       windows: new UploadWindows(this.budget),
     };
     this.#sweeping = setInterval(() => this.connections.sweep(performance.now()), sweepMs);

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import {
   type Metadata,
-  ServerInterceptingCall,
+  type ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerMethodDefinition,
   type StatusObject,
@@ -13,6 +13,7 @@ import type { Connection, OpenCall } from './connection.ts';
 import type { Connections } from './connections.ts';
 import { doorLimits, isUpload, messageBytes } from './limits.ts';
 import { MessageMeter } from './message-meter.ts';
+import { PatientCall } from './patient-call.ts';
 import type { UploadWindows } from './upload-windows.ts';
 
 /** What the headers of a call say, and on which connection they came. */
@@ -36,6 +37,8 @@ export interface CallMeans {
   readonly windows: UploadWindows;
   /** Admits a call by its headers, or throws the fault that it ends with. */
   meet(arrival: Arrival): Promise<Welcome>;
+  /** Watches a call that was admitted as long as it lives, where its handler does not: `end` ends it. Returns what stops the watching. */
+  supervise(arrival: Arrival, end: (fault: Fault) => void): () => void;
   /** A call that never reached its handler. */
   refused(arrival: Arrival, fault: Fault): void;
 }
@@ -80,6 +83,7 @@ export class GuardedCall implements OpenCall {
   #hasMessage = false;
   #isServed = false;
   #hasEnded = false;
+  #stopWatching = (): void => undefined;
 
   constructor(
     means: CallMeans,
@@ -115,7 +119,7 @@ export class GuardedCall implements OpenCall {
 
   /** The call as grpc-js goes on with it. */
   intercept(): ServerInterceptingCall {
-    return new Patient(
+    return new PatientCall(
       this.#call,
       {
         start: (next) =>
@@ -162,6 +166,7 @@ export class GuardedCall implements OpenCall {
         this.#who = identity;
       }
       if (identity !== undefined && isUpload(path)) this.#means.windows.widen(this.#stream, identity);
+      this.#stopWatching = this.#means.supervise(this.#arrival, (fault) => this.#refuse(fault));
     } catch (error) {
       this.#refuse(Fault.from(error));
       return;
@@ -230,11 +235,12 @@ export class GuardedCall implements OpenCall {
   #refuse(fault: Fault): void {
     if (this.#hasEnded || this.#stream.destroyed) return;
     const ending = fault.toStatus();
+    const hasAnswers = this.#stream.headersSent;
     this.#call.sendStatus(ending);
     this.#end(ending);
     if (this.#arrival !== undefined) this.#means.refused(this.#arrival, fault);
-    // The rest of the body would be read only to be thrown away.
-    if (!this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    // The rest of the body would be read only to be thrown away. A status that follows answers is sent a little later, and lost if it closed now.
+    if (!hasAnswers && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   #end({ code }: Pick<StatusObject, 'code'>): void {
@@ -264,36 +270,8 @@ export class GuardedCall implements OpenCall {
   }
 
   #release(): void {
+    this.#stopWatching();
     this.#give(this.#budgeted);
     this.#unread.length = 0;
-  }
-}
-
-/** A call that tells when it asks for messages, and while answers are not taken. */
-class Patient extends ServerInterceptingCall {
-  readonly #read: (read: () => void) => void;
-  readonly #sending: (isSending: boolean) => void;
-
-  constructor(
-    call: ServerInterceptingCallInterface,
-    responder: ConstructorParameters<typeof ServerInterceptingCall>[1],
-    read: (read: () => void) => void,
-    sending: (isSending: boolean) => void,
-  ) {
-    super(call, responder);
-    this.#read = read;
-    this.#sending = sending;
-  }
-
-  override startRead(): void {
-    this.#read(() => super.startRead());
-  }
-
-  override sendMessage(message: unknown, sent: () => void): void {
-    this.#sending(true);
-    super.sendMessage(message, () => {
-      this.#sending(false);
-      sent();
-    });
   }
 }

@@ -3,23 +3,22 @@ import type { RangeSource } from '../range-source.ts';
 import { unpackFrame } from './frame.ts';
 import { frameBytes, type SeekTable } from './seek-table.ts';
 
-/** 32 MiB of plain bytes. */
-const keptFrames = 32;
-
 /** The plain frames of a packed image: those last used are kept, and a frame that several ask for at once is fetched and decoded once. */
 export class FrameCache {
   readonly #packed: RangeSource;
   readonly #name: string;
   readonly #table: SeekTable;
+  readonly #mostKept: number;
   /** The one that was used last comes last. */
   readonly #frames = new Map<number, Promise<Buffer>>();
   readonly #fetches = new Set<Promise<unknown>>();
   readonly #ending = new AbortController();
 
-  constructor(packed: RangeSource, name: string, table: SeekTable) {
+  constructor(packed: RangeSource, name: string, table: SeekTable, mostKept: number) {
     this.#packed = packed;
     this.#name = name;
     this.#table = table;
+    this.#mostKept = mostKept;
   }
 
   /** The frames from first to last, which exist. A signal lets go of the caller only: others may wait for the same frames. */
@@ -54,7 +53,7 @@ export class FrameCache {
       else this.#keep(frame, kept);
       frames.push(this.#frames.get(frame) as Promise<Buffer>);
     }
-    while (this.#frames.size > keptFrames) this.#frames.delete(this.#frames.keys().next().value as number);
+    while (this.#frames.size > this.#mostKept) this.#frames.delete(this.#frames.keys().next().value as number);
     return Promise.all(frames);
   }
 

@@ -6,13 +6,18 @@ import { footerBytes, frameBytes, readFooter, readTable, type SeekTable } from '
 /** Read at once from the end: the whole table of an image of 8 GiB. */
 const tailBytes = 64 << 10;
 
+/** Frames of 1 MiB that are kept for reads that go back: 32 MiB. */
+const usualFrames = 32;
+
 /**
- * Opens a packed image for reading ranges of its plain bytes. `name` is where it is, for errors. Owns `packed`, which is disposed with it, also
- * when it cannot be opened. Throws evidence_damaged for what is no image in frames, and what `packed` throws.
+ * Opens a packed image for reading ranges of its plain bytes. `name` is where it is, for errors. `keptFrames` frames of 1 MiB are kept: 1 is
+ * enough for who reads from front to back. Owns `packed`, which is disposed with it, also when it cannot be opened. Throws evidence_damaged for
+ * what is no image in frames, and what `packed` throws.
  */
-export async function openFrames(packed: RangeSource, name: string): Promise<RangeSource> {
+export async function openFrames(packed: RangeSource, name: string, keptFrames = usualFrames): Promise<RangeSource> {
   try {
-    return new FramedImage(packed, name, await readSeekTable(packed, name));
+    const table = await readSeekTable(packed, name);
+    return new FramedImage(packed, table.plainBytes, new FrameCache(packed, name, table, keptFrames));
   } catch (error) {
     await packed[Symbol.asyncDispose]();
     throw error;
@@ -45,10 +50,10 @@ class FramedImage implements RangeSource {
   readonly #packed: RangeSource;
   readonly #cache: FrameCache;
 
-  constructor(packed: RangeSource, name: string, table: SeekTable) {
-    this.sizeBytes = table.plainBytes;
+  constructor(packed: RangeSource, sizeBytes: number, cache: FrameCache) {
+    this.sizeBytes = sizeBytes;
     this.#packed = packed;
-    this.#cache = new FrameCache(packed, name, table);
+    this.#cache = cache;
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
