@@ -69,7 +69,7 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
     outcome = coalesce(json_extract(state, '$.outcome.kind'), ''),
     outcome_reason = coalesce(json_extract(state, '$.outcome.reason'), ''),
     ended_at = json_extract(state, '$.endedAt')
-    WHERE json_extract(state, '$.endedAt') IS NOT NULL;
+    WHERE CASE WHEN json_valid(state) THEN json_extract(state, '$.endedAt') IS NOT NULL ELSE 0 END;
   ALTER TABLE captures ADD COLUMN progress_at TEXT NOT NULL DEFAULT '';
   CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at, outcome_reason);
   CREATE TABLE storage (
@@ -103,7 +103,8 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
   CREATE INDEX storage_to_tidy ON storage (place, leftovers);
   INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
     SELECT id, node_name, '', ended_at, outcome = 'complete', json_extract(state, '$.evidence.bytes'), json_extract(state, '$.evidence.bytes')
-    FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL ORDER BY ended_at, id;
+    FROM captures WHERE CASE WHEN json_valid(state) THEN json_type(state, '$.evidence.bytes') IS 'integer' ELSE 0 END
+    ORDER BY ended_at, id;
   CREATE TABLE holds (
     capture_id TEXT NOT NULL,
     at TEXT NOT NULL,
