@@ -44,6 +44,12 @@ test('a machine that confines in part is told of, and refused where full confine
   expect(await readdir(outputDir)).toEqual(['report.json']);
 });
 
+test('a profile around the collector that kills whoever confines itself is named as the cause', async () => {
+  const report = await run('is killed as it confines itself', false);
+  expect(report).toMatchObject({ state: 'failed', reason: 'unconfined' });
+  expect(report.detail).toMatch(/SIGSYS.*seccomp profile around the collector/);
+});
+
 test.each(['tells no confinement', 'tells its confinement twice'])(
   'a runner that %s is not believed',
   async (banner) => {

@@ -191,6 +191,11 @@ function takeKernel(end: RunEnd, line: Extract<RunnerLine, { type: 'kernel' }>):
 /** Why a runner ended that was not killed by us and did not say why itself. */
 function explain(exit: ChildEnd, end: RunEnd): { reason: string; detail: string } {
   const lastWords = exit.stderr.trim().split('\n').at(-1) ?? '';
+  if (exit.signal === 'SIGSYS' && end.confined === undefined)
+    return {
+      reason: 'unconfined',
+      detail: `the runner was killed by SIGSYS while it confined itself: a seccomp profile around the collector kills whoever calls Landlock or seccomp. Let it allow these calls, or refuse them with EPERM`,
+    };
   if (exit.signal !== null)
     return { reason: `signal ${exit.signal}`, detail: `the runner was killed by ${exit.signal}` };
   const detail = `the runner ended early with exit code ${exit.code}: ${lastWords}`;

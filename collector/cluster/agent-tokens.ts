@@ -50,6 +50,8 @@ function boundTo(status: V1TokenReviewStatus | undefined, agents: AgentPods) {
   if (status?.authenticated !== true)
     throw refused(
       'the API server does not vouch for it: it has expired, its pod is gone, or it was made for another audience',
+      // For the records alone: whoever came is a stranger.
+      status?.error,
     );
   if (!(status.audiences ?? []).includes(audience)) throw refused(`it was not made for the audience ${audience}`);
   const account = `system:serviceaccount:${agents.namespace}:${agents.serviceAccount}`;
@@ -82,6 +84,9 @@ function checkPod(
   return nodeName;
 }
 
+/** Characters of the API server's own reason that are kept. */
+const mostOfReason = 1_000;
+
 /** Clocks of two API servers may differ by this. */
 const skewMs = 60_000;
 
@@ -90,4 +95,7 @@ function isOlder(pod: V1Pod | undefined, node: V1Node | undefined): boolean {
   return (podMs ?? Number.NaN) + skewMs < (nodeMs ?? Number.NaN);
 }
 
-const refused = (why: string): Fault => new Fault('unauthenticated', `the token of this agent is not taken: ${why}`);
+const refused = (why: string, cause?: string): Fault =>
+  new Fault('unauthenticated', `the token of this agent is not taken: ${why}`, {
+    cause: cause && new Error(`the API server: ${cause.slice(0, mostOfReason)}`),
+  });

@@ -85,6 +85,15 @@ test('a pod that is older than its node is of a machine that was deleted, where 
   expect(await checkAgentToken(api.cluster, agents, 'token')).toMatchObject({ node: { name: 'n1', uid: 'node-1' } });
 });
 
+test('why the API server does not vouch for a token is kept for the records, and not told to whoever shows it', async () => {
+  const error = '[invalid bearer token, service account token has expired]';
+  answers(({ status }) => Object.assign(status, { authenticated: false, error }));
+  await expect(checkAgentToken(api.cluster, agents, 'token')).rejects.toMatchObject({
+    message: expect.not.stringContaining(error),
+    cause: expect.objectContaining({ message: `the API server: ${error}` }),
+  });
+});
+
 test.each<{ sentence: string; change: (all: Good & Record<string, unknown>) => void; says: string }>([
   {
     sentence: 'not authenticated',

@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { request } from '../testing/states.ts';
+import { makeTinyDisk, mayMount } from '../testing/tiny-disk.ts';
 import { CaptureJournal } from './captures.ts';
 import { openDatabase, transact } from './database.ts';
 
@@ -68,6 +69,55 @@ test.each<Row>([
   expect(open).toThrow(`the database ${path} ${says}`);
   expect(readFileSync(path).equals(before)).toBe(true);
   expect(readFileSync(join(scratch.dir, 'evidence', 'image.lime'), 'utf8')).toBe('evidence');
+});
+
+test.each<{ sentence: string; lose: (path: string) => void }>([
+  { sentence: 'is gone', lose: (path) => rmSync(path) },
+  { sentence: 'has no byte left', lose: (path) => truncateSync(path, 0) },
+])('a database that $sentence is not begun anew beside evidence, and the log beside it stays', ({ lose }) => {
+  using scratch = makeScratch();
+  fill(scratch.dir);
+  const path = join(scratch.dir, 'kcorder.db');
+  lose(path);
+  writeFileSync(`${path}-wal`, 'records');
+  const there = existsSync(path);
+  const says = `the database ${path} is missing or empty, and ${join(scratch.dir, 'evidence')} is not; restore it`;
+  expect(() => openDatabase(scratch.dir)).toThrow(expect.objectContaining({ code: 'database_unusable' }));
+  expect(() => openDatabase(scratch.dir)).toThrow(says);
+  expect(existsSync(path)).toBe(there);
+  expect(readFileSync(`${path}-wal`, 'utf8')).toBe('records');
+});
+
+test('a first start that was interrupted begins again: there is no evidence yet', () => {
+  using scratch = makeScratch();
+  writeFileSync(join(scratch.dir, 'kcorder.db'), '');
+  mkdirSync(join(scratch.dir, 'evidence'));
+  openDatabase(scratch.dir).close();
+});
+
+test('nobody is told to replace a database that only cannot be opened', () => {
+  using scratch = makeScratch();
+  const path = join(scratch.dir, 'kcorder.db');
+  mkdirSync(path);
+  const says = 'cannot be opened (unable to open database file); check its permissions, the free space and the disk';
+  expect(() => openDatabase(scratch.dir)).toThrow(`the database ${path} ${says}. Do not replace it`);
+  writeFileSync(join(scratch.dir, 'file'), '');
+  expect(() => openDatabase(join(scratch.dir, 'file'))).toThrow(
+    expect.objectContaining({
+      code: 'database_unusable',
+      message: expect.stringContaining('cannot be opened (EEXIST'),
+    }),
+  );
+});
+
+test.skipIf(!mayMount)('nor when the disk is full', () => {
+  using disk = makeTinyDisk();
+  const filler = join(disk.dir, 'filler');
+  expect(() => writeFileSync(filler, Buffer.alloc(2 << 20))).toThrow('ENOSPC');
+  const says = 'cannot be opened (database or disk is full); check its permissions, the free space and the disk';
+  expect(() => openDatabase(disk.dir)).toThrow(says);
+  rmSync(filler);
+  openDatabase(disk.dir).close();
 });
 
 test('a database that is in use is refused, and can be opened when the first collector has ended', () => {

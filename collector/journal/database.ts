@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
@@ -69,7 +69,7 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
     outcome = coalesce(json_extract(state, '$.outcome.kind'), ''),
     outcome_reason = coalesce(json_extract(state, '$.outcome.reason'), ''),
     ended_at = json_extract(state, '$.endedAt')
-    WHERE json_extract(state, '$.endedAt') IS NOT NULL;
+    WHERE CASE WHEN json_valid(state) THEN json_extract(state, '$.endedAt') IS NOT NULL ELSE 0 END;
   ALTER TABLE captures ADD COLUMN progress_at TEXT NOT NULL DEFAULT '';
   CREATE INDEX captures_by_schedule ON captures (schedule, node_name, outcome, ended_at, outcome_reason);
   CREATE TABLE storage (
@@ -103,7 +103,8 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
   CREATE INDEX storage_to_tidy ON storage (place, leftovers);
   INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
     SELECT id, node_name, '', ended_at, outcome = 'complete', json_extract(state, '$.evidence.bytes'), json_extract(state, '$.evidence.bytes')
-    FROM captures WHERE json_extract(state, '$.evidence.bytes') IS NOT NULL ORDER BY ended_at, id;
+    FROM captures WHERE CASE WHEN json_valid(state) THEN json_type(state, '$.evidence.bytes') IS 'integer' ELSE 0 END
+    ORDER BY ended_at, id;
   CREATE TABLE holds (
     capture_id TEXT NOT NULL,
     at TEXT NOT NULL,
@@ -191,14 +192,16 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
 const schemaVersion = steps.length;
 
 /**
- * Opens the collector's one database below dataDir, alone: a second collector on the same directory is refused. Throws
- * database_unusable when it is damaged, newer than this program, or in use; the evidence beside it is never touched.
+ * Opens the collector's one database below dataDir, alone: a second collector on the same directory is refused. Throws database_unusable when it is
+ * damaged, lost, newer than this program, in use, or cannot be opened; the evidence beside it is never touched.
  */
 export function openDatabase(dataDir: string): DatabaseSync {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, 'kcorder.db');
   let database: DatabaseSync | undefined;
   try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    // Before SQLite looks: it takes no file for an empty database, and deletes the log beside it.
+    refuseLoss(path, join(dataDir, 'evidence'));
     database = new DatabaseSync(path);
     chmodSync(path, 0o600);
     database.exec(
@@ -208,19 +211,37 @@ export function openDatabase(dataDir: string): DatabaseSync {
     database.exec('PRAGMA ignore_check_constraints = ON');
     const check = database.prepare('PRAGMA quick_check').get();
     database.exec('PRAGMA ignore_check_constraints = OFF');
-    if (check?.quick_check !== 'ok') throw new Error(String(check?.quick_check));
+    if (check?.quick_check !== 'ok') throw unusable(path, isDamaged, new Error(String(check?.quick_check)));
     migrate(database, path);
     return database;
   } catch (error) {
     database?.close();
-    if (error instanceof Fault) throw error;
-    const busy = error instanceof Error && /locked/.test(error.message);
-    const what = busy
-      ? 'is in use by another collector; end that one first'
-      : 'cannot be read; restore it from a copy. The evidence beside it is untouched';
-    throw new Fault('database_unusable', `the database ${path} ${what}`, { cause: error });
+    throw error instanceof Fault ? error : unusable(path, explain(error), error);
   }
 }
+
+const isDamaged = 'cannot be read; restore it from a copy. The evidence beside it is untouched';
+
+/** Throws database_unusable when captures have left evidence, and nothing is left of the database that knew of them. */
+function refuseLoss(path: string, evidence: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > 0 || !existsSync(evidence) || readdirSync(evidence).length === 0) return;
+  const advice = `restore it from a copy. To start without it, move ${evidence} to another place first`;
+  throw unusable(path, `is missing or empty, and ${evidence} is not; ${advice}`);
+}
+
+/** Tells a damaged file from one that is sound and out of reach: to put an older copy in its place would lose what it holds. */
+function explain(error: unknown): string {
+  // Primary result codes of SQLite: BUSY, LOCKED; CORRUPT, NOTADB.
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+  if (code === 5 || code === 6) return 'is in use by another collector; end that one first';
+  if (code === 11 || code === 26) return isDamaged;
+  const why = error instanceof Error ? error.message : String(error);
+  return `cannot be opened (${why}); check its permissions, the free space and the disk. Do not replace it`;
+}
+
+const unusable = (path: string, why: string, cause?: unknown): Fault =>
+  new Fault('database_unusable', `the database ${path} ${why}`, { cause });
 
 function migrate(database: DatabaseSync, path: string): void {
   const found = Number(database.prepare('PRAGMA user_version').get()?.user_version);

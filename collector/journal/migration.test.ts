@@ -163,3 +163,23 @@ test('a capture that was being sealed under the version before gets its place wh
   expect(storage.get('c-sealing')).toMatchObject({ imageBytes: 100, place: { kind: 'spool' } });
   database.close();
 });
+
+test.each([
+  ['is no JSON', '{"phase":"done"'],
+  ['counts its bytes in words', encode({ ...states.done, evidence: { ...evidence, bytes: 'many' } })],
+  ['counts its bytes in fractions', encode({ ...states.done, evidence: { ...evidence, bytes: 1.5 } })],
+])('a row of the second version whose state %s does not keep the others from the migration', (_, state) => {
+  using scratch = makeScratch();
+  fill(scratch.dir);
+  const before = new DatabaseSync(join(scratch.dir, 'kcorder.db'));
+  before.prepare(`UPDATE captures SET state = ? WHERE id = 'c-partial'`).run(state);
+  before.close();
+  const database = openDatabase(scratch.dir);
+  const storage = new StorageJournal(database);
+  expect(storage.get('c-done')).toMatchObject({ imageBytes: 100 });
+  expect(storage.get('c-partial')).toBeUndefined();
+  const journal = new CaptureJournal(database, undefined, () => undefined);
+  const readable = journal.list({ limit: 10 }).map((each) => each.request.id);
+  expect(readable.sort()).toEqual(['c-acquiring', 'c-analyzing', 'c-canceled', 'c-done', 'c-sealing']);
+  database.close();
+});
