@@ -8,9 +8,9 @@ test('the handshakes of a crowd begin a few at a time and in order; another orig
     const begun: string[] = [];
     for (let i = 0; i < 100; i += 1) handshakes.begin('api 10.0.0.9', () => void begun.push(`crowd-${i}`));
     handshakes.begin('api 10.0.0.8', () => void begun.push('other'));
-    expect(begun).toEqual([...Array.from({ length: 8 }, (_, i) => `crowd-${i}`), 'other']);
-    vi.advanceTimersByTime(20);
-    expect(begun).toHaveLength(17);
+    expect(begun).toEqual([...Array.from({ length: 2 }, (_, i) => `crowd-${i}`), 'other']);
+    vi.advanceTimersByTime(5);
+    expect(begun).toHaveLength(5);
     vi.advanceTimersByTime(1_000);
     expect(begun.filter((one) => one !== 'other')).toEqual(Array.from({ length: 100 }, (_, i) => `crowd-${i}`));
     expect(vi.getTimerCount()).toBe(0);

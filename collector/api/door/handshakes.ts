@@ -1,6 +1,6 @@
 /** How many handshakes of one origin may begin at once, and after how many milliseconds as many again: each takes a millisecond or so. */
-const atOnce = 8;
-const everyMs = 20;
+const atOnce = 2;
+const everyMs = 5;
 
 interface Turn {
   left: number;

@@ -32,7 +32,7 @@ export const doorLimits = {
   streamsOfConnection: 32,
   callsOfIdentity: 64,
   /** New connections of one address; each that shows who it is gives its token back. */
-  arrivals: { burst: 128, everyMs: 20 },
+  arrivals: { burst: 192, everyMs: 100 },
   /** Calls that fail or are reset, of one address without identity, and of one identity. */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
