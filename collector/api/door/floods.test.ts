@@ -19,16 +19,20 @@ afterAll(() => parties[Symbol.dispose]());
 /** Repeats an attack, with a new channel whenever the old one was ended, as long as the work takes. Gives back the codes that it ended with. */
 async function during(
   rig: Rig,
-  attack: (client: ReturnType<typeof openAnonymousChannel>, round: number) => Promise<unknown>,
+  attack: (client: ReturnType<typeof openAnonymousChannel>, round: number, signal: AbortSignal) => Promise<unknown>,
   work: () => Promise<void>,
 ): Promise<Map<string, number>> {
   const codes = new Map<string, number>();
-  let isWorking = true;
+  // Also for calls that wait for a connection which the collector does not take.
+  const ending = new AbortController();
+  const { signal } = ending;
   const attacker = async (number: number): Promise<void> => {
-    for (let round = 0; isWorking; round += 1) {
+    for (let round = 0; !signal.aborted; round += 1) {
       const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, ca, { serverName: 'localhost' });
-      for (let i = 0; i < 20 && isWorking; i += 1) {
-        const fault = await attack(client, number * 1_000_000 + round * 20 + i).catch((error: unknown) => error);
+      for (let i = 0; i < 20 && !signal.aborted; i += 1) {
+        const fault = await attack(client, number * 1_000_000 + round * 20 + i, signal).catch(
+          (error: unknown) => error,
+        );
         const code = fault instanceof Fault ? fault.code : 'served';
         codes.set(code, (codes.get(code) ?? 0) + 1);
         if (code === 'unavailable') break;
@@ -41,7 +45,7 @@ async function during(
   try {
     await work();
   } finally {
-    isWorking = false;
+    ending.abort(new Fault('canceled', 'the attack is over'));
     await Promise.all(attackers);
   }
   return codes;
@@ -52,10 +56,10 @@ test('garbage join tokens do not keep one agent from its renewal', async () => {
   const agents = await Promise.all(Array.from({ length: 16 }, (_, i) => joined(rig, `n${i}`)));
   const codes = await during(
     rig,
-    async (client, i) => {
+    async (client, i, signal) => {
       const token = `kcj_garbage-${i}`;
       const credential = { case: 'joinToken' as const, value: token };
-      return await connect(EnrolmentService, client).enrol({ credential, ...asked(token).request });
+      return await connect(EnrolmentService, client).enrol({ credential, ...asked(token).request }, { signal });
     },
     async () => {
       for (let round = 0; round < 3; round += 1)
@@ -74,7 +78,7 @@ test('calls without credentials end their connection, and who is known is served
   const operator = rig.operator();
   const codes = await during(
     rig,
-    (client) => connect(OperatorService, client).listNodes({}),
+    (client, _round, signal) => connect(OperatorService, client).listNodes({}, { signal }),
     async () => {
       for (let i = 0; i < 100; i += 1) await operator.listNodes({});
     },
