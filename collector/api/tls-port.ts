@@ -8,6 +8,7 @@ import { handshakeMs, type PeerTrust } from '../identity/peer-trust.ts';
 import type { Connection } from './door/connection.ts';
 import type { Door } from './door/door.ts';
 import { Handshakes } from './door/handshakes.ts';
+import { doorLimits } from './door/limits.ts';
 
 /** A port that takes TLS connections. */
 export interface TlsPort {
@@ -33,6 +34,7 @@ export interface PortMeans {
  */
 export async function openTlsPort(address: string, { door, identity, peers, ended }: PortMeans): Promise<TlsPort> {
   const mutual = peers !== undefined;
+  const name = mutual ? 'agents' : 'api';
   // The connection a handshake belongs to: Node does not give out the socket below a TLSSocket.
   // The peer's address and port would not do: they can connect to two of our addresses at once.
   const arriving = new AsyncLocalStorage<Connection | undefined>();
@@ -63,10 +65,10 @@ export async function openTlsPort(address: string, { door, identity, peers, ende
     // With no store: timers and promises that calls leave behind would keep the connection in memory.
     if (!socket.destroyed) arriving.run(undefined, () => door.enter(socket, connection));
   });
-  const handshakes = new Handshakes();
+  const handshakes = new Handshakes(doorLimits.handshakes[name]);
   const listener = net.createServer({ pauseOnConnect: true }, (raw) => {
     raw.on('error', () => undefined);
-    const connection = door.connections.arrive(raw, mutual ? 'agents' : 'api');
+    const connection = door.connections.arrive(raw, name);
     if (connection === undefined) return;
     handshakes.begin(connection.origin, () => {
       if (!raw.destroyed) arriving.run(connection, () => secure.emit('connection', raw));

@@ -92,10 +92,10 @@ test('a call that ends before its body does not keep its stream: one without a r
 test('requests for enrolment that are never finished share one bound, and what is too much is to come later', async () => {
   await using rig = await Rig.start(parties, { authority: 'directory' });
   const part = framed(20_000).subarray(0, 19_000);
-  const sessions = Array.from({ length: 20 }, () => rawSession(rig.apiPort, ca));
+  const sessions = Array.from({ length: 60 }, () => rawSession(rig.apiPort, ca));
   const grown = await grownBy(rig, async () => {
     const calls = sessions.flatMap((session) =>
-      Array.from({ length: 32 }, () => rawCall(session, path('EnrolmentService/Enrol'))),
+      Array.from({ length: doorLimits.streamsOfStranger }, () => rawCall(session, path('EnrolmentService/Enrol'))),
     );
     const sent = calls.length * part.length;
     expect(sent).toBeGreaterThan(doorLimits.bodiesOfOne);

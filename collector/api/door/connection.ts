@@ -76,6 +76,14 @@ export class Connection {
     this.#session = session;
   }
 
+  /** Somebody has shown who they are, and may make more calls at once. */
+  identified(identity: string): void {
+    this.identity = identity;
+    const session = this.#session;
+    if (session !== undefined && !session.destroyed && !session.closed)
+      session.settings({ maxConcurrentStreams: doorLimits.streamsOfConnection });
+  }
+
   streamOpened(): void {
     this.#streams += 1;
   }

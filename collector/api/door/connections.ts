@@ -67,7 +67,7 @@ export class Connections {
         { retryAfterMs: 5_000 },
       );
     this.#leaveStrangers(connection);
-    connection.identity = identity;
+    connection.identified(identity);
     this.#known.set(identity, theirs.add(connection));
     // Who is known pays for what fails, not for coming.
     if (this.#failuresOfIdentity.wait(identity) === undefined) this.succeeded(connection);

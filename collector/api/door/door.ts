@@ -108,7 +108,7 @@ const sessionOptions: http2.ServerOptions = {
   streamResetRate: 20,
   settings: {
     enablePush: false,
-    maxConcurrentStreams: doorLimits.streamsOfConnection,
+    maxConcurrentStreams: doorLimits.streamsOfStranger,
     initialWindowSize: doorLimits.window,
     // A token of 16 KiB and what is around it.
     maxHeaderListSize: 32 << 10,

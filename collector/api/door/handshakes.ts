@@ -1,6 +1,8 @@
-/** How many handshakes of one origin may begin at once, and after how many milliseconds as many again: each takes a millisecond or so. */
-const atOnce = 2;
-const everyMs = 5;
+/** How many handshakes of one origin may begin at once, and after how many milliseconds as many again: each takes two milliseconds or so. */
+export interface HandshakePace {
+  readonly atOnce: number;
+  readonly everyMs: number;
+}
 
 interface Turn {
   left: number;
@@ -9,7 +11,12 @@ interface Turn {
 
 /** Has the handshakes of one origin begin a few at a time, so that a crowd does not keep everybody else from their turn. */
 export class Handshakes {
+  readonly #pace: HandshakePace;
   readonly #turns = new Map<string, Turn>();
+
+  constructor(pace: HandshakePace) {
+    this.#pace = pace;
+  }
 
   /** Begins now, or when it is its turn. */
   begin(origin: string, handshake: () => void): void {
@@ -23,6 +30,7 @@ export class Handshakes {
   }
 
   #open(origin: string): Turn {
+    const { atOnce, everyMs } = this.#pace;
     const turn: Turn = { left: atOnce, waiting: [] };
     this.#turns.set(origin, turn);
     const timer = setInterval(() => {

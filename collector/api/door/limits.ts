@@ -30,9 +30,12 @@ export const doorLimits = {
   strangersOfAddress: 128,
   connectionsOfIdentity: 32,
   streamsOfConnection: 32,
+  streamsOfStranger: 8,
   callsOfIdentity: 64,
   /** New connections of one address; each that shows who it is gives its token back. */
   arrivals: { burst: 192, everyMs: 100 },
+  /** Handshakes of one address: a fleet that comes back is faster than strangers. */
+  handshakes: { agents: { atOnce: 2, everyMs: 5 }, api: { atOnce: 1, everyMs: 10 } },
   /** Calls that fail or are reset, of one address without identity, and of one identity. */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
