@@ -35,12 +35,12 @@ export const doorLimits = {
   /** New connections of one address; each that shows who it is gives its token back. */
   arrivals: { burst: 192, everyMs: 100 },
   /** Handshakes of one address: a fleet that comes back is faster than strangers. */
-  handshakes: { agents: { atOnce: 2, everyMs: 5 }, api: { atOnce: 1, everyMs: 10 } },
+  handshakes: { agents: { atOnce: 2, everyMs: 5 }, api: { atOnce: 1, everyMs: 20 } },
   /** Calls that fail or are reset, of one address without identity, and of one identity. */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
   /** Failures on one connection without identity, while its address has a budget left. */
-  failuresOfStranger: 10,
+  failuresOfStranger: 5,
   /** From the first byte until a call is admitted. */
   strangerMs: 10_000,
   /** Without any call on it. */
