@@ -200,7 +200,7 @@ export class Enrolment {
   #refused(fault: Fault, kind: string, peer: string): Fault {
     // In a flood the first minute of it is on record; the counter of the calls' endings has all of them.
     if (this.#refusals.take(performance.now()) === undefined) {
-      const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
+      const causes = causeChain(fault.cause);
       const detail = { kind, peer, code: fault.code, why: fault.message, causes };
       this.#means.record('unknown', 'enrolment_refused', detail);
     }
