@@ -120,13 +120,10 @@ async function openClusterRooms(
 }
 
 const joinCheck =
-  (
-    joinTokens: { redeem(token: string, now: Date): NodeIdentity | undefined },
-    strangeness: (node: NodeIdentity) => string | undefined,
-  ) =>
-  async (token: string): Promise<Bearer> => {
-    const node = joinTokens.redeem(token, new Date());
-    // A holder of its own: it is used up by now, so to be told to come again later would be to have lost it.
+  (joinTokens: Pick<JoinTokens, 'redeem'>, strangeness: (node: NodeIdentity) => string | undefined) =>
+  async (token: string, publicKey: Uint8Array): Promise<Bearer> => {
+    const node = joinTokens.redeem(token, publicKey, new Date());
+    // A holder of its own: another agent of its node shall not make it wait until it is lost.
     const number = createHash('sha256').update(token).digest('hex').slice(0, 16);
     const why = node && strangeness(node);
     if (why !== undefined) throw new Fault('unauthenticated', `the join token is not taken: ${why}`);

@@ -223,15 +223,15 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       metrics.connectionRefused(reason);
       refusals.note(address, reason, { peer });
     },
-    refused: ({ path, peer, peerNames }, { code, message }) => {
+    refused: ({ path, peer, peerNames }, { code, message, cause }) => {
       metrics.callFaulted(path, code);
-      refusals.note(addressOf(peer), code, { method: path, peer: peerNames, message });
+      refusals.note(addressOf(peer), code, { method: path, peer: peerNames, message, causes: causeChain(cause) });
     },
     ended: ({ method, peer, peerNames }, fault) => {
       if (fault === undefined) return;
       const { code, message } = fault;
       metrics.callFaulted(pathOf(method), code);
-      const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
+      const causes = causeChain(fault.cause);
       const what = { method: pathOf(method), peer: peerNames, message, causes };
       if (refusalCodes.has(code)) refusals.note(addressOf(peer), code, what);
       else log.warn({ ...what, code }, 'call ended in a fault');

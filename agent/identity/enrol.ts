@@ -31,6 +31,11 @@ export interface Enrolled extends Pick<TlsIdentity, 'certificate' | 'key'> {
   readonly trustBundle: string;
 }
 
+interface KeyPair {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
 const proofContext = 'kcorder enrolment v1\n';
 /** How Node prints the alternative names of a certificate that has this one and no other. */
 const onlyNodeUri = /^URI:(spiffe:\/\/kcorder\/node\/[a-z0-9][a-z0-9.-]{0,252}\/[A-Za-z0-9-]{1,64})$/;
@@ -52,7 +57,7 @@ export function readCredential(path: string): Credential {
 }
 
 /**
- * Asks for a certificate for a new key, over TLS that is checked with `ca` (PEM). Throws the call's fault, and integrity_conflict when the answer
+ * Asks for a certificate for a key, a new one unless told otherwise, over TLS that is checked with `ca` (PEM). Throws the call's fault, and integrity_conflict when the answer
  * is not what was asked for.
  */
 export async function enrolOnce(
@@ -61,9 +66,24 @@ export async function enrolOnce(
   ca: Buffer,
   serverName: string | undefined,
   signal: AbortSignal,
+  pair: KeyPair = makePair(),
 ): Promise<Enrolled> {
-  return await ask(openAnonymousChannel(address, ca, named(serverName)), credential, signal);
+  return await ask(openAnonymousChannel(address, ca, named(serverName)), credential, signal, pair);
 }
+
+/** Keeps the key that is shown with a join token: the collector takes the token again from the same key, should its answer be lost. */
+export class JoinKey {
+  #last: { readonly token: string; readonly pair: KeyPair } | undefined;
+
+  /** Returns the same pair for the same join token, and another for any other credential. */
+  pairFor(credential: Credential): KeyPair {
+    if (credential.case !== 'joinToken') return makePair();
+    if (this.#last?.token !== credential.value) this.#last = { token: credential.value, pair: makePair() };
+    return this.#last.pair;
+  }
+}
+
+const makePair = (): KeyPair => generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
 /**
  * Asks for the next certificate by the present one, and by the credential beside it where there is one. It has a connection of its own: the one of the agent's calls may have begun with a certificate
@@ -76,7 +96,7 @@ export async function renewOnce(
   serverName: string | undefined,
   signal: AbortSignal,
 ): Promise<Enrolled> {
-  const renewed = await ask(openChannel(address, present, named(serverName)), credential, signal);
+  const renewed = await ask(openChannel(address, present, named(serverName)), credential, signal, makePair());
   const { subjectAltName } = new X509Certificate(present.certificate);
   if (subjectAltName !== `URI:${renewed.uri}`)
     throw unusable(`it is for ${renewed.uri} instead of "${subjectAltName}"`);
@@ -87,8 +107,12 @@ const named = (serverName: string | undefined) => (serverName === undefined ? {}
 
 type Channel = ReturnType<typeof openChannel>;
 
-async function ask(channel: Channel, credential: Credential | undefined, signal: AbortSignal): Promise<Enrolled> {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+async function ask(
+  channel: Channel,
+  credential: Credential | undefined,
+  signal: AbortSignal,
+  { publicKey, privateKey }: KeyPair,
+): Promise<Enrolled> {
   const shown = createHash('sha256')
     .update(credential?.value ?? '')
     .digest();

@@ -217,6 +217,18 @@ test('a join token is shown once, then each certificate gets the next one, for t
   expect(rig.saw('not attached; trying again')).toBe(false);
 });
 
+test('a join token whose answer was lost is shown again by the same key', async () => {
+  await using rig = new Rig();
+  const answers = ['lost', 'lost'];
+  rig.enrolment.bend = () => {
+    if (answers.pop() !== undefined) throw new Fault('unavailable', 'the connection broke');
+    return undefined;
+  };
+  await joined(rig);
+  const shown = rig.enrolment.requests.slice(0, 3).map(({ publicKey }) => Buffer.from(publicKey).toString('hex'));
+  expect([shown.length, new Set(shown).size]).toEqual([3, 1]);
+});
+
 test('renewal needs neither the used token nor the port for enrolment', async () => {
   await using rig = new Rig();
   await joined(rig);

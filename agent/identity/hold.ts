@@ -3,7 +3,7 @@ import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { enrolOnce, renewOnce } from './enrol.ts';
+import { enrolOnce, JoinKey, renewOnce } from './enrol.ts';
 import { keepIdentity, type Renewal } from './keep.ts';
 import { Trust } from './trust.ts';
 
@@ -27,11 +27,13 @@ export function holdIdentity(
   if (!('enrol' in source)) return { tls: source, ready: async () => undefined, ended: Promise.resolve() };
   const live = new LiveIdentity();
   const trust = new Trust(source.caFile, log);
+  const joinKey = new JoinKey();
   const first = Promise.withResolvers<void>();
   const ended = keepIdentity(
     {
       tokenFile: source.tokenFile,
-      enrol: (credential) => enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal),
+      enrol: (credential) =>
+        enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal, joinKey.pairFor(credential)),
       renew: ({ certificate, key }, credential) =>
         renewOnce(collector, { ca: trust.bundle(), certificate, key }, credential, serverName, signal),
       take: ({ certificate, key, trustBundle }) => {

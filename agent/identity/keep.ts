@@ -38,7 +38,7 @@ export interface KeepMeans {
   readonly take: (enrolled: Enrolled) => void;
   readonly renewal: Renewal;
   readonly log: Logger;
-  /** Milliseconds since 1970, for what is logged of a certificate's end. */
+  /** Milliseconds since 1970, for what is logged of a certificate's end, and for a node that was suspended. */
   readonly now: () => number;
 }
 
@@ -72,7 +72,7 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
       refused.reset();
       const waitMs = untilRenewal(last, renewal);
       log.info({ uri: last.uri, notAfter: last.notAfter, renewalInMs: Math.round(waitMs) }, 'certificate issued');
-      await sleep(waitMs, undefined, { signal });
+      await passed(waitMs, means.now, signal);
     } catch (error) {
       if (signal.aborted) return;
       const fault = Fault.from(error);
@@ -138,8 +138,21 @@ export function untilRenewal(
   random: number = Math.random(),
 ): number {
   const lifeMs = notAfter.getTime() - notBefore.getTime();
-  // A timer that is set to more than 2^31 - 1 ms fires at once.
-  return Math.min(2 ** 31 - 1, Math.max(floorMs, lifeMs * (share + jitter * random)));
+  return Math.max(floorMs, lifeMs * (share + jitter * random));
+}
+
+const longestStepMs = 60_000;
+
+/**
+ * Waits until a time has passed by the wall clock or by the monotonic one, whichever is first: the latter stands still, and all timers with it,
+ * while the node is suspended. Rejects when the signal fires.
+ */
+async function passed(ms: number, now: () => number, signal: AbortSignal): Promise<void> {
+  const [sinceMs, monotonicSinceMs] = [now(), performance.now()];
+  const leftMs = (): number => ms - Math.max(now() - sinceMs, performance.now() - monotonicSinceMs);
+  const stepMs = Math.min(longestStepMs, ms / 30);
+  do await sleep(Math.min(stepMs, Math.max(0, leftMs())), undefined, { signal });
+  while (leftMs() > 0);
 }
 
 const besideRefused = 'the certificate was not renewed over mutual TLS; showing the token alone';

@@ -17,7 +17,8 @@ interface Answer {
 /** The api port of a collector as an agent sees it: server TLS only, certificates for node lab-1, with uid-1, uid-2, … in the order of their issue. */
 export class LoopbackEnrolment {
   readonly #authority: Authority;
-  readonly #used = new Set<string>();
+  /** Used join tokens, with the key that each was shown by. */
+  readonly #used = new Map<string, string>();
   #server: Server | undefined;
   #port = 0;
   /** Every request whose proof was right, refused ones too. */
@@ -58,7 +59,7 @@ export class LoopbackEnrolment {
 
   /** Uses a join token up. */
   use(token: string): void {
-    this.#used.add(token);
+    this.#used.set(token, '');
   }
 
   stop(): void {
@@ -82,8 +83,9 @@ export class LoopbackEnrolment {
     if (!verify('sha256', message, key, request.proof)) throw new Fault('invalid_argument', 'the proof is none');
     this.requests.push(request);
     if (request.credential.case === 'joinToken') {
-      if (this.#used.has(token)) throw new Fault('unauthenticated', 'the join token is used');
-      this.#used.add(token);
+      const shownBy = Buffer.from(request.publicKey).toString('hex');
+      if ((this.#used.get(token) ?? shownBy) !== shownBy) throw new Fault('unauthenticated', 'the join token is used');
+      this.#used.set(token, shownBy);
     }
     const certificate = this.#issue(key.export({ type: 'spki', format: 'pem' }).toString(), names);
     const answer = { certificate, trustBundle: this.#authority.ca.toString() };

@@ -26,10 +26,12 @@ function reviewer(refusal?: string): Reviewer & { deeds: Deed[] } {
     },
     refusal: async (_person, deed) => {
       deeds.push(deed);
-      return refusal;
+      return refusal === undefined ? undefined : new Fault('permission_denied', refusal);
     },
     podsRefusal: async (_person, namespace) =>
-      namespace === 'shop' ? undefined : `alice@example.com may not list pods in namespace ${namespace}`,
+      namespace === 'shop'
+        ? undefined
+        : new Fault('permission_denied', `alice@example.com may not list pods in namespace ${namespace}`),
   };
 }
 

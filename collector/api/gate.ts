@@ -17,13 +17,20 @@ const persons = new WeakMap<CallContext, Person>();
 export interface ReviewPace {
   /** Between two questions; what they take may come on top, and all of it has to stay below a minute. */
   readonly everyMs: number;
+  /** Before a refusal that an error led to is asked about once more; longer than a refused token is remembered. */
+  readonly againMs: number;
   /** How long a stream lives on while nobody can tell. */
   readonly untoldMs: number;
   /** Milliseconds of a clock that never goes back. */
   now(): number;
 }
 
-const usualPace: ReviewPace = { everyMs: 25_000, untoldMs: 10 * 60_000, now: () => performance.now() };
+const usualPace: ReviewPace = {
+  everyMs: 25_000,
+  againMs: 6_000,
+  untoldMs: 10 * 60_000,
+  now: () => performance.now(),
+};
 
 /** The caller, by the headers of the call. */
 interface Met {
@@ -100,12 +107,12 @@ export class Gate {
 
   async #checkRight(person: Person, { resource, verb }: Right, name: string): Promise<void> {
     const refusal = await this.#reviewer?.refusal(person, { resource, verb, name });
-    if (refusal !== undefined) throw new Fault('permission_denied', refusal);
+    if (refusal !== undefined) throw refusal;
   }
 
   /**
    * Asks again and again whether somebody with a token may still have a stream, and ends it when not; that nobody can tell is no answer, until
-   * it has lasted for too long. Streams by certificate end with their connection. Returns the function that stops it.
+   * it has lasted for too long, and a refusal that an error led to is one only if it is given twice. Streams by certificate end with their connection. Returns the function that stops it.
    */
   supervise(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void {
     return this.#watch({ ...context, path: pathOf(context.method) }, request, end);
@@ -121,11 +128,14 @@ export class Gate {
     const rule = ruleOf(path);
     const token = peerNames === '' ? bearerToken(metadata) : undefined;
     if (rule === undefined || rule.by === 'node' || rule.by === 'anyone' || token === undefined) return () => undefined;
-    const { everyMs, untoldMs, now } = this.#pace;
+    const { everyMs, againMs, untoldMs, now } = this.#pace;
     let toldMs = now();
     let stopped = false;
     let timer: NodeJS.Timeout | undefined;
-    const look = async (): Promise<void> => {
+    const lookIn = (ms: number, isAgain: boolean): void => {
+      if (!stopped) timer = setTimeout(() => void look(isAgain), ms).unref();
+    };
+    const look = async (isAgain: boolean): Promise<void> => {
       try {
         const person = await this.#recognize(token, peer);
         if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField));
@@ -133,11 +143,12 @@ export class Gate {
       } catch (error) {
         const fault = Fault.from(error);
         const isRefused = fault.code === 'unauthenticated' || fault.code === 'permission_denied';
+        if (isRefused && fault.cause !== undefined && !isAgain) return lookIn(againMs, true);
         if (isRefused || now() - toldMs >= untoldMs) return end(fault);
       }
-      if (!stopped) timer?.refresh();
+      lookIn(everyMs, false);
     };
-    timer = setTimeout(() => void look(), everyMs).unref();
+    lookIn(everyMs, false);
     return () => {
       stopped = true;
       clearTimeout(timer);
@@ -150,11 +161,9 @@ export class Gate {
     // An operator by certificate is one of no cluster.
     if (person === undefined && callerOf(context).kind === 'operator') return;
     const refusal = person && (await this.#reviewer?.podsRefusal(person, namespace));
-    if (person === undefined || refusal !== undefined)
-      throw new Fault(
-        'permission_denied',
-        refusal ?? 'listing pods needs a bearer token, or the certificate of an operator',
-      );
+    if (refusal !== undefined) throw refusal;
+    if (person === undefined)
+      throw new Fault('permission_denied', 'listing pods needs a bearer token, or the certificate of an operator');
   }
 
   async #recognize(token: string, peer: string): Promise<Person> {

@@ -45,6 +45,23 @@ test('a join token: an operator makes it, the agent enrols with it once, and its
   expect(JSON.stringify(rig.logged)).not.toContain(token);
 });
 
+test('a join token whose answer was lost: the same key gets another certificate, and no other key does; each is on record', async () => {
+  await using rig = await Rig.start(parties, { authority: 'directory' });
+  const operator = connect(EnrolmentService, rig.channel(parties.operator));
+  const { token } = await operator.createJoinToken({ nodeName: 'n7', nodeUid: 'uid-n7' });
+  const shown = asked(token);
+  const certificates = [await enrol(rig, token, shown), await enrol(rig, token, shown)];
+  await expect(enrol(rig, token)).rejects.toMatchObject({ code: 'unauthenticated' });
+  const [first, second] = certificates.map(({ certificate }) => new X509Certificate(certificate));
+  expect(second?.subjectAltName).toBe(first?.subjectAltName);
+  expect(second?.serialNumber).not.toBe(first?.serialNumber);
+  expect((await acts(rig)).map(({ action }) => action).filter((one) => one.startsWith('enrol'))).toEqual([
+    'enrolled',
+    'enrolled',
+    'enrolment_refused',
+  ]);
+});
+
 test('an expired token is not taken', async () => {
   await using rig = await Rig.start(parties, { authority: 'directory' });
   const operator = connect(EnrolmentService, rig.channel(parties.operator));

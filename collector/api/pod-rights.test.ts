@@ -50,3 +50,20 @@ test('a schedule whose runs tell where pods are is made by whoever may list them
   await make('three', { podNamespaces: ['shop'], podLabels: 'app=web' });
   await make('four', { nodeNames: ['n1'] });
 });
+
+test('an error of the API server that led to a refusal is in the log, and not told to the caller', async () => {
+  await using all = await ClusterRig.start(parties, { n1: 'u1' });
+  const { answer } = all.api;
+  all.api.answer = (method, path, body) => {
+    if (path.endsWith('/tokenreviews') && body.includes('"mallory"'))
+      return { status: { authenticated: false, error: 'the webhook is away' } };
+    if (path.endsWith('/subjectaccessreviews')) return { status: { allowed: false, evaluationError: 'no authorizer' } };
+    return answer(method, path, body);
+  };
+  const refused = { message: expect.not.stringMatching(/webhook|authorizer/) };
+  await expect(all.calls(OperatorService, 'mallory').listNodes({})).rejects.toMatchObject(refused);
+  await expect(all.calls(OperatorService, 'bob').listNodes({})).rejects.toMatchObject(refused);
+  const logged = JSON.stringify(all.rig.logged);
+  expect(logged).toContain('the API server: the webhook is away');
+  expect(logged).toContain('the API server: no authorizer');
+});

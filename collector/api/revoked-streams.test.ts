@@ -37,10 +37,14 @@ async function rig() {
     unanswered: 0,
     faults: [] as string[],
     fault: undefined as Fault | undefined,
+    /** Thrown once each, before anything else. */
+    once: [] as Fault[],
     refusal: '',
   };
   const reviewer = {
     authenticate: async () => {
+      const next = state.once.shift();
+      if (next !== undefined) throw next;
       if (state.fault === undefined) {
         state.recognized += 1;
         return alice;
@@ -50,12 +54,12 @@ async function rig() {
     },
     refusal: async () => {
       state.asked += 1;
-      return state.refusal || undefined;
+      return state.refusal === '' ? undefined : new Fault('permission_denied', state.refusal);
     },
     podsRefusal: async () => undefined,
   };
   // Often, so that the test need not wait; how long nobody may tell is counted by a clock of the test's own.
-  const pace = { everyMs: 5, untoldMs: 10 * minute, now: () => state.nowMs };
+  const pace = { everyMs: 5, againMs: 5, untoldMs: 10 * minute, now: () => state.nowMs };
   const gate = new Gate(reviewer, { check: () => undefined }, pace);
   const door = new Door({
     meet: gate.meet.bind(gate),
@@ -161,6 +165,24 @@ test('a stream ends when its token is worth nothing any more', async () => {
   const stream = await all.open('DownloadEvidence');
   all.state.fault = new Fault('unauthenticated', 'nobody vouches for it');
   await expect(stream.next()).rejects.toMatchObject({ code: 'unauthenticated' });
+  expect(all.state.unanswered).toBe(1);
+});
+
+test('a refusal that an error led to ends a stream only if it is given twice', async () => {
+  using all = await rig();
+  const { state } = all;
+  const next = (await all.open('DownloadEvidence')).next().catch((error: unknown) => error);
+  const unclear = new Fault('unauthenticated', 'nobody vouches for it', { cause: new Error('the webhook is away') });
+  for (const one of [unclear, new Fault('permission_denied', 'alice may not', { cause: new Error('the same') })]) {
+    state.once = [one];
+    await until(() => state.once.length === 0);
+    const { asked } = state;
+    await until(() => state.asked >= asked + 2);
+    expect(state.faults).toEqual([]);
+  }
+  state.fault = unclear;
+  expect(await next).toMatchObject({ code: 'unauthenticated', message: 'nobody vouches for it' });
+  expect(state.unanswered).toBe(2);
 });
 
 test('an API server that does not answer is no revocation; after ten minutes of it the stream ends', async () => {

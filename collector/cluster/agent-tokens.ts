@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1Node, V1Pod, V1TokenReviewStatus } from '@kubernetes/client-node';
 import type { Bearer } from '../identity/enrolment.ts';
-import { ask, type Cluster } from './client.ts';
+import { ask, type Cluster, reasonOf } from './client.ts';
 
 /** Which pods are agents. */
 export interface AgentPods {
@@ -84,9 +84,6 @@ function checkPod(
   return nodeName;
 }
 
-/** Characters of the API server's own reason that are kept. */
-const mostOfReason = 1_000;
-
 /** Clocks of two API servers may differ by this. */
 const skewMs = 60_000;
 
@@ -97,5 +94,5 @@ function isOlder(pod: V1Pod | undefined, node: V1Node | undefined): boolean {
 
 const refused = (why: string, cause?: string): Fault =>
   new Fault('unauthenticated', `the token of this agent is not taken: ${why}`, {
-    cause: cause && new Error(`the API server: ${cause.slice(0, mostOfReason)}`),
+    cause: reasonOf(cause),
   });

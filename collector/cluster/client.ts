@@ -69,6 +69,13 @@ export async function ask<T>(what: string, question: Promise<T>): Promise<T | un
   }
 }
 
+/** Characters of the API server's own reason that are kept. */
+const mostOfReason = 1_000;
+
+/** Returns the API server's own reason as the cause of a refusal, for the records alone; undefined if it gave none. */
+export const reasonOf = (text: string | undefined): Error | undefined =>
+  text ? new Error(`the API server: ${text.slice(0, mostOfReason)}`) : undefined;
+
 /** The HTTP status of an answer that was an error, with the API server's own sentence. */
 export function statusOf(error: unknown): { code: number; message: string } | undefined {
   if (!(error instanceof ApiException)) return undefined;

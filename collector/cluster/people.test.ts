@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { checkAgentToken } from './agent-tokens.ts';
 import { ClusterReviewer } from './people.ts';
 import { FakeApiServer } from './testing/api-server.ts';
@@ -90,16 +90,90 @@ test('garbage tokens, 80 at once and on and on: few reviews, whoever is known or
   expect(await reviewer.authenticate('bob', '10.0.0.10')).toMatchObject({ name: 'bob' });
 });
 
+const outage = 'Post "https://webhook": connect: connection refused';
+
+/** Vouches for nobody, with an error: one that knows the tokens is away. */
+function failToVouch(): void {
+  api.answer = () => ({ status: { authenticated: false, error: outage } });
+}
+
+test('an answer with an error is no failure of its address, and the error is kept for the log alone', async () => {
+  failToVouch();
+  const reviewer = new ClusterReviewer(api.cluster);
+  const unclear = {
+    code: 'unauthenticated',
+    message: expect.not.stringContaining('webhook'),
+    cause: expect.objectContaining({ message: `the API server: ${outage}` }),
+  };
+  // More than an address may have that are simply not good.
+  for (const token of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'alice'])
+    await expect(reviewer.authenticate(token, host)).rejects.toMatchObject(unclear);
+  // The one that is remembered too.
+  await expect(reviewer.authenticate('alice', host)).rejects.toMatchObject(unclear);
+  vouchFor('bob');
+  expect(await reviewer.authenticate('bob', host)).toMatchObject({ name: 'bob' });
+});
+
+test('answers with an error have a pace all the same, and one address cannot use up what is left to others', async () => {
+  failToVouch();
+  const reviewer = new ClusterReviewer(api.cluster);
+  const one = await garbageFrom(reviewer, [host]);
+  expect(one.reviewed).toBeGreaterThanOrEqual(10);
+  expect(one.reviewed).toBeLessThanOrEqual(12 + one.seconds);
+  const all = await garbageFrom(reviewer, addresses(200));
+  expect(one.reviewed + all.reviewed).toBeGreaterThanOrEqual(110);
+  expect(one.reviewed + all.reviewed).toBeLessThanOrEqual(111 + 1.5 * (one.seconds + all.seconds));
+});
+
+test('somebody known is no stranger after an answer with an error', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    vouchFor('alice');
+    const reviewer = new ClusterReviewer(api.cluster);
+    await reviewer.authenticate('alice', host);
+    vi.advanceTimersByTime(11_000);
+    failToVouch();
+    await expect(reviewer.authenticate('alice', host)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await garbageFrom(reviewer, [host]);
+    vi.advanceTimersByTime(5_500);
+    vouchFor('alice');
+    expect(await reviewer.authenticate('alice', host)).toMatchObject({ name: 'alice' });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('why the authorizer could not tell is kept for the log; its reason is told to the caller', async () => {
+  const evaluationError = 'webhook "authz": connection refused';
+  api.answer = () => ({ status: { allowed: false, reason: 'no opinion', evaluationError } });
+  const reviewer = new ClusterReviewer(api.cluster);
+  const person = { name: 'alice', uid: '', groups: [], extra: {} };
+  const refusals = [
+    await reviewer.refusal(person, { resource: 'captures', verb: 'create', name: 'n1' }),
+    await reviewer.podsRefusal(person, 'shop'),
+  ];
+  expect(refusals.map((refusal) => refusal?.message)).toEqual([
+    'alice may not create captures.kcorder.dev "n1" (no opinion): bind a role that has this verb, such as one of the chart\'s cluster roles',
+    'alice may not list pods in namespace shop (no opinion): bind a role there that has this verb, such as view, or name the node',
+  ]);
+  for (const refusal of refusals)
+    expect(refusal).toMatchObject({
+      code: 'permission_denied',
+      cause: expect.objectContaining({ message: `the API server: ${evaluationError}` }),
+    });
+});
+
 /** Shows garbage tokens from all of these addresses at once, again and again; how many were reviewed, and how long it took. */
 async function garbageFrom(reviewer: ClusterReviewer, hosts: string[]): Promise<{ reviewed: number; seconds: number }> {
   const began = performance.now();
+  const before = api.asked.length;
   for (let round = 0; round < 20; round += 1) {
     const shown = hosts.flatMap((one) =>
       [0, 1, 2].map((i) => reviewer.authenticate(`garbage-${one}-${round}-${i}`, one).catch((fault: Fault) => fault)),
     );
     for (const ending of await Promise.all(shown)) expect(ending).toBeInstanceOf(Fault);
   }
-  return { reviewed: api.asked.length / 2, seconds: (performance.now() - began) / 1000 };
+  return { reviewed: (api.asked.length - before) / 2, seconds: (performance.now() - began) / 1000 };
 }
 
 const addresses = (count: number): string[] => Array.from({ length: count }, (_, i) => `10.1.${i >> 8}.${i & 255}`);

@@ -3,8 +3,8 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
 import { type Deed, group, type Person, type Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
-import { ask, type Cluster } from './client.ts';
-import { Strangers } from './strangers.ts';
+import { ask, type Cluster, reasonOf } from './client.ts';
+import { type ReviewEnding, Strangers } from './strangers.ts';
 
 const rememberMs = 10_000;
 /** Somebody who was recognised within this time has reviews kept for them, however many strangers come. */
@@ -21,8 +21,8 @@ const largestToken = 16 << 10;
 export class ClusterReviewer implements Reviewer {
   readonly #cluster: Cluster;
   readonly #known = new Map<string, { person: Person; atMs: number }>();
-  readonly #refused = new Map<string, number>();
-  readonly #underway = new Map<string, Promise<Person | undefined>>();
+  readonly #refused = new Map<string, { reason: Error | undefined; untilMs: number }>();
+  readonly #underway = new Map<string, Promise<Person>>();
   // Each failure is two questions to the API server.
   readonly #strangers = new Strangers();
   #running = 0;
@@ -37,62 +37,72 @@ export class ClusterReviewer implements Reviewer {
     const nowMs = performance.now();
     const known = this.#known.get(key);
     if (known !== undefined && nowMs - known.atMs < rememberMs) return known.person;
-    if ((this.#refused.get(key) ?? 0) > nowMs) throw nobody();
+    const refused = this.#refused.get(key);
+    if (refused !== undefined && refused.untilMs > nowMs) throw nobody(refused.reason);
     const isStranger = known === undefined || nowMs - known.atMs > knownMs;
-    const person = await (this.#underway.get(key) ?? this.#recognise(token, key, isStranger, host));
-    if (person === undefined) throw nobody();
-    return person;
+    return await (this.#underway.get(key) ?? this.#recognise(token, key, isStranger, host));
   }
 
   /** Asks once for all that come with one token at once. */
-  #recognise(token: string, key: string, isStranger: boolean, host: string): Promise<Person | undefined> {
+  #recognise(token: string, key: string, isStranger: boolean, host: string): Promise<Person> {
     const over = isStranger ? this.#strangers.enter(host) : () => undefined;
     const asking = this.#ask(token, key, over).finally(() => this.#underway.delete(key));
     this.#underway.set(key, asking);
     return asking;
   }
 
-  async #ask(token: string, key: string, over: (hasFailed: boolean) => void): Promise<Person | undefined> {
-    let hasFailed = false;
+  async #ask(token: string, key: string, over: (ending: ReviewEnding) => void): Promise<Person> {
+    let ending: ReviewEnding = 'unpaid';
     try {
-      const person = await this.#bounded(async () => {
-        // A token made for us first: it is worth nothing anywhere else. Then one that is meant for the API server itself.
-        const ours = await this.#review(token, [audience]);
-        return ours ?? (await this.#review(token, undefined));
-      });
-      const nowMs = performance.now();
-      hasFailed = person === undefined;
-      if (person === undefined) {
-        this.#known.delete(key);
-        remember(this.#refused, key, nowMs + refusedMs);
-      } else remember(this.#known, key, { person, atMs: nowMs });
-      return person;
+      const { person, reason } = await this.#bounded(() => this.#reviewBoth(token));
+      if (person !== undefined) {
+        remember(this.#known, key, { person, atMs: performance.now() });
+        return person;
+      }
+      ending = reason === undefined ? 'refused' : 'unclear';
+      // In an outage, whoever was known does not become a stranger.
+      if (reason === undefined) this.#known.delete(key);
+      remember(this.#refused, key, { reason, untilMs: performance.now() + refusedMs });
+      throw nobody(reason);
     } finally {
-      over(hasFailed);
+      over(ending);
     }
   }
 
-  async refusal(person: Person, { resource, verb, name }: Deed): Promise<string | undefined> {
-    const refused = await this.#denial(person, { group, resource, verb, ...(name === '' ? {} : { name }) });
-    if (refused === undefined) return undefined;
-    const what = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
-    return `${person.name} may not ${verb} ${what}${refused}: bind a role that has this verb, such as one of the chart's cluster roles`;
+  /** Tries it as a token made for us first: it is worth nothing anywhere else. Then as one that is meant for the API server itself. */
+  async #reviewBoth(token: string): Promise<{ person?: Person; reason?: Error }> {
+    const errors = new Set<string>();
+    for (const audiences of [[audience], undefined]) {
+      const status = await this.#review(token, audiences);
+      const person = personOf(status, audiences);
+      if (person !== undefined) return { person };
+      if (status?.error) errors.add(status.error);
+    }
+    const reason = reasonOf([...errors].join('; '));
+    return reason === undefined ? {} : { reason };
   }
 
-  async podsRefusal(person: Person, namespace: string): Promise<string | undefined> {
-    const refused = await this.#denial(person, {
-      resource: 'pods',
-      verb: 'list',
-      ...(namespace === '' ? {} : { namespace }),
-    });
-    if (refused === undefined) return undefined;
+  async refusal(person: Person, { resource, verb, name }: Deed): Promise<Fault | undefined> {
+    const object = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
+    const attributes = { group, resource, verb, ...(name === '' ? {} : { name }) };
+    const advice = "bind a role that has this verb, such as one of the chart's cluster roles";
+    return await this.#denial(person, attributes, `${verb} ${object}`, advice);
+  }
+
+  async podsRefusal(person: Person, namespace: string): Promise<Fault | undefined> {
     const where = namespace === '' ? 'in all namespaces' : `in namespace ${namespace}`;
-    return `${person.name} may not list pods ${where}${refused}: bind a role there that has this verb, such as view, or name the node`;
+    const attributes = { resource: 'pods', verb: 'list', ...(namespace === '' ? {} : { namespace }) };
+    const advice = 'bind a role there that has this verb, such as view, or name the node';
+    return await this.#denial(person, attributes, `list pods ${where}`, advice);
   }
 
-  /** Undefined when allowed, else the authorizer's reason in parentheses, if it gave one. */
-  async #denial(person: Person, resourceAttributes: V1ResourceAttributes): Promise<string | undefined> {
-    const { name: user, uid, groups, extra } = person;
+  /** Undefined when allowed. The authorizer's reason is for the caller; why it could not tell is for the log alone. */
+  async #denial(
+    { name: user, uid, groups, extra }: Person,
+    resourceAttributes: V1ResourceAttributes,
+    deed: string,
+    advice: string,
+  ): Promise<Fault | undefined> {
     const body = { spec: { user, uid, groups: [...groups], extra: mutable(extra), resourceAttributes } };
     const review = await this.#bounded(() =>
       ask(
@@ -100,17 +110,21 @@ export class ClusterReviewer implements Reviewer {
         this.#cluster.authorization.createSubjectAccessReview({ body }),
       ),
     );
-    if (review?.status?.allowed === true) return undefined;
-    return review?.status?.reason ? ` (${review.status.reason})` : '';
+    const status = review?.status;
+    if (status?.allowed === true) return undefined;
+    const why = status?.reason ? ` (${status.reason})` : '';
+    return new Fault('permission_denied', `${user} may not ${deed}${why}: ${advice}`, {
+      cause: reasonOf(status?.evaluationError),
+    });
   }
 
-  async #review(token: string, audiences: string[] | undefined): Promise<Person | undefined> {
+  async #review(token: string, audiences: string[] | undefined): Promise<V1TokenReviewStatus | undefined> {
     const spec = audiences === undefined ? { token } : { token, audiences };
     const review = await ask(
       'review a token (create tokenreviews)',
       this.#cluster.authentication.createTokenReview({ body: { spec } }),
     );
-    return personOf(review?.status, audiences);
+    return review?.status;
   }
 
   async #bounded<T>(question: () => Promise<T>): Promise<T> {
@@ -148,5 +162,7 @@ function personOf(status: V1TokenReviewStatus | undefined, audiences: string[] |
 const mutable = (extra: Person['extra']): Record<string, string[]> =>
   Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]]));
 
-const nobody = (): Fault =>
-  new Fault('unauthenticated', 'the API server does not vouch for this token: log in again, or ask for a new token');
+const nobody = (cause?: Error): Fault =>
+  new Fault('unauthenticated', 'the API server does not vouch for this token: log in again, or ask for a new token', {
+    cause,
+  });

@@ -122,3 +122,34 @@ test('a turn that cannot write leaves everything as it was', async () => {
   expect(authority.bundle).toBe(bundle);
   await authority.issueNode(node, nodeKey());
 });
+
+const aheadMs = 400 * 86_400_000;
+
+test('an authority that was first made while the clock was ahead is replaced once it is right', async () => {
+  let nowMs = Date.now() + aheadMs;
+  const authority = await Authority.open(new DirectoryStore(dir), undefined, () => nowMs);
+  nowMs -= aheadMs;
+  await expect(authority.issueNode(node, nodeKey())).rejects.toMatchObject({ code: 'unavailable' });
+  await authority.turn();
+  const { notBefore } = await authority.issueNode(node, nodeKey());
+  expect(notBefore.getTime()).toBeLessThan(nowMs);
+  expect(authority.notAfter.getTime()).toBe(nowMs + lives.authority);
+});
+
+test('turns under a clock that is ahead leave the authority there was, also for a collector that starts then', async () => {
+  let nowMs = Date.now();
+  const now = (): number => nowMs;
+  const first = await Authority.open(new DirectoryStore(dir), undefined, now);
+  const { bundle } = first;
+  nowMs += aheadMs;
+  await first.turn();
+  await first.turn();
+  const second = await Authority.open(new DirectoryStore(dir), undefined, now);
+  expect(second.bundle).not.toContain(bundle);
+  await second.issueNode(node, nodeKey());
+  nowMs -= aheadMs;
+  await second.turn();
+  expect(second.bundle).toContain(bundle);
+  const { certificate } = await second.issueNode(node, nodeKey());
+  expect(new X509Certificate(certificate).verify(new X509Certificate(bundle).publicKey)).toBe(true);
+});

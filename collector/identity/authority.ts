@@ -3,7 +3,16 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
 import type { AuthorityStore } from './authority-store.ts';
 import { issueClient, issueServer, type KeyPair, makeAuthorityPair, type Validity } from './certificates.ts';
-import { type Generation, lives, needsAnother, signing, trusted } from './generations.ts';
+import {
+  clockToleranceMs,
+  type Generation,
+  lives,
+  needsAnother,
+  retained,
+  signing,
+  trusted,
+  withAnother,
+} from './generations.ts';
 
 /** A certificate for a node, with the time that it holds for. */
 export interface IssuedCertificate extends Validity {
@@ -11,11 +20,9 @@ export interface IssuedCertificate extends Validity {
   readonly certificate: string;
 }
 
-/** Clocks of nodes may be behind by this. */
-const clockToleranceMs = 5 * 60_000;
 const conflictsInARow = 5;
 
-/** The collector's own certificate authority: made when there is none, replaced long before it ends, its successor made known a day ahead. */
+/** The collector's own certificate authority: made when there is none, replaced long before it ends, its successor made known a day ahead. It survives a clock that is wrong for a while. */
 export class Authority {
   readonly #store: AuthorityStore;
   readonly #alsoTrusted: () => Promise<string>;
@@ -47,8 +54,11 @@ export class Authority {
     for (let attempt = 0; attempt < conflictsInARow; attempt += 1) {
       const stored = await this.#store.read();
       const nowMs = this.#now();
-      const kept = trusted(stored?.generations ?? [], nowMs);
-      const generations = needsAnother(kept, nowMs) ? [...kept, await makeGeneration(nowMs)] : kept;
+      const before = stored?.generations ?? [];
+      const generations = retained(
+        needsAnother(before, nowMs) ? withAnother(before, await makeGeneration(nowMs)) : before,
+        nowMs,
+      );
       const unchanged =
         generations.length === stored?.generations.length &&
         generations.every((one, i) => one === stored.generations[i]);

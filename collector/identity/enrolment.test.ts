@@ -114,7 +114,7 @@ test.each([
   let asked = 0;
   const check: CredentialCheck = async (credential) => {
     asked += 1;
-    return await good(credential);
+    return await good(credential, new Uint8Array());
   };
   await expect(enrolment(check).enrol(of())).rejects.toMatchObject({
     code: 'invalid_argument',
@@ -164,7 +164,7 @@ test('a flood fills neither the records nor the API server', async () => {
 test('the addresses of one /64 share a budget of refusals, and others do not wait for them', async () => {
   const check: CredentialCheck = async (credential) => {
     if (credential === 'bad') throw new Fault('unauthenticated', 'no');
-    return await good(credential);
+    return await good(credential, new Uint8Array());
   };
   const one = enrolment(check);
   const from = (host: string, credential: string) =>

@@ -16,8 +16,8 @@ export interface Bearer {
   readonly holder: string;
 }
 
-/** Checks one kind of credential. Throws unauthenticated with what is wrong with it, cluster_unavailable. */
-export type CredentialCheck = (credential: string) => Promise<Bearer>;
+/** Checks one kind of credential, shown by the holder of a key. Throws unauthenticated with what is wrong with it, cluster_unavailable. */
+export type CredentialCheck = (credential: string, publicKey: Uint8Array) => Promise<Bearer>;
 
 /** What comes with every request for a certificate. */
 interface Asked {
@@ -171,11 +171,11 @@ export class Enrolment {
     if (this.#places.size > mostPlaces) for (const oldest of this.#places) return void this.#places.delete(oldest);
   }
 
-  async #check({ kind, credential, beside }: Application): Promise<Bearer> {
+  async #check({ kind, credential, beside, publicKey }: Application): Promise<Bearer> {
     const renewed = beside?.nodeOf(namesOf(beside));
     const check = this.#means.checks[kind];
     if (check !== undefined) {
-      const bearer = await check(credential);
+      const bearer = await check(credential, publicKey);
       if (renewed !== undefined) checkSameNode(renewed, bearer.node);
       return bearer;
     }
@@ -200,7 +200,7 @@ export class Enrolment {
   #refused(fault: Fault, kind: string, peer: string): Fault {
     // In a flood the first minute of it is on record; the counter of the calls' endings has all of them.
     if (this.#refusals.take(performance.now()) === undefined) {
-      const causes = fault.cause === undefined ? [] : causeChain(fault.cause);
+      const causes = causeChain(fault.cause);
       const detail = { kind, peer, code: fault.code, why: fault.message, causes };
       this.#means.record('unknown', 'enrolment_refused', detail);
     }

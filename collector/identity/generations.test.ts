@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Generation, lives, needsAnother, signing, trusted } from './generations.ts';
+import { type Generation, lives, needsAnother, retained, signing, trusted, withAnother } from './generations.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -14,10 +14,8 @@ const made = (nowMs: number): Generation => ({
 });
 
 /** What a turn of the authority makes of its generations. */
-function turn(before: readonly Generation[], nowMs: number): Generation[] {
-  const kept = trusted(before, nowMs);
-  return needsAnother(kept, nowMs) ? [...kept, made(nowMs)] : kept;
-}
+const turn = (before: readonly Generation[], nowMs: number): Generation[] =>
+  retained(needsAnother(before, nowMs) ? withAnother(before, made(nowMs)) : before, nowMs);
 
 test('over three years of hourly turns, also with outages, whoever read the bundle a day ago verifies what is signed now, and a leaf is trusted as long as it lives', () => {
   const outage = fc.record({ at: fc.integer({ min: 0, max: 3 * 365 }), days: fc.integer({ min: 0, max: 30 }) });
@@ -57,8 +55,8 @@ test('after an outage of years another authority is made', () => {
   const first = turn([], start);
   const later = start + 2 * lives.authority;
   const second = turn(first, later);
-  expect(second).toHaveLength(1);
-  expect(signing(second, later)).toBe(second[0]);
+  expect(trusted(second, later)).toEqual([signing(second, later)]);
+  expect(signing(second, later)).toBe(second[1]);
 });
 
 test('a clock that goes back a month changes nothing', () => {
@@ -67,4 +65,44 @@ test('a clock that goes back a month changes nothing', () => {
   expect(two).toHaveLength(2);
   expect(turn(two, half - 30 * day)).toEqual(two);
   expect(signing(two, half - 30 * day)).toBe(two[0]);
+});
+
+test('a clock that is wrong by years for up to a month, ahead or behind: once it is right, whoever would be trusted without it is, and one that holds signs', () => {
+  const excursion = fc.record({
+    at: fc.integer({ min: 0, max: 400 }),
+    days: fc.integer({ min: 1, max: 30 }),
+    offDays: fc.integer({ min: -20 * 365, max: 20 * 365 }),
+  });
+  fc.assert(
+    fc.property(excursion, ({ at, days, offDays }) => {
+      let today = 0;
+      const ms = (off = 0): number => start + (today + off) * day;
+      let before: Generation[] = [];
+      for (; today < at; today += 1) before = turn(before, ms());
+      let [right, wrong] = [before, before];
+      for (; today < at + days; today += 1) {
+        right = turn(right, ms());
+        wrong = turn(wrong, ms(offDays));
+        expect(signing(wrong, ms(offDays))).toBeDefined();
+      }
+      wrong = turn(wrong, ms());
+      for (const one of trusted(right, ms())) if (before.includes(one)) expect(trusted(wrong, ms())).toContain(one);
+      for (const end = today + 500; today < end; today += 1) {
+        wrong = turn(wrong, ms());
+        const by = signing(wrong, ms());
+        expect(trusted(wrong, ms())).toContain(by);
+        expect(Date.parse(by?.createdAt ?? '')).toBeLessThanOrEqual(ms());
+        expect(wrong.length).toBeLessThanOrEqual(8);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('a clock that leaps from year to year and back makes a bounded number', () => {
+  let generations = turn([], start);
+  for (let years = -40; years <= 40; years += 1) generations = turn(generations, start + years * 2 * lives.authority);
+  expect(generations.length).toBeLessThanOrEqual(8);
+  generations = turn(generations, start);
+  expect(trusted(generations, start)).toContain(signing(generations, start));
 });

@@ -1,3 +1,5 @@
+import type { Fault } from '@kcorder/proto/fault.ts';
+
 /** Somebody who has shown a token that the cluster vouches for. */
 export interface Person {
   readonly name: string;
@@ -14,14 +16,17 @@ export interface Deed {
   readonly name: string;
 }
 
-/** Who vouches for people and says what they may. Both fail closed. */
+/**
+ * Who vouches for people and says what they may. Both fail closed. A refusal has a cause if an error led to it: it may be an outage. The cause
+ * is for the log, not for the caller.
+ */
 export interface Reviewer {
   /** `host` is where the token came from. Throws unauthenticated when nobody vouches for the token, cluster_unavailable, resource_exhausted. */
   authenticate(token: string, host: string): Promise<Person>;
-  /** Undefined when allowed, else why not. Throws cluster_unavailable, resource_exhausted. */
-  refusal(person: Person, deed: Deed): Promise<string | undefined>;
+  /** Undefined when allowed, else permission_denied with why not. Throws cluster_unavailable, resource_exhausted. */
+  refusal(person: Person, deed: Deed): Promise<Fault | undefined>;
   /** The same for listing the pods of a namespace, empty for all: a right of Kubernetes' own. */
-  podsRefusal(person: Person, namespace: string): Promise<string | undefined>;
+  podsRefusal(person: Person, namespace: string): Promise<Fault | undefined>;
 }
 
 /** API group of the virtual resources. */

@@ -38,6 +38,24 @@ test('the own certificate is issued anew at half of its life, and the authority 
   serving.close();
 });
 
+test('once a clock that was a year ahead is right, the next look shows a certificate that holds now', async () => {
+  const rightMs = Date.now();
+  let nowMs = rightMs + 400 * 86_400_000;
+  const now = (): number => nowMs;
+  const authority = await Authority.open(new DirectoryStore(join(dir, 'ahead')), undefined, now);
+  const refused: unknown[] = [];
+  const serving = await Serving.open({ ...means, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
+  const shown = () => new X509Certificate(serving.identity.current?.certificate ?? '');
+  expect(shown().validFromDate.getTime()).toBeGreaterThan(rightMs);
+  nowMs = rightMs;
+  await serving.look();
+  expect(shown().validFromDate.getTime()).toBeLessThanOrEqual(rightMs);
+  expect(authority.notAfter.getTime()).toBeGreaterThan(rightMs);
+  expect(shown().checkIssued(new X509Certificate(authority.bundle))).toBe(true);
+  expect(refused).toEqual([]);
+  serving.close();
+});
+
 test.each([
   { sentence: 'an empty certificate', file: 'tls.crt', text: '' },
   { sentence: 'the key of another certificate', file: 'tls.key', text: 'other' },

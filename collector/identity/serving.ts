@@ -67,8 +67,10 @@ export class Serving {
   /** One look at everything that may have to be renewed. Never throws. */
   async look(): Promise<void> {
     const { authority, refused } = this.#means;
-    if (authority !== undefined && this.#now() - this.#turnedMs >= turnMs) {
-      this.#turnedMs = this.#now();
+    const sinceMs = this.#now() - this.#turnedMs;
+    // A clock that was put back was ahead before: what was made then may hold for nobody now.
+    if (authority !== undefined && (sinceMs < 0 || sinceMs >= turnMs)) {
+      this.#turnedMs += sinceMs;
       await authority.turn().catch(refused);
     }
     await this.#renew().catch(refused);
@@ -90,14 +92,16 @@ export class Serving {
   async #pair(): Promise<{ certificate: string; key: string }> {
     const { authority, names, addresses } = this.#means;
     if (authority === undefined) throw new Error('neither a directory nor an authority');
-    if (this.#issued === undefined || this.#isPastHalf(this.#issued.certificate))
+    if (this.#issued === undefined || this.#isDue(this.#issued.certificate))
       this.#issued = await authority.issueServer(names, addresses);
     return this.#issued;
   }
 
-  #isPastHalf(certificate: string): boolean {
+  /** Past half its life, or from a clock that was ahead. */
+  #isDue(certificate: string): boolean {
     const { validFromDate, validToDate } = new X509Certificate(certificate);
-    return this.#now() > (validFromDate.getTime() + validToDate.getTime()) / 2;
+    const [fromMs, untilMs] = [validFromDate.getTime(), validToDate.getTime()];
+    return this.#now() < fromMs || this.#now() > (fromMs + untilMs) / 2;
   }
 }
 

@@ -23,9 +23,8 @@ export function asked(shown: string) {
 type Enrolled = TlsIdentity & { bundle: string };
 
 /** Enrols on the port for those without a certificate. */
-export async function enrol(rig: Rig, joinToken: string): Promise<Enrolled> {
+export async function enrol(rig: Rig, joinToken: string, { key, request } = asked(joinToken)): Promise<Enrolled> {
   const client = openAnonymousChannel(`127.0.0.1:${rig.apiPort}`, rig.parties.authority.ca, localhost);
-  const { key, request } = asked(joinToken);
   const credential = { case: 'joinToken' as const, value: joinToken };
   try {
     const { certificate, trustBundle } = await connect(EnrolmentService, client).enrol({ credential, ...request });

@@ -41,6 +41,8 @@ export class Connection {
   #tls: TLSSocket | undefined;
   #session: ServerHttp2Session | undefined;
   #streams = 0;
+  /** Streams that are accounted for, open or not. */
+  #counted = 0;
   #idleSinceMs = performance.now();
   #taken = { atMs: 0, bytes: 0 };
   #isEnding = false;
@@ -86,6 +88,18 @@ export class Connection {
 
   streamOpened(): void {
     this.#streams += 1;
+    this.#counted += 1;
+  }
+
+  /**
+   * Returns how many streams Node has reset by itself since the last question, for headers that are too many or too large: it tells nobody, and
+   * only the number of the last stream shows it. A number that a peer skips counts too.
+   */
+  takeUnseen(): number {
+    const begun = Math.ceil((this.#session?.state.lastProcStreamID ?? 0) / 2);
+    const unseen = begun - this.#counted;
+    this.#counted = begun;
+    return Math.max(0, unseen);
   }
 
   streamClosed(): void {

@@ -125,6 +125,13 @@ export class Connections {
     if (isOver || connection.failures >= doorLimits.failuresOfStranger) this.#end(connection, 'failures', how);
   }
 
+  /** Counts streams that never became a call as failures. Called so often that a flood of them is short. */
+  countUnseen(): void {
+    for (const connection of this.#all)
+      for (let left = connection.takeUnseen(); left > 0 && !connection.isEnding; left -= 1)
+        this.failed(connection, 'reset');
+  }
+
   /** Ends what has been silent, idle or full for too long. Called every second. */
   sweep(nowMs: number): void {
     for (const connection of this.#all) {

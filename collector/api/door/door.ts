@@ -15,6 +15,7 @@ export interface DoorMeans extends Pick<CallMeans, 'meet' | 'supervise' | 'refus
 }
 
 const sweepMs = 1_000;
+const unseenMs = 100;
 
 /**
  * Where connections and calls come in: it has the http2 sessions, whose limits grpc-js does not give out, and hands each stream to grpc-js with a
@@ -25,7 +26,7 @@ export class Door {
   readonly budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
   readonly #calls: CallMeans;
   readonly #http2 = http2.createServer(sessionOptions);
-  readonly #sweeping: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
   #arriving: Connection | undefined;
   #stream: { readonly stream: ServerHttp2Stream; readonly connection: Connection } | undefined;
 
@@ -35,8 +36,11 @@ export class Door {
       ...{ meet, supervise, refused, connections: this.connections, budget: this.budget },
       windows: new UploadWindows(this.budget),
     };
-    this.#sweeping = setInterval(() => this.connections.sweep(performance.now()), sweepMs);
-    this.#sweeping.unref();
+    this.#timers = [
+      setInterval(() => this.connections.sweep(performance.now()), sweepMs),
+      setInterval(() => this.connections.countUnseen(), unseenMs),
+    ];
+    for (const timer of this.#timers) timer.unref();
   }
 
   /** For the options of the grpc-js server that `serve` is given. */
@@ -95,7 +99,7 @@ export class Door {
   }
 
   close(): void {
-    clearInterval(this.#sweeping);
+    for (const timer of this.#timers) clearInterval(timer);
   }
 }
 

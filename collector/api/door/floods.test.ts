@@ -7,7 +7,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { asked, joined, renew } from '../../testing/enrolling.ts';
 import { until } from '../../testing/files.ts';
-import { rawCall, rawSession } from '../../testing/raw-caller.ts';
+import { framed, rawCall, rawSession } from '../../testing/raw-caller.ts';
 import { Parties, Rig } from '../../testing/rig.ts';
 
 // Attacks with calls that fail, from the address of those who are served meanwhile.
@@ -110,3 +110,30 @@ test.each([
   expect(goaway).toContain(goaways[0]);
   expect(await operator.getVersion({})).toBeDefined();
 });
+
+const tooMany = Object.fromEntries(Array.from({ length: 70 }, (_, i) => [`x${i}`, 'y']));
+
+test.each([
+  { sentence: 'a stranger, too many headers', of: undefined, headers: tooMany },
+  { sentence: 'a stranger, headers that are too large', of: undefined, headers: { x: 'y'.repeat(33 << 10) } },
+  { sentence: 'somebody known, too many headers', of: parties.operator, headers: tooMany },
+])(
+  'a connection whose calls Node resets before anybody is told of them is ended for its failures: $sentence',
+  async ({ of, headers }) => {
+    await using rig = await Rig.start(parties);
+    const session = rawSession(of === undefined ? rig.apiPort : rig.port, ca, of);
+    const operator = rig.operator();
+    await operator.getVersion({});
+    // Then it is known.
+    const path = '/kcorder.v1.OperatorService/GetVersion';
+    if (of !== undefined) {
+      const { stream, ended } = rawCall(session, path);
+      stream.end(framed(0));
+      expect((await ended).status).toBe(0);
+    }
+    while (!session.destroyed)
+      await Promise.all(Array.from({ length: 20 }, () => rawCall(session, path, { headers }).ended));
+    expect(await rig.metrics()).toMatch(/kcorder_connection_refusals_total\{reason="failures"\} 1\n/);
+    expect(await operator.getVersion({})).toBeDefined();
+  },
+);

@@ -177,7 +177,7 @@ export const EnrolmentService: GenService<{
     output: typeof EnrolResponseSchema;
   },
   /**
-   * Makes a credential for one agent outside of Kubernetes. It works once.
+   * Makes a credential for one agent outside of Kubernetes. It works once; for five minutes more, for the same public_key.
    *
    * @generated from rpc kcorder.v1.EnrolmentService.CreateJoinToken
    */
