@@ -165,7 +165,8 @@ export class GuardedCall implements OpenCall {
         this.#means.connections.called(identity, this);
         this.#who = identity;
       }
-      if (identity !== undefined && isUpload(path)) this.#means.windows.widen(this.#stream, identity);
+      if (identity !== undefined && isUpload(path))
+        this.#means.windows.widen(this.#stream, identity, this.#connection.calls.size);
       this.#stopWatching = this.#means.supervise(this.#arrival, (fault) => this.#refuse(fault));
     } catch (error) {
       this.#refuse(Fault.from(error));

@@ -5,7 +5,7 @@ import { until } from '../../testing/files.ts';
 import { Parties, Rig } from '../../testing/rig.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { doorLimits } from './limits.ts';
-import { UploadWindows } from './upload-windows.ts';
+import { callsWhileWide, UploadWindows } from './upload-windows.ts';
 
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
@@ -22,6 +22,9 @@ const call = (one: http2.ClientHttp2Session, path: string): http2.ClientHttp2Str
     .request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' })
     .on('error', () => undefined);
 
+/** Asks reflection for the services. */
+const listServices = Buffer.from([0, 0, 0, 0, 3, 0x3a, 1, 0x2a]);
+
 test('a session takes 8 MiB per round trip while its node uploads, and not before nor after', async () => {
   await using rig = await Rig.start(parties);
   const node = session(rig, parties.node('n1'));
@@ -31,8 +34,26 @@ test('a session takes 8 MiB per round trip while its node uploads, and not befor
   const upload = call(node, '/kcorder.v1.IngestService/Upload');
   await until(() => node.remoteSettings.initialWindowSize === receiveWindowBytes);
   await until(() => Number(node.state.remoteWindowSize) > receiveWindowBytes - (64 << 10));
+  expect(node.remoteSettings.maxConcurrentStreams).toBe(callsWhileWide);
   upload.close();
   await until(() => node.remoteSettings.initialWindowSize === doorLimits.window);
+  expect(node.remoteSettings.maxConcurrentStreams).toBe(doorLimits.streamsOfConnection);
+  node.destroy();
+});
+
+test('a session with many calls keeps its window when it begins to upload: each of them could fill a wide one', async () => {
+  await using rig = await Rig.start(parties);
+  const node = session(rig, parties.node('n1'));
+  const settings: unknown[] = [];
+  node.on('remoteSettings', ({ initialWindowSize }) => settings.push(initialWindowSize));
+  for (let i = 0; i < callsWhileWide; i += 1) {
+    const answered = call(node, '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo');
+    await new Promise((resolve) => answered.on('response', resolve).write(listServices));
+  }
+  const upload = call(node, '/kcorder.v1.IngestService/Upload');
+  upload.end(Buffer.alloc(5));
+  await new Promise((resolve) => upload.on('close', resolve).resume());
+  expect(new Set(settings)).toEqual(new Set([doorLimits.window]));
   node.destroy();
 });
 
@@ -71,7 +92,7 @@ test('a session that cannot be set is ended, and what it had of the budget is gi
       close = listener;
     },
   };
-  new UploadWindows(budget).widen(stream as unknown as ServerHttp2Stream, 'node/n1');
+  new UploadWindows(budget).widen(stream as unknown as ServerHttp2Stream, 'node/n1', 1);
   expect([isDestroyed, budget.used]).toEqual([true, receiveWindowBytes]);
   close();
   expect(budget.used).toBe(0);
@@ -82,7 +103,7 @@ test('one node has a wide window on two connections, however many it has: the ot
   const windows = new UploadWindows(budget);
   const widen = (identity: string): void => {
     const session = { destroyed: false, setLocalWindowSize: () => undefined, settings: () => undefined };
-    windows.widen({ session, destroyed: false, once: () => undefined } as unknown as ServerHttp2Stream, identity);
+    windows.widen({ session, destroyed: false, once: () => undefined } as unknown as ServerHttp2Stream, identity, 1);
   };
   for (let i = 0; i < 30; i += 1) widen('node/n1');
   expect(budget.used).toBe(2 * receiveWindowBytes);

@@ -10,6 +10,8 @@ interface Uploading {
 
 /** An upload that moves to a newer connection has one on each for a moment. */
 const windowsOfOne = 2;
+/** Calls of a connection with a wide window, each of which may fill it: an agent has its attachment, an upload and its kernel types. */
+export const callsWhileWide = 4;
 
 /**
  * Lets the sessions on which nodes upload receive up to 8 MiB per round trip, as long as they do: 64 KiB, which all others have, is 16 MB/s at
@@ -24,10 +26,10 @@ export class UploadWindows {
   }
 
   /** Until this stream is closed its session has a wide window. A session that cannot be set is ended. */
-  widen(stream: ServerHttp2Stream, identity: string): void {
+  widen(stream: ServerHttp2Stream, identity: string, callsOfConnection: number): void {
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined || session.destroyed || stream.destroyed) return;
-    const uploading = this.#sessions.get(session) ?? this.#begin(session, identity);
+    const uploading = this.#sessions.get(session) ?? this.#begin(session, identity, callsOfConnection);
     uploading.streams += 1;
     stream.once('close', () => {
       uploading.streams -= 1;
@@ -35,26 +37,27 @@ export class UploadWindows {
     });
   }
 
-  #begin(session: ServerHttp2Session, identity: string): Uploading {
+  #begin(session: ServerHttp2Session, identity: string, callsOfConnection: number): Uploading {
     const others = [...this.#sessions.values()].filter((one) => one.identity === identity && one.bytes > 0);
-    const bytes = others.length < windowsOfOne ? this.#budget.takeWindow() : 0;
+    const mayWiden = others.length < windowsOfOne && callsOfConnection <= callsWhileWide;
+    const bytes = mayWiden ? this.#budget.takeWindow() : 0;
     const uploading = { identity, bytes, streams: 0 };
     this.#sessions.set(session, uploading);
-    if (uploading.bytes > 0) set(session, uploading.bytes);
+    if (bytes > 0) set(session, bytes, callsWhileWide);
     return uploading;
   }
 
   #end(session: ServerHttp2Session, { bytes }: Uploading): void {
     this.#sessions.delete(session);
     this.#budget.giveWindow(bytes);
-    if (bytes > 0 && !session.destroyed) set(session, doorLimits.window);
+    if (bytes > 0 && !session.destroyed) set(session, doorLimits.window, doorLimits.streamsOfConnection);
   }
 }
 
-function set(session: ServerHttp2Session, bytes: number): void {
+function set(session: ServerHttp2Session, bytes: number, maxConcurrentStreams: number): void {
   try {
     session.setLocalWindowSize(bytes);
-    session.settings({ initialWindowSize: bytes });
+    session.settings({ initialWindowSize: bytes, maxConcurrentStreams });
   } catch {
     // A peer that takes no settings.
     session.destroy();
