@@ -102,11 +102,6 @@ describe('a plugin that misbehaves costs only itself', () => {
     expect(report.plugins.map(({ reason }) => reason)).toEqual(['signal SIGSEGV', 'exit 0', '']);
     expect(report.diagnostics).toHaveLength(2);
   });
-
-  test('rows that a failed plugin printed leave the others their share of the output', async () => {
-    const report = await run(['flood', 'before', 'flood2', 'after'], { outputBytes: 2 ** 20 });
-    expect(report.plugins.map(({ state }) => state)).toEqual(['failed', 'rows', 'rows', 'rows']);
-  });
 });
 
 describe('a run that never comes to its plugins fails the analysis', () => {
@@ -168,8 +163,9 @@ test('the runner gets a minimal environment, no network where that can be had, a
   const report = await run(['surroundings']);
   delete process.env.KCORDER_TEST_SECRET;
   const lines = (await readFile(join(outputDir, 'surroundings.jsonl'), 'utf8')).trim().split('\n');
-  const [[environment], [interfaces], [directory]] = lines.map((line) => JSON.parse(line));
-  expect(Object.keys(environment).sort()).toEqual([
+  const [[environment], [interfaces], [directory], [firstToGo]] = lines.map((line) => JSON.parse(line));
+  expect(firstToGo).toBe('1000');
+  expect(environment.split(',').sort()).toEqual([
     'HOME',
     'LANG',
     'PATH',
@@ -177,7 +173,7 @@ test('the runner gets a minimal environment, no network where that can be had, a
     'TMPDIR',
     'XDG_CACHE_HOME',
   ]);
-  if (report.isolation.network === 'none') expect(interfaces).toEqual([]);
+  if (report.isolation.network === 'none') expect(interfaces).toBe('');
   expect(directory.startsWith(outputDir)).toBe(true);
   expect(existsSync(directory)).toBe(false);
 });

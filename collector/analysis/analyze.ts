@@ -74,7 +74,7 @@ async function runAll(
       runs.push(run);
       const reason = run.broken?.reason ?? 'protocol';
       await record.fail(reason);
-      budget.refund();
+      budget.refundHalf();
       // A run that brought no plugin to an end will not do so the next time either.
       const hopeless = run.broken?.whole === true || record.remaining.length === before;
       const outOfTime = performance.now() - startedMs >= limits.wallMs;

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import { killTree } from './process-tree.ts';
@@ -26,7 +27,7 @@ export interface ChildEnd {
   readonly stderr: string;
 }
 
-/** Starts a program at low priority with exactly this environment. Throws the system's error when it cannot be started. */
+/** Starts a program at low priority, as the first to go when memory runs out, with exactly this environment. Throws the system's error when it cannot be started. */
 export async function startChild(
   argv: readonly string[],
   options: {
@@ -59,14 +60,16 @@ export async function startChild(
   // Whatever it started and left would hold its output open.
   child.once('exit', () => killTree(pid));
   const ended = new Promise<ChildEnd>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, stderr }));
+    child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr.toWellFormed() }));
   });
-  lowerPriority(pid);
+  putBehind(pid);
   return { pid, stdin: child.stdin, stdout: child.stdout, channel, ended, kill: () => killTree(pid) };
 }
 
-function lowerPriority(pid: number): void {
+/** Puts a program behind us: for the processor, and for memory when the kernel has to take a process of our control group. */
+function putBehind(pid: number): void {
   try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
     setPriority(pid, lowPriority);
   } catch {
     // It has already ended, or this user may not.

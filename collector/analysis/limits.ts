@@ -7,8 +7,9 @@ export interface AnalysisLimits {
   readonly memoryBytes: number;
   /** Largest file that the runner may write. */
   readonly fileBytes: number;
-  /** What the runner may print in all, without what was thrown away with failed plugins. */
+  /** What the runner may print in all; what was thrown away with failed plugins counts half. */
   readonly outputBytes: number;
+  /** Holds a batch of lines.py. */
   readonly lineBytes: number;
 }
 
@@ -18,5 +19,5 @@ export const defaultLimits: AnalysisLimits = {
   memoryBytes: 4 * 2 ** 30,
   fileBytes: 256 * 2 ** 20,
   outputBytes: 256 * 2 ** 20,
-  lineBytes: 16 * 2 ** 20,
+  lineBytes: 2 * 2 ** 20,
 };

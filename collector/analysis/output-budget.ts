@@ -1,4 +1,7 @@
-/** What the runner may still print. What a failed plugin printed counts as never printed: one plugin cannot take the others' share. */
+/**
+ * What the runner may still print. What a failed plugin printed counts half: one plugin cannot take the others' share, and all of them together
+ * make us read twice the limit at most.
+ */
 export class OutputBudget {
   readonly #limitBytes: number;
   #keptBytes = 0;
@@ -19,7 +22,8 @@ export class OutputBudget {
     this.#pendingBytes = 0;
   }
 
-  refund(): void {
+  refundHalf(): void {
+    this.#keptBytes += this.#pendingBytes / 2;
     this.#pendingBytes = 0;
   }
 }

@@ -1,11 +1,10 @@
 import type { PluginReport } from './analysis.ts';
-import { ProtocolError, type RunnerLine } from './protocol.ts';
+import { cutText, ProtocolError, type RunnerLine } from './protocol.ts';
 import { RowFile } from './row-file.ts';
 
 type PluginLine = Extract<RunnerLine, { type: 'started' | 'rows' | 'ended' }>;
 
 const maxWarnings = 100;
-const maxColumns = 256;
 const maxTextLength = 1000;
 
 interface Running {
@@ -82,8 +81,6 @@ export class PluginRecord {
   }
 
   async #append(running: Running, columns: readonly string[], rows: readonly (readonly unknown[])[]): Promise<void> {
-    if (columns.length > maxColumns)
-      throw new ProtocolError(`the runner printed ${columns.length} columns of ${running.name}`);
     running.columns ??= columns;
     if (JSON.stringify(running.columns) !== JSON.stringify(columns)) {
       throw new ProtocolError(`the runner changed the columns of ${running.name} between its rows`);
@@ -93,18 +90,19 @@ export class PluginRecord {
   }
 
   async #end(running: Running, line: Extract<PluginLine, { type: 'ended' }>): Promise<void> {
-    const written = running.rows?.rowCount ?? 0;
-    const { state, seconds, warnings } = line;
+    const { rowCount: kept = 0, offered: came = 0 } = running.rows ?? {};
+    const { state, seconds } = line;
     if (state === 'failed') {
-      await this.#close(running, { state, reason: line.reason || 'no reason given', rowCount: 0, seconds, warnings });
+      const reason = line.reason || 'no reason given';
+      await this.#close(running, { state, reason, rowCount: 0, seconds, warnings: line.warnings });
       return;
     }
-    if (line.rowCount !== written || (state === 'rows') !== written > 0) {
-      throw new ProtocolError(
-        `the runner counted ${line.rowCount} rows (${state}) of ${running.name}, ${written} came`,
-      );
+    if (line.rowCount !== came || (state === 'rows') !== kept > 0) {
+      throw new ProtocolError(`the runner counted ${line.rowCount} rows (${state}) of ${running.name}, ${came} came`);
     }
-    await this.#close(running, { state, reason: '', rowCount: written, seconds, warnings });
+    const truncated = kept < came ? [`truncated: the first ${kept} of ${came} rows are kept`] : [];
+    const warnings = [...truncated, ...line.warnings];
+    await this.#close(running, { state, reason: '', rowCount: kept, seconds, warnings });
   }
 
   async #close(running: Running, end: Omit<PluginReport, 'name' | 'columns'>): Promise<void> {
@@ -114,7 +112,7 @@ export class PluginRecord {
     this.#reports.set(running.name, {
       name: running.name,
       ...end,
-      reason: end.reason.slice(0, maxTextLength),
+      reason: cutText(end.reason, maxTextLength),
       warnings: shorten(end.warnings),
       columns: running.columns ?? [],
     });
@@ -123,6 +121,6 @@ export class PluginRecord {
 
 /** The report is held in memory: what a hostile image makes the runner say is kept within bounds. */
 function shorten(warnings: readonly string[]): string[] {
-  const kept = warnings.slice(0, maxWarnings).map((warning) => warning.slice(0, maxTextLength));
+  const kept = warnings.slice(0, maxWarnings).map((warning) => cutText(warning, maxTextLength));
   return kept.length === warnings.length ? kept : [...kept, `and ${warnings.length - kept.length} more warnings`];
 }

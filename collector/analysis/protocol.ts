@@ -17,6 +17,9 @@ export interface RunnerJob {
   readonly mustBeConfined: boolean;
 }
 
+/** A cell of a row. */
+export type Cell = string | number | boolean | null;
+
 /** One line of the runner. */
 export type RunnerLine =
   | ({ readonly type: 'confined' } & Confined)
@@ -35,7 +38,7 @@ export type RunnerLine =
       readonly type: 'rows';
       readonly plugin: string;
       readonly columns: readonly string[];
-      readonly rows: readonly (readonly unknown[])[];
+      readonly rows: readonly (readonly Cell[])[];
     }
   | {
       readonly type: 'ended';
@@ -57,7 +60,12 @@ export class ProtocolError extends Error {
 }
 
 const maxTextLength = 4096;
+const maxNameLength = 128;
 const maxVersions = 16;
+const maxColumns = 256;
+/** An honest runner prints 500 at once. */
+const maxRowsOfALine = 1_000;
+const maxCount = 2 ** 32 - 1;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -86,7 +94,7 @@ export function parseLine(line: Buffer): RunnerLine {
     case 'done':
       return { type: 'done', versions: parseVersions(fields.versions) };
     default:
-      throw new ProtocolError(`the runner printed a line of unknown type ${JSON.stringify(fields.type)?.slice(0, 80)}`);
+      throw new ProtocolError(`the runner printed a line of unknown type ${typeNameOf(fields.type)}`);
   }
 }
 
@@ -113,20 +121,28 @@ function parsePlugin(fields: Fields): RunnerLine {
     plugin,
     state,
     rowCount: count(fields, 'rows'),
-    seconds: count(fields, 'seconds'),
+    seconds: duration(fields, 'seconds'),
     reason: fields.reason === undefined ? '' : text(fields, 'reason'),
-    warnings: fields.warnings === undefined ? [] : texts(fields, 'warnings'),
+    warnings: fields.warnings === undefined ? [] : texts(fields, 'warnings', maxTextLength),
   };
 }
 
 function parseRows(fields: Fields): RunnerLine {
-  const columns = texts(fields, 'columns');
+  const columns = texts(fields, 'columns', maxNameLength);
+  if (columns.length === 0 || columns.length > maxColumns)
+    throw new ProtocolError(`the runner printed rows of ${columns.length} columns`);
   const rows: unknown = fields.rows;
-  const fits = (row: unknown): row is unknown[] => Array.isArray(row) && row.length === columns.length;
-  if (!Array.isArray(rows) || !rows.every(fits)) {
+  const fits = (row: unknown): row is Cell[] =>
+    Array.isArray(row) && row.length === columns.length && row.every(isCell);
+  if (!Array.isArray(rows) || rows.length > maxRowsOfALine || !rows.every(fits)) {
     throw new ProtocolError('the runner printed rows that do not fit their columns');
   }
   return { type: 'rows', plugin: text(fields, 'plugin'), columns, rows };
+}
+
+/** True for what a cell may be: a value that holds no other. */
+export function isCell(value: unknown): value is Cell {
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }
 
 function parseObject(line: Buffer): Fields {
@@ -140,34 +156,51 @@ function parseObject(line: Buffer): Fields {
 }
 
 function parseVersions(value: unknown): Record<string, string> {
-  const versions: Record<string, string> = {};
-  if (typeof value !== 'object' || value === null) return versions;
-  for (const [name, version] of Object.entries(value).slice(0, maxVersions))
-    if (typeof version === 'string') versions[name] = wellFormed(version);
-  return versions;
+  if (typeof value !== 'object' || value === null) return {};
+  const told = Object.entries(value).slice(0, maxVersions);
+  return Object.fromEntries(
+    told.flatMap(([name, version]) =>
+      typeof version === 'string' ? [[cutText(name, maxNameLength), cutText(version, maxNameLength)]] : [],
+    ),
+  );
+}
+
+/** The beginning of a text as well-formed Unicode: cutting can split a character, which no message of the contract takes. */
+export function cutText(value: string, maxLength: number): string {
+  return value.slice(0, maxLength).toWellFormed();
+}
+
+function typeNameOf(type: unknown): string {
+  return typeof type === 'string' ? `"${cutText(type, 80)}"` : `(${typeof type})`;
 }
 
 function text(fields: Fields, name: string): string {
   const value = fields[name];
-  if (typeof value !== 'string') throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
-  return wellFormed(value);
+  if (typeof value !== 'string') throw lacks(fields, name);
+  return cutText(value, maxTextLength);
 }
 
-function wellFormed(value: string): string {
-  return value.slice(0, maxTextLength).toWellFormed();
-}
-
-function texts(fields: Fields, name: string): string[] {
+function texts(fields: Fields, name: string, maxLength: number): string[] {
   const value = fields[name];
   const areTexts = Array.isArray(value) && value.every((each) => typeof each === 'string');
-  if (!areTexts) throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
-  return value.map(wellFormed);
+  if (!areTexts) throw lacks(fields, name);
+  return value.map((each) => cutText(each, maxLength));
 }
 
 function count(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (typeof value !== 'number' || !(value >= 0)) {
-    throw new ProtocolError(`the runner printed a ${fields.type} line without ${name}`);
-  }
+  const value = duration(fields, name);
+  if (!Number.isInteger(value) || value > maxCount) throw lacks(fields, name);
   return value;
+}
+
+function duration(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value !== 'number' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) throw lacks(fields, name);
+  return value;
+}
+
+function lacks(fields: Fields, name: string): ProtocolError {
+  return new ProtocolError(
+    `the runner printed a ${typeNameOf(fields.type)} line without ${name}, or with an impossible one`,
+  );
 }

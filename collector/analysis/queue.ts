@@ -27,9 +27,14 @@ export interface QueueMeans {
   readonly events: QueueEvents;
 }
 
+/** An image that brings the collector down is not to do so for ever. */
+const mostBeginnings = 3;
+
 /** One analysis: of which capture, and where its beginning and its end are put down. */
 interface Turn {
   readonly captureId: string;
+  /** How often it was begun before, by collectors that ended in its middle. */
+  begun(): number;
   begin(): void;
   end(ending: AnalysisEnding): void;
 }
@@ -85,6 +90,7 @@ export class AnalysisQueue {
     if (sealed !== undefined) {
       return {
         captureId: sealed,
+        begun: () => begunOf(journal.get(sealed)),
         begin: () => void journal.apply(sealed, { kind: 'analysis_started', at: now() }, 'collector'),
         end: (ending) => void journal.apply(sealed, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
       };
@@ -93,6 +99,7 @@ export class AnalysisQueue {
     if (captureId === undefined) return undefined;
     return {
       captureId,
+      begun: () => again.begun(captureId),
       begin: () => again.begin(captureId),
       end: (ending) => {
         again.end(captureId, ending);
@@ -112,6 +119,10 @@ export class AnalysisQueue {
     if (state.outcome.kind !== 'complete') {
       const detail = 'the image is not complete, and an analysis of it could hide what is missing';
       return { kind: 'skipped', reason: `image_${state.outcome.kind}`, detail };
+    }
+    if (turn.begun() >= mostBeginnings) {
+      const detail = `the collector ended ${mostBeginnings} times while it analyzed this image, perhaps because of it: look at the reasons of its restarts, then run 'kcorder analyze ${request.id}'`;
+      return { kind: 'failed', reason: 'collector_died', detail };
     }
     turn.begin();
     const symbols = await this.#means.symbols.find(request.kernel, signal);
@@ -164,6 +175,8 @@ export class AnalysisQueue {
     return { image, [Symbol.asyncDispose]: async () => await owned.disposeAsync() };
   }
 }
+
+const begunOf = ({ state }: JournaledCapture): number => (state.phase === 'analyzing' ? (state.begun ?? 1) : 0);
 
 const imageFaults: ReadonlySet<string> = new Set([
   'evidence_missing',

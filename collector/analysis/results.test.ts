@@ -1,13 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toJson } from '@bufbuild/protobuf';
-import { ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AnalysisReport, PluginReport } from './analysis.ts';
 import { reportPath, writeReport } from './report-file.ts';
-import { readProcesses, readReport, readRows } from './results.ts';
-import { rowPath } from './row-file.ts';
+import { checkAnswer, readProcesses, readReport, streamRows } from './results.ts';
+import { rowBoundOf, rowPath } from './row-file.ts';
 
 let outputDir: string;
 beforeEach(async () => {
@@ -50,22 +48,29 @@ async function put(plugins: PluginReport[], rows: Record<string, unknown[][]>): 
   return report;
 }
 
-test('rows come back as they were, as protobuf lists', async () => {
+async function readRows(report: AnalysisReport, name: string): Promise<unknown[][]> {
+  const rows: unknown[][] = [];
+  for await (const row of streamRows(outputDir, report, name)) rows.push(row);
+  return rows;
+}
+
+test('rows come back as they were', async () => {
   const rows = [
     [1, 'a', null, true, 1.5],
-    ['0xffff888000000000', { nested: [1] }, '', false, 0],
+    ['0xffff888000000000', '', 'b', false, 0],
   ];
-  await put([plugin('p', 2, ['a', 'b', 'c', 'd', 'e'])], { p: rows });
-  expect((await readRows(outputDir, 'p')).map((row) => toJson(ListValueSchema, row))).toEqual(rows);
+  const report = await put([plugin('p', 2, ['a', 'b', 'c', 'd', 'e'])], { p: rows });
+  expect(await readRows(report, 'p')).toEqual(rows);
 });
 
 test.each([
   ['an empty plugin', plugin('p', 0)],
   ['a failed plugin', plugin('p', 0, [], { state: 'failed', reason: 'timeout' })],
-])('%s has no rows', async (_what, report) => {
-  await put([report], {});
-  expect(await readRows(outputDir, 'p')).toEqual([]);
+])('%s has no rows', async (_what, ended) => {
+  expect(await readRows(await put([ended], {}), 'p')).toEqual([]);
 });
+
+const tooDeep = `${'['.repeat(100_000)}${']'.repeat(100_000)}\n`;
 
 test.each<[string, (path: string) => Promise<void>]>([
   ['are not there', (path) => rm(path)],
@@ -75,18 +80,39 @@ test.each<[string, (path: string) => Promise<void>]>([
   ],
   ['are cut within a line', async (path) => writeFile(path, (await readFile(path, 'utf8')).slice(0, -3))],
   ['are no rows', (path) => writeFile(path, '{}\n{}\n')],
+  ['have more cells than columns', (path) => writeFile(path, '[1,2]\n[1]\n')],
+  ['are deeper than any stack', (path) => writeFile(path, `${tooDeep}${tooDeep}`)],
 ])('rows that %s are a fault, never fewer rows', async (_what, damage) => {
-  await put([plugin('p', 2, ['a'])], { p: [[1], [2]] });
+  const report = await put([plugin('p', 2, ['a'])], { p: [[1], [2]] });
   await damage(rowPath(outputDir, 'p'));
-  await expect(readRows(outputDir, 'p')).rejects.toMatchObject({ code: 'evidence_missing' });
+  await expect(readRows(report, 'p')).rejects.toMatchObject({ code: 'evidence_missing' });
 });
 
 test('a plugin that was not run is a fault that names those that were', async () => {
-  await put([plugin('p', 0)], {});
-  await expect(readRows(outputDir, 'q')).rejects.toMatchObject({
+  await expect(readRows(await put([plugin('p', 0)], {}), 'q')).rejects.toMatchObject({
     code: 'invalid_argument',
     message: expect.stringContaining('there are p'),
   });
+});
+
+test('one answer takes so many cells of all plugins that are asked for, however few bytes they have', async () => {
+  const wide = Array.from({ length: 200 }, (_, index) => `c${index}`);
+  const report = await put([plugin('p', 10_000, wide), plugin('q', 10_000, wide), plugin('r', 1, ['a'])], {
+    ...{ p: [], q: [], r: [[1]] },
+  });
+  await checkAnswer(outputDir, report, ['p', 'r']);
+  await checkAnswer(outputDir, report, ['q']);
+  await expect(checkAnswer(outputDir, report, ['p', 'q'])).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    message: expect.stringContaining('4000000 cells'),
+  });
+});
+
+test('one answer takes so many bytes', async () => {
+  const report = await put([plugin('p', 1, ['a'])], { p: [] });
+  await truncate(rowPath(outputDir, 'p'), 2 ** 25 + 1);
+  await expect(checkAnswer(outputDir, report, ['p'])).rejects.toMatchObject({ code: 'resource_exhausted' });
+  await checkAnswer(outputDir, report, []);
 });
 
 test('processes are joined with the sockets of their plugin', async () => {
@@ -105,8 +131,12 @@ test('processes are there when the sockets failed, and none when their own plugi
   expect(await readProcesses(outputDir, without)).toEqual([]);
 });
 
-test('more processes than can be joined in memory are a fault', async () => {
-  const report = await put([plugin('processes', 1_000_000, ['pid'])], {});
+test.each([
+  ['rows', rowBoundOf('processes').rows + 1, 0],
+  ['bytes', 1, rowBoundOf('processes').bytes + 1],
+])('processes of more %s than can be joined in memory are a fault', async (_what, rowCount, bytes) => {
+  const report = await put([plugin('processes', rowCount, ['pid'])], { processes: [] });
+  await truncate(rowPath(outputDir, 'processes'), bytes);
   await expect(readProcesses(outputDir, report)).rejects.toMatchObject({ code: 'resource_exhausted' });
 });
 

@@ -1,35 +1,30 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { type ListValue, ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { AnalysisReport } from './analysis.ts';
 import { readLines } from './lines.ts';
 import { joinProcesses, type PluginRows } from './processes.ts';
-import { readReport } from './report-file.ts';
-import { rowPath } from './row-file.ts';
+import { type Cell, isCell } from './protocol.ts';
+import { rowBoundOf, rowPath } from './row-file.ts';
 import { RowReader } from './row-reader.ts';
 
 export { readReport } from './report-file.ts';
 
 const rowLimitBytes = 16 * 2 ** 20;
 
-/** Most bytes of rows, as they lie on disk, that are read into one answer. */
-const maxAnswerBytes = 32 * 2 ** 20;
-
-/** Most rows that are joined in memory. A kernel allows 4 million pids; a node runs some thousands. */
-const maxJoinedRows = 250_000;
+/** What goes into one answer, of all plugins whose rows are asked for: bytes as they are on disk, and cells, of which the smallest grow sixfold. */
+const mostOfAnAnswer = { bytes: 32 * 2 ** 20, cells: 2_500_000 };
 
 /**
  * The rows of a plugin that ended with rows, one by one; none for any other ending. Throws Fault invalid_argument for a plugin that was not run
  * and evidence_missing when the rows are not there or not as many as the report says.
  */
-async function* streamRows(
+export async function* streamRows(
   outputDir: string,
   report: AnalysisReport,
   plugin: string,
-): AsyncGenerator<JsonValue[], void, undefined> {
+): AsyncGenerator<Cell[], void, undefined> {
   const known = report.plugins.find(({ name }) => name === plugin);
   if (known === undefined) {
     const names = report.plugins.map(({ name }) => name).join(', ');
@@ -37,7 +32,7 @@ async function* streamRows(
   }
   if (known.state !== 'rows') return;
   let count = 0;
-  for await (const row of readRowFile(rowPath(outputDir, plugin))) {
+  for await (const row of readRowFile(rowPath(outputDir, plugin), known.columns.length)) {
     yield row;
     count += 1;
   }
@@ -45,23 +40,25 @@ async function* streamRows(
 }
 
 /**
- * All rows of a plugin as the API carries them. Throws as `streamRows` does, evidence_missing when there is no report, and Fault
- * resource_exhausted for more rows than go into one answer.
+ * Throws Fault resource_exhausted when the rows of these plugins are too much for one answer, which is known before any of them is read, and
+ * evidence_missing when they are not there.
  */
-export async function readRows(outputDir: string, plugin: string): Promise<ListValue[]> {
-  const report = await readReport(outputDir);
-  if (report === undefined) throw missing(outputDir, 'no report is there');
-  const path = rowPath(outputDir, plugin);
-  const sizeBytes = report.plugins.some(({ name, state }) => name === plugin && state === 'rows')
-    ? await sizeOf(path)
-    : 0;
-  if (sizeBytes > maxAnswerBytes) {
-    const message = `the rows of ${plugin} take ${sizeBytes} bytes, more than the ${maxAnswerBytes} that go into one answer; they lie in ${path} on the collector`;
-    throw new Fault('resource_exhausted', message);
+export async function checkAnswer(
+  outputDir: string,
+  report: AnalysisReport,
+  plugins: readonly string[],
+): Promise<void> {
+  let bytes = 0;
+  let cells = 0;
+  for (const { name, state, rowCount, columns } of report.plugins) {
+    if (state !== 'rows' || !plugins.includes(name)) continue;
+    bytes += await sizeOf(rowPath(outputDir, name));
+    cells += rowCount * columns.length;
   }
-  const rows: ListValue[] = [];
-  for await (const row of streamRows(outputDir, report, plugin)) rows.push(fromJson(ListValueSchema, row));
-  return rows;
+  const { bytes: mostBytes, cells: mostCells } = mostOfAnAnswer;
+  if (bytes <= mostBytes && cells <= mostCells) return;
+  const message = `the rows of ${plugins.join(', ')} have ${cells} cells in ${bytes} bytes: one answer takes ${mostCells} cells and ${mostBytes} bytes. Ask for fewer plugins; the rows are in ${outputDir} on the collector`;
+  throw new Fault('resource_exhausted', message);
 }
 
 /**
@@ -69,9 +66,9 @@ export async function readRows(outputDir: string, plugin: string): Promise<ListV
  * in memory, and evidence_missing as `streamRows` does.
  */
 export async function readProcesses(outputDir: string, report: AnalysisReport): Promise<Process[]> {
-  const processes = openRows(outputDir, report, 'processes');
+  const processes = await openRows(outputDir, report, 'processes');
   if (processes === undefined) return [];
-  return joinProcesses(processes, openRows(outputDir, report, 'sockets'), report.containers);
+  return joinProcesses(processes, await openRows(outputDir, report, 'sockets'), report.containers);
 }
 
 /** The texts in one column of a plugin that ended with rows; none for any other ending. Throws as `readProcesses` does. */
@@ -81,7 +78,7 @@ export async function readColumn(
   plugin: string,
   column: string,
 ): Promise<string[]> {
-  const found = openRows(outputDir, report, plugin);
+  const found = await openRows(outputDir, report, plugin);
   if (found === undefined) return [];
   const cells = new RowReader(found.columns);
   const texts: string[] = [];
@@ -89,21 +86,25 @@ export async function readColumn(
   return texts;
 }
 
-function openRows(outputDir: string, report: AnalysisReport, name: string): PluginRows | undefined {
+async function openRows(outputDir: string, report: AnalysisReport, name: string): Promise<PluginRows | undefined> {
   const plugin = report.plugins.find((each) => each.name === name);
   if (plugin?.state !== 'rows') return undefined;
-  if (plugin.rowCount > maxJoinedRows) {
-    const message = `the plugin ${name} found ${plugin.rowCount} rows, more than the ${maxJoinedRows} that are joined to pods; read its own rows`;
+  const most = rowBoundOf(name);
+  const bytes = await sizeOf(rowPath(outputDir, name));
+  // An analysis of an earlier version kept more.
+  if (plugin.rowCount > most.rows || bytes > most.bytes) {
+    const message = `the plugin ${name} left ${plugin.rowCount} rows of ${bytes} bytes: at most ${most.rows} of ${most.bytes} are read. Analyze the capture again`;
     throw new Fault('resource_exhausted', message);
   }
   return { columns: plugin.columns, rows: streamRows(outputDir, report, name) };
 }
 
-async function* readRowFile(path: string): AsyncGenerator<JsonValue[], void, undefined> {
+async function* readRowFile(path: string, columns: number): AsyncGenerator<Cell[], void, undefined> {
   try {
     for await (const line of readLines(createReadStream(path), rowLimitBytes)) {
-      const row: JsonValue = JSON.parse(line.toString('utf8'));
-      if (!Array.isArray(row)) throw new TypeError('a line that is no row');
+      const row: unknown = JSON.parse(line.toString('utf8'));
+      if (!Array.isArray(row) || row.length !== columns || !row.every(isCell))
+        throw new TypeError('a line that is no row');
       yield row;
     }
   } catch (error) {

@@ -3,37 +3,72 @@ import { join } from 'node:path';
 
 const flushBytes = 256 * 1024;
 
+/** What is kept of a plugin's rows; bytes as they are on disk. */
+export interface RowBound {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Plugins whose rows are joined or searched in memory. 50,000 processes are five times those of a large node. */
+const joined: ReadonlyMap<string, RowBound> = new Map([
+  ['processes', { rows: 50_000, bytes: 16 * 2 ** 20 }],
+  ['sockets', { rows: 150_000, bytes: 16 * 2 ** 20 }],
+  ['hiddenModules', { rows: 10_000, bytes: 4 * 2 ** 20 }],
+]);
+const other: RowBound = { rows: 1_000_000, bytes: 256 * 2 ** 20 };
+
+/** The bound of a plugin's rows. */
+export function rowBoundOf(plugin: string): RowBound {
+  return joined.get(plugin) ?? other;
+}
+
 /** Where a plugin's rows lie once it has ended with rows: one JSON array a line. */
 export function rowPath(outputDir: string, plugin: string): string {
   return join(outputDir, `${plugin}.jsonl`);
 }
 
-/** The rows of one running plugin. Nothing is visible under its name before `seal`; `abandon` leaves nothing behind. */
+/**
+ * The rows of one running plugin, up to its bound: none is kept after the first that does not fit. Nothing is visible under its name before `seal`;
+ * `abandon` leaves nothing behind.
+ */
 export class RowFile {
   readonly #file: FileHandle;
   readonly #draft: string;
   readonly #path: string;
   #pending: string[] = [];
   #pendingBytes = 0;
+  #bytes = 0;
+  #full = false;
+  readonly #bound: RowBound;
+  /** Rows that are kept. */
   rowCount = 0;
+  /** Rows that came. */
+  offered = 0;
 
-  private constructor(file: FileHandle, draft: string, path: string) {
+  private constructor(file: FileHandle, draft: string, path: string, bound: RowBound) {
     this.#file = file;
     this.#draft = draft;
     this.#path = path;
+    this.#bound = bound;
   }
 
   static async open(outputDir: string, plugin: string): Promise<RowFile> {
     const path = rowPath(outputDir, plugin);
     const draft = `${path}.part`;
-    return new RowFile(await open(draft, 'w', 0o600), draft, path);
+    return new RowFile(await open(draft, 'w', 0o600), draft, path, rowBoundOf(plugin));
   }
 
   async append(rows: readonly (readonly unknown[])[]): Promise<void> {
+    this.offered += rows.length;
     for (const row of rows) {
+      if (this.#full) return;
       const line = `${JSON.stringify(row)}\n`;
+      const bytes = Buffer.byteLength(line);
+      this.#full = this.rowCount === this.#bound.rows || this.#bytes + bytes > this.#bound.bytes;
+      if (this.#full) return;
       this.#pending.push(line);
-      this.#pendingBytes += line.length;
+      this.#pendingBytes += bytes;
+      this.#bytes += bytes;
       this.rowCount += 1;
       if (this.#pendingBytes >= flushBytes) await this.#flush();
     }

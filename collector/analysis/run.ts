@@ -171,7 +171,7 @@ async function takePluginLine(
   if (line.type === 'ended') {
     watch.nextStep();
     if (line.state === 'rows') budget.keep();
-    else budget.refund();
+    else budget.refundHalf();
   }
 }
 

@@ -1,12 +1,15 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, fromJson, type MessageInitShape, toBinary, type UnknownField } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
+import { type ListValue, ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import {
   ConfinementLevel,
   type GetAnalysisResponseSchema,
   Severity,
 } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { readProcesses, readReport, readRows } from '../analysis/results.ts';
+import type { AnalysisReport } from '../analysis/analysis.ts';
+import { checkAnswer, readProcesses, readReport, streamRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { FindingJournal } from '../journal/findings.ts';
@@ -25,7 +28,7 @@ const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: Plugi
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
 export async function presentAnalysis(
   capture: JournaledCapture,
-  evidence: EvidenceDirectory,
+  evidence: Pick<EvidenceDirectory, 'pathOf'>,
   rowPlugins: readonly string[],
   findings: Pick<FindingJournal, 'of'>,
 ): Promise<Response> {
@@ -42,19 +45,20 @@ export async function presentAnalysis(
       `capture ${request.id} has no plugin ${unknown.join(', ')}; there are ${known}`,
     );
   }
-  const plugins = report.plugins.map(async (plugin) => ({
-    name: plugin.name,
-    state: states[plugin.state],
-    reason: plugin.reason,
-    rowCount: BigInt(plugin.rowCount),
-    seconds: plugin.seconds,
-    warnings: [...plugin.warnings],
-    columns: [...plugin.columns],
-    rows: rowPlugins.includes(plugin.name) && plugin.state === 'rows' ? await readRows(outputDir, plugin.name) : [],
-  }));
+  await checkAnswer(outputDir, report, rowPlugins);
+  const plugins = [];
+  for (const plugin of report.plugins) {
+    const { name, reason, seconds } = plugin;
+    const result = create(PluginResultSchema, {
+      ...{ name, reason, seconds, state: states[plugin.state], rowCount: BigInt(plugin.rowCount) },
+      ...{ warnings: [...plugin.warnings], columns: [...plugin.columns] },
+    });
+    if (rowPlugins.includes(name)) result.$unknown = await encodeRows(outputDir, report, name);
+    plugins.push(result);
+  }
   const { confined } = report.isolation;
   return {
-    plugins: await Promise.all(plugins),
+    plugins,
     processes: await readProcesses(outputDir, report),
     containers: report.containers.map((container) => ({ ...container })),
     kernelMismatch: report.kernelMismatch,
@@ -66,4 +70,31 @@ export async function presentAnalysis(
       : { symbols: { ...report.symbols, quality: presentQuality[report.symbols.quality] } }),
     ...(confined === undefined ? {} : { confinement: { ...confined, level: levels[confined.level] } }),
   };
+}
+
+const rowsAtOnce = 500;
+
+/**
+ * The rows of a plugin as they go onto the wire: a cell takes some ten bytes of it, and two hundred as a message. Encoded in pieces, between which
+ * other calls have their turn.
+ */
+async function encodeRows(outputDir: string, report: AnalysisReport, plugin: string): Promise<UnknownField[]> {
+  const encoded: UnknownField[] = [];
+  let rows: ListValue[] = [];
+  const flush = () => {
+    const bytes = toBinary(PluginResultSchema, create(PluginResultSchema, { rows }));
+    // A field that the writer takes as it is, but for its tag of one byte; the tags of the others are within.
+    encoded.push({
+      no: PluginResultSchema.field.rows.number,
+      wireType: WireType.LengthDelimited,
+      data: bytes.subarray(1),
+    });
+    rows = [];
+  };
+  for await (const row of streamRows(outputDir, report, plugin)) {
+    rows.push(fromJson(ListValueSchema, row));
+    if (rows.length === rowsAtOnce) flush();
+  }
+  if (rows.length > 0) flush();
+  return encoded;
 }

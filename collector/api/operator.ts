@@ -19,6 +19,7 @@ import { ByteBudget } from './door/byte-budget.ts';
 import { aheadLimits, downloadEvidence } from './download.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { presentCapture, presentNode } from './present.ts';
 import { type PodPlaces, podsOn, resolvePods } from './targets.ts';
 import { validity } from './validity.ts';
@@ -59,6 +60,8 @@ const largestPageSize = 500;
 export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
   const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = rooms;
   const ahead = new ByteBudget(aheadLimits.most, aheadLimits.mostOfOne);
+  // What is found may be large: that of one answer at once is read.
+  const inTurn = oneAtATime();
   const present = (capture: JournaledCapture) =>
     presentCapture(
       capture,
@@ -107,7 +110,10 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
       journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins });
-      const results = await presentAnalysis(capture, evidence, rowPlugins, rooms.findings);
+      const results = await inTurn(async () => {
+        context.signal.throwIfAborted();
+        return await presentAnalysis(capture, evidence, rowPlugins, rooms.findings);
+      });
       return { ...results, capture: present(capture) };
     },
     analyzeCapture: async ({ captureId }, context) => ({

@@ -181,6 +181,8 @@ export type CaptureState =
     } & Acquired)
   | ({
       readonly phase: 'analyzing';
+      /** How often it was begun; unset in what was journaled before that was counted. */
+      readonly begun?: number;
       readonly outcome: Outcome;
       readonly evidence: Evidence;
       readonly endedAt: string;

@@ -172,10 +172,10 @@ const rows: Row[] = [
     to: { phase: 'done', evidence, analysis: { kind: 'skipped' } },
   },
   {
-    sentence: 'an analysis that was cut short starts anew',
+    sentence: 'an analysis that was cut short starts anew, and is counted',
     from: analyzing,
     event: events.analysis_started,
-    to: analyzing,
+    to: { ...analyzing, begun: 2 },
   },
   {
     sentence: 'an analysis that ends leaves the capture done',

@@ -64,11 +64,11 @@ export function next(state: CaptureState, event: CaptureEvent): Step {
       return refuse(state, event);
     }
     case 'sealed':
-      if (event.kind === 'analysis_started') return moved({ ...state, phase: 'analyzing' });
+      if (event.kind === 'analysis_started') return moved({ ...state, phase: 'analyzing', begun: 1 });
       return afterSeal(state, event);
     case 'analyzing':
       // A collector that was killed starts the analysis of a sealed image anew.
-      if (event.kind === 'analysis_started') return moved(state);
+      if (event.kind === 'analysis_started') return moved({ ...state, begun: (state.begun ?? 1) + 1 });
       return afterSeal(state, event);
     case 'done':
       return refuse(state, event);

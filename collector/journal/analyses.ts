@@ -43,7 +43,7 @@ export class AnalysesAgain {
       this.#database
         .prepare(
           `INSERT INTO analyses_again (capture_id, requested_at, requested_by) VALUES (?1, ?2, ?3)
-           ON CONFLICT (capture_id) DO UPDATE SET requested_at = ?2, requested_by = ?3, ending = ''`,
+           ON CONFLICT (capture_id) DO UPDATE SET requested_at = ?2, requested_by = ?3, ending = '', begun = 0`,
         )
         .run(captureId, at, actor);
       this.#audit.append({ at, captureId, actor, action: 'analysis_asked', detail: {} });
@@ -59,8 +59,17 @@ export class AnalysesAgain {
     return row && String(row.capture_id);
   }
 
+  /** How often the analysis that waits was begun, and not ended. */
+  begun(captureId: string): number {
+    const row = this.#database.prepare('SELECT begun FROM analyses_again WHERE capture_id = ?').get(captureId);
+    return Number(row?.begun ?? 0);
+  }
+
   /** The analysis begins. */
   begin(captureId: string): void {
+    transact(this.#database, () =>
+      this.#database.prepare('UPDATE analyses_again SET begun = begun + 1 WHERE capture_id = ?').run(captureId),
+    );
     this.#running = captureId;
     this.#tell(captureId);
   }

@@ -187,6 +187,7 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
     hash TEXT NOT NULL
   ) STRICT;
 `,
+  'ALTER TABLE analyses_again ADD COLUMN begun INTEGER NOT NULL DEFAULT 0',
 ];
 
 const schemaVersion = steps.length;

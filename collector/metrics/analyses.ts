@@ -7,13 +7,14 @@ import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 const states: readonly PluginReport['state'][] = ['rows', 'empty', 'failed'];
 const severities = ['info', 'warning', 'critical'];
 
-/** Reasons that are words of ours; others have numbers and names in them, and come as their first word. */
+/** All reasons that have a series; a runner says whatever its image makes it say. `signal NAME` counts as its first word. */
 const failedReasons = [
   'symbols_missing',
   'symbols_mismatch',
   'symbols_rejected',
   'architecture_unsupported',
   'image_rejected',
+  'image_unreadable',
   'unconfined',
   'kernel_unknown',
   'runner_unavailable',
@@ -29,9 +30,12 @@ const failedReasons = [
   'evidence_deleted',
   'storage_failed',
   'store_refused',
+  'collector_died',
   'internal',
+  'other',
 ];
 const skippedReasons = ['image_partial', 'image_failed', 'image_canceled', 'not_asked'];
+const knownReasons: ReadonlySet<string> = new Set([...failedReasons, ...skippedReasons]);
 
 /** Analyses, what waits for one, and what they found. */
 export class AnalysisSeries {
@@ -99,7 +103,8 @@ export class AnalysisSeries {
 
   /** An analysis has ended that the journal of captures does not tell of. */
   ended(ending: AnalysisEnding): void {
-    const reason = ending.kind === 'done' ? '' : (/^[a-z_]+/.exec(ending.reason)?.[0] ?? 'other');
+    const [word = ''] = ending.kind === 'done' ? [] : ending.reason.split(' ', 1);
+    const reason = ending.kind === 'done' || knownReasons.has(word) ? word : 'other';
     this.#ended.inc({ state: ending.kind, reason });
   }
 

@@ -67,6 +67,17 @@ test.each([
   expect((await on.series('kcorder_analyses_ended_total'))[labels]).toBe(1);
 });
 
+test.each(['pwned_label_abcdefghij', 'symbols_missing_not', 'constructor', '', '9'])(
+  'a reason that is a word of the runner alone makes no series: %j',
+  async (reason) => {
+    const before = Object.keys(await on.series('kcorder_analyses_ended_total'));
+    on.metrics.analysisAgainEnded({ kind: 'failed', reason, detail: '' });
+    const after = await on.series('kcorder_analyses_ended_total');
+    expect(Object.keys(after)).toEqual(before);
+    expect(after['{state="failed",reason="other"}']).toBe(1);
+  },
+);
+
 test('an analysis that ran is counted by how far it was confined', async () => {
   const confined = { level: 'partial', landlockAbi: 0, seccomp: true };
   on.metrics.analysisRan({ plugins: [], isolation: { confined } } as unknown as AnalysisReport);

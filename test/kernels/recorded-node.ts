@@ -8,7 +8,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { AnalysisJob, AnalysisReport } from '../../collector/analysis/analysis.ts';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import { readRows } from '../../collector/analysis/results.ts';
+import { streamRows } from '../../collector/analysis/results.ts';
 import { until } from '../../collector/testing/files.ts';
 import type { NodeOptions } from '../lab/launch.ts';
 import { repoDir } from '../setup/cache.ts';
@@ -88,7 +88,8 @@ export async function analyzeRecorded({ job }: RecordedNode, isfPath: string, ou
   const analysis = createAnalysis({ python: await ensureVolatility(), entry });
   const report = await analysis.analyze({ ...job, symbols, outputDir }, new AbortController().signal);
   const entries = report.plugins.map(async ({ name, state, reason, warnings }) => {
-    const rows = state === 'rows' ? await readRows(outputDir, name) : [];
+    const rows: unknown[] = [];
+    for await (const row of streamRows(outputDir, report, name)) rows.push(row);
     return [name, [{ state, reason, warnings }, ...rows]] as const;
   });
   return { report, rows: new Map(await Promise.all(entries)) };

@@ -1,6 +1,6 @@
 // Speaks the runner's protocol and misbehaves on demand: in a plugin as its name says, before the first as the node's banner says.
 import { spawn } from 'node:child_process';
-import { readSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { text } from 'node:stream/consumers';
 import type { RunnerJob } from '../protocol.ts';
@@ -35,6 +35,11 @@ const beforeKernel: Record<string, () => void> = {
   'dies by a signal': () => process.kill(process.pid, 'SIGSEGV') && hang(),
   'ends silently': leave,
   'prints rubbish': () => printText('Progress: 100.00\n'),
+  // The lines are what the node told of its kernel.
+  'prints what it is told': () => {
+    printText(job.kernel.vmcoreinfo, 'utf8');
+    leave();
+  },
   'runs a plugin at once': () => print({ type: 'plugin', plugin: job.plugins[0], state: 'started' }),
 };
 
@@ -46,6 +51,28 @@ const inPlugin: Record<string, (plugin: string) => void> = {
   garbage: () => printText('{"type":"rows","plugin":\n'),
   binary: () => printText(`${String.fromCharCode(0, 255, 254)}\n`),
   unknown_line: () => print({ type: 'progress', percent: 5 }),
+  // 200,000 arrays, one in the other: to print them again takes more stack than there is.
+  deep: (plugin) =>
+    printText(
+      `{"type":"rows","plugin":"${plugin}","columns":["value"],"rows":[[${'['.repeat(200_000)}${']'.repeat(200_000)}]]}\n`,
+    ),
+  deep_type: () => printText(`{"type":${'['.repeat(200_000)}${']'.repeat(200_000)}}\n`),
+  nested: (plugin) => rows(plugin, [[{}]]),
+  no_columns: (plugin) => rows(plugin, [[], []], []),
+  many_rows: (plugin) =>
+    rows(
+      plugin,
+      Array.from({ length: 1_001 }, () => [0]),
+    ),
+  hiddenModules: (plugin) => {
+    const name = 'x'.repeat(1_000);
+    for (let batch = 0; batch < 10; batch += 1)
+      rows(
+        plugin,
+        Array.from({ length: 500 }, (_, index) => [`${batch * 500 + index} ${name}`]),
+      );
+    end(plugin, 'rows', 5_000);
+  },
   ragged: (plugin) => rows(plugin, [[1, 2]]),
   other_rows: () => rows('good', [[1]]),
   new_columns: (plugin) => {
@@ -89,8 +116,14 @@ const inPlugin: Record<string, (plugin: string) => void> = {
   },
   nothing: (plugin) => end(plugin, 'empty', 0),
   surroundings: (plugin) => {
-    rows(plugin, [[process.env], [Object.keys(networkInterfaces())], [process.cwd()]]);
-    end(plugin, 'rows', 3);
+    const first = readFileSync('/proc/self/oom_score_adj', 'latin1').trim();
+    rows(plugin, [
+      [Object.keys(process.env).join()],
+      [Object.keys(networkInterfaces()).join()],
+      [process.cwd()],
+      [first],
+    ]);
+    end(plugin, 'rows', 4);
   },
   reads_begin: (plugin) => rowsOfImage(plugin, 0),
   reads_end: (plugin) => rowsOfImage(plugin, 1 << 20),
@@ -104,7 +137,7 @@ process.stderr.write(`pid ${process.pid}\n`);
 const inPart = job.kernel.banner === 'is confined in part';
 const confined = { type: 'confined', level: inPart ? 'partial' : 'full', landlockAbi: inPart ? 0 : 7, seccomp: true };
 if (job.kernel.banner === 'is killed as it confines itself') process.kill(process.pid, 'SIGSYS') && hang();
-if (job.kernel.banner !== 'tells no confinement') print(confined);
+if (job.kernel.banner !== 'tells no confinement' && job.kernel.banner !== 'prints what it is told') print(confined);
 beforeKernel[job.kernel.banner ?? '']?.();
 const imageBuildId = 'ab'.repeat(20);
 const otherBuild = job.kernel.buildId !== null && job.kernel.buildId !== imageBuildId;
@@ -159,8 +192,8 @@ function done(): void {
 }
 
 // Written at once, as a crash would otherwise take back what was printed before it.
-function printText(content: string): void {
-  let rest = Buffer.from(content, 'latin1');
+function printText(content: string, encoding: BufferEncoding = 'latin1'): void {
+  let rest = Buffer.from(content, encoding);
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(1, rest));

@@ -93,7 +93,7 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     kernel.context.missing.clear()
     written, reason = 0, None
     try:
-        for written in lines.write_rows(name, _open_table(kernel, name, warnings)):
+        for written in lines.write_rows(name, _open_table(kernel, name, warnings), warnings.add):
             pass
     except OutputLost:
         raise

@@ -28,6 +28,8 @@ _FORBIDDEN = (
 )
 _FORKS = ("os.fork",)
 _FIRST_UNKNOWN = 4
+# Python and Volatility have a dozen open at once.
+_MOST_DESCRIPTORS = 64
 _SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 4, 38
 
 _log = logging.getLogger(__name__)
@@ -69,10 +71,16 @@ def close_descriptors(first: int) -> None:
 
 
 def set_limits(memory_bytes: int, file_bytes: int) -> None:
-    """Address space, size of any file written, no core dump. An inherited lower limit stays."""
+    """Address space, size of any file written, descriptors, no core dump. An inherited lower limit stays."""
     _lower(resource.RLIMIT_AS, memory_bytes)
     _lower(resource.RLIMIT_FSIZE, file_bytes)
     _lower(resource.RLIMIT_CORE, 0)
+    limit_descriptors()
+
+
+def limit_descriptors() -> None:
+    """The kernel holds memory for them that is in no process's size."""
+    _lower(resource.RLIMIT_NOFILE, _MOST_DESCRIPTORS)
 
 
 def confine(readable: Iterable[str]) -> Confinement:

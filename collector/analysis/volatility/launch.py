@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 
-from confine import close_descriptors, confine_program
+from confine import close_descriptors, confine_program, limit_descriptors
 
 _FIRST_UNKNOWN, _NOT_FOUND = 3, 127
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/ssl/openssl.cnf")
@@ -21,6 +21,7 @@ def main() -> None:
     if program is None:
         sys.exit(_NOT_FOUND)
     close_descriptors(_FIRST_UNKNOWN)
+    limit_descriptors()
     confine_program([*_LIBRARIES, *files["read"]], files["write"], [program, _LOADER])
     os.execv(program, [program, *sys.argv[3:]])
 

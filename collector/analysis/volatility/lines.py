@@ -1,14 +1,17 @@
 """The lines of a run: JSON objects on the stream that was stdout, nothing else and nothing after `done` or `fatal`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from table import Plain, Table
 
 BATCH_ROWS = 500
-# Bounds the line that a batch of long texts makes: one character is at most six bytes of JSON.
-BATCH_CHARACTERS = 256 * 1024
+# Half of the longest line that the reader takes; the other half is for what is around the rows.
+BATCH_BYTES = 1 << 20
+_ESCAPED_BYTES = 6
+
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 
 class OutputLost(Exception):
@@ -20,27 +23,41 @@ class Lines:
         self._stream = stream
 
     def write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        self._write(_encode(line))
+
+    def write_rows(self, plugin: str, table: Table, warn: Callable[[str], None]) -> Iterable[int]:
+        """Writes the table in batches and gives the number of rows written so far after each. Texts that are too long for
+        a line are cut, with a warning."""
+        head = _encode({"type": "rows", "plugin": plugin, "columns": table.columns})[:-1]
+        batch: list[str] = []
+        written = size = 0
+        for row in table.rows:
+            text = _encode(row)
+            if len(text) > BATCH_BYTES:
+                text = _encode(_cut(row))
+                warn("Texts that are longer than a row may be are cut.")
+            if batch and (len(batch) == BATCH_ROWS or size + len(text) > BATCH_BYTES):
+                written += self._write_batch(head, batch)
+                batch, size = [], 0
+                yield written
+            batch.append(text)
+            size += len(text) + 1
+        if batch:
+            yield written + self._write_batch(head, batch)
+
+    def _write_batch(self, head: str, batch: list[str]) -> int:
+        self._write(f'{head},"rows":[{",".join(batch)}]}}')
+        return len(batch)
+
+    def _write(self, text: str) -> None:
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
         except OSError as error:
             raise OutputLost(str(error)) from error
 
-    def write_rows(self, plugin: str, table: Table) -> Iterable[int]:
-        """Writes the table in batches and gives the number of rows written so far after each."""
-        batch: list[list[Plain]] = []
-        written = characters = 0
-        for row in table.rows:
-            batch.append(row)
-            characters += sum(len(value) for value in row if isinstance(value, str))
-            if len(batch) == BATCH_ROWS or characters >= BATCH_CHARACTERS:
-                written += self._write_batch(plugin, table.columns, batch)
-                batch, characters = [], 0
-                yield written
-        if batch:
-            yield written + self._write_batch(plugin, table.columns, batch)
 
-    def _write_batch(self, plugin: str, columns: list[str], batch: list[list[Plain]]) -> int:
-        self.write({"type": "rows", "plugin": plugin, "columns": columns, "rows": batch})
-        return len(batch)
+def _cut(row: list[Plain]) -> list[Plain]:
+    """The row with an equal share of a batch for each of its texts."""
+    share = BATCH_BYTES // (_ESCAPED_BYTES * 2 * len(row))
+    return [value[:share] if isinstance(value, str) else value for value in row]

@@ -22,30 +22,35 @@ _X32 = 0x40000000
 
 _CLONE3 = 435
 _FORKS = {"clone": 56, "fork": 57, "vfork": 58}
-# Nothing here takes a path to write to, another process or a new descriptor of anything but a file.
+# Nothing here takes a path to write to, another process or a new descriptor of anything but a file. A pipe is one: what
+# is written to it is the control group's, and in no process's size.
 _ALLOWED = {
-    **{"read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9},
+    **{"read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8},
     **{"mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15},
-    **{"pread64": 17, "readv": 19, "writev": 20, "access": 21, "sched_yield": 24, "mremap": 25, "madvise": 28},
+    **{"pread64": 17, "readv": 19, "writev": 20, "access": 21, "sched_yield": 24, "mremap": 25},
     **{"dup": 32, "dup2": 33, "nanosleep": 35, "getpid": 39, "exit": 60, "wait4": 61, "uname": 63, "getcwd": 79},
     **{"readlink": 89, "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "sysinfo": 99, "times": 100},
     **{"getuid": 102, "getgid": 104, "geteuid": 107, "getegid": 108, "getppid": 110, "sigaltstack": 131},
     **{"gettid": 186, "futex": 202, "sched_getaffinity": 204, "getdents64": 217, "set_tid_address": 218},
     **{"restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229, "clock_nanosleep": 230, "exit_group": 231},
-    **{"newfstatat": 262, "readlinkat": 267, "faccessat": 269, "set_robust_list": 273, "dup3": 292, "pipe2": 293},
+    **{"newfstatat": 262, "readlinkat": 267, "faccessat": 269, "set_robust_list": 273, "dup3": 292},
     **{"preadv": 295, "seccomp": _SECCOMP, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334},
     **{"faccessat2": 439},
 }
 # Node and Go need these besides: to be started, to wait for their threads, and for durable output.
 _OF_PROGRAMS = {
     **{"execve": 59, "fsync": 74, "arch_prctl": 158, "epoll_ctl": 233, "epoll_pwait": 281, "eventfd2": 290},
-    **{"epoll_create1": 291, "sched_getparam": 143, "sched_getscheduler": 145},
+    **{"epoll_create1": 291, "sched_getparam": 143, "sched_getscheduler": 145, "pipe2": 293},
 }
-_OPENAT, _PRLIMIT, _IOCTL, _FCNTL, _TGKILL = 257, 302, 16, 72, 234
+_OPENAT, _PRLIMIT, _IOCTL, _FCNTL, _TGKILL, _MMAP, _MADVISE = 257, 302, 16, 72, 234, 9, 28
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_ASYNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
 # New namespaces, a tracer, or a child that passes for the collector's own.
 _CLONE_FORBIDDEN = 0x7E020000 | 0x2000 | 0x8000
 _CLONE_THREAD = 0x10000
+# MAP_SHARED and MAP_HUGETLB: memory that stays with the collector's control group when it is in no process's size.
+_MMAP_FORBIDDEN = 0x01 | 0x40000
+# NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, DONTFORK, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP.
+_ADVICE = (0, 1, 2, 3, 4, 8, 10, 14, 15, 16, 17)
 # isatty, which Python asks of each file that it opens.
 _IOCTL_COMMANDS = (0x5401,)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC. F_SETOWN sends signals, and F_SETFL starts that.
@@ -84,7 +89,9 @@ def _listed(allowed: dict[str, int]) -> list[bytes]:
     ]
     for number in allowed.values():
         program += _on(number, [_return(_ALLOW)])
-    program += _on(_PRLIMIT, _with_value(0, (0,)))
+    program += _on(_PRLIMIT, _own_limits_to_read())
+    program += _on(_MMAP, _without_bits(3, _MMAP_FORBIDDEN))
+    program += _on(_MADVISE, _with_value(2, _ADVICE))
     program += _on(_IOCTL, _with_value(1, _IOCTL_COMMANDS))
     program += _on(_FCNTL, _with_value(1, _FCNTL_COMMANDS))
     # Its flags lie in memory, out of a filter's sight; without it libc takes clone.
@@ -121,6 +128,14 @@ def _threads_only() -> list[bytes]:
     """clone(2) without the forbidden flags, and within the process."""
     forbidden, thread = _step(_IF_ANY_BIT, _CLONE_FORBIDDEN, 1, 0), _step(_IF_ANY_BIT, _CLONE_THREAD, 1, 0)
     return [_load(_ARGUMENTS_AT), forbidden, thread, _return(_ERRNO | errno.EPERM), _return(_ALLOW)]
+
+
+def _own_limits_to_read() -> list[bytes]:
+    """prlimit(2) of this process without new ones, which root could raise: the pointer to them, in halves, is NULL."""
+    body: list[bytes] = []
+    for offset in (_ARGUMENTS_AT, _ARGUMENTS_AT + 16, _ARGUMENTS_AT + 20):
+        body += [_load(offset), _step(_IF_EQUAL, 0, 1, 0), _return(_ERRNO | errno.EPERM)]
+    return [*body, _return(_ALLOW)]
 
 
 def _with_value(argument: int, values: Iterable[int]) -> list[bytes]:

@@ -2,7 +2,7 @@ import io
 import json
 import unittest
 
-from lines import BATCH_CHARACTERS, BATCH_ROWS, Lines
+from lines import BATCH_BYTES, BATCH_ROWS, Lines
 from table import Plain, Table
 from warn import Warnings
 
@@ -11,7 +11,7 @@ class WriteRows(unittest.TestCase):
     def _written(self, count: int) -> tuple[list[int], list[list[list[Plain]]]]:
         stream = io.StringIO()
         table = Table(["pid", "comm"], ([number, "\u2028\x1b\udc80"] for number in range(count)))
-        totals = list(Lines(stream).write_rows("p", table))
+        totals = list(Lines(stream).write_rows("p", table, self.fail))
         lines = stream.getvalue().splitlines()
         self.assertTrue(all(line.isascii() for line in lines))
         return totals, [json.loads(line)["rows"] for line in lines]
@@ -27,12 +27,25 @@ class WriteRows(unittest.TestCase):
                 self.assertLessEqual(max(len(batch) for batch in batches), BATCH_ROWS)
                 self.assertEqual([row[0] for batch in batches for row in batch], list(range(count)))
 
-
     def test_long_texts_make_more_lines_and_not_longer_ones(self) -> None:
         stream = io.StringIO()
-        table = Table(["commandLine"], (["\x1b" * (BATCH_CHARACTERS // 4)] for _ in range(10)))
-        self.assertEqual(list(Lines(stream).write_rows("p", table)), [4, 8, 10])
-        self.assertLess(max(len(line) for line in stream.getvalue().splitlines()), 7 * BATCH_CHARACTERS)
+        table = Table(["commandLine"], (["\x1b" * (BATCH_BYTES // 20)] for _ in range(10)))
+        warnings = Warnings()
+        self.assertEqual(list(Lines(stream).write_rows("p", table, warnings.add)), [3, 6, 9, 10])
+        self.assertLess(max(len(line) for line in stream.getvalue().splitlines()), BATCH_BYTES + 200)
+        self.assertEqual(warnings.sentences(), [])
+
+    def test_a_row_that_fits_into_no_line_is_cut_and_says_so(self) -> None:
+        stream = io.StringIO()
+        table = Table(["pid", "commandLine", "exe"], iter([[1, "\x1b" * BATCH_BYTES, "\U0001f600" * BATCH_BYTES]]))
+        warnings = Warnings()
+        self.assertEqual(list(Lines(stream).write_rows("p", table, warnings.add)), [1])
+        [line] = stream.getvalue().splitlines()
+        self.assertLess(len(line), BATCH_BYTES + 200)
+        [[pid, command_line, executable]] = json.loads(line)["rows"]
+        self.assertEqual((pid, command_line.strip("\x1b"), executable.strip("\U0001f600")), (1, "", ""))
+        self.assertEqual(len(command_line), len(executable))
+        self.assertIn("cut", warnings.sentences()[0])
 
 
 class Sentences(unittest.TestCase):

@@ -72,6 +72,23 @@ def _seek_memory(parent: int, address: int) -> None:
         assert os.pread(memory.fileno(), 6, address) == b"secret"
 
 
+def _fill_pipe() -> None:
+    read, write = os.pipe()
+    os.write(write, bytes(65536))
+    os.close(read)
+    os.close(write)
+
+
+def _hold_descriptors(count: int) -> None:
+    held: list[int] = []
+    try:
+        while len(held) < count:
+            held.append(os.dup(0))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
 def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     parent, outside, mark = target["parent"], target["outside"], target["mark"]
     key, other, address = target["key"], target["otherImage"], target["secretAt"]
@@ -147,6 +164,21 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "ask for a key": lambda: system_call(250, 0, -3, 1),
         "handle page faults": lambda: os.close(system_call(323, 1)),
         "count events": lambda: system_call(298, None, 0, -1, -1, 0),
+        # Memory that the kernel charges to the collector's pod and shows in no process.
+        "map shared memory": lambda: mmap.mmap(-1, 4096).close(),
+        "map shared memory by a system call": lambda: system_call(9, 0, 4096, 3, 0x21, -1, 0),
+        "map huge pages": lambda: system_call(9, 0, 2 << 20, 3, 0x40022, -1, 0),
+        "fill a pipe": lambda: _fill_pipe(),
+        "make a pipe by the old call": lambda: system_call(22, (ctypes.c_int * 2)()),
+        "hold a thousand descriptors": lambda: _hold_descriptors(1_000),
+        # To what they are, as not every root may raise them.
+        "set its own limits": lambda: system_call(302, 0, 7, struct.pack("QQ", 64, 64), None),
+        "set its own limits by the old call": lambda: system_call(160, 7, struct.pack("QQ", 64, 64)),
+        # At an address where nothing is, so that no page is lost where it is not refused.
+        "poison memory": lambda: system_call(28, 0x10000, 4096, 100),
+        "take memory offline": lambda: system_call(28, 0x10000, 4096, 101),
+        "page memory out": lambda: system_call(28, 0x10000, 4096, 21),
+        "be spared when memory runs out": lambda: os.close(os.open("/proc/self/oom_score_adj", os.O_WRONLY)),
         "share memory": lambda: system_call(29, 0, 4096, 0o1600),
         "set the clock": lambda: system_call(164, None, timeval),
         "rule a terminal": lambda: system_call(16, 2, 0x5412, b"x"),
@@ -156,7 +188,8 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
 
 def _int_80() -> None:
     """getpid as a 32-bit program asks for it: numbers of another table."""
-    code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    code = mmap.mmap(-1, 4096, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(bytes.fromhex("b814000000cd80c3"))
     ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
 
