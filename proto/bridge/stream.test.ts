@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { Fault } from '../fault.ts';
 import { GetVersionResponseSchema } from '../gen/kcorder/v1/operator_pb.ts';
 import { pump } from './stream.ts';
 
@@ -53,8 +54,26 @@ test('the wait for a stream that sends nothing ends with the reason of the signa
   const pumped = pump(messages(), sink, controller.signal);
   while (sink.writableLength < 2) await turn();
   await turn();
-  const gone = new Error('the caller went away');
+  const gone = new Fault('canceled', 'the caller went away');
   controller.abort(gone);
   await expect(pumped).rejects.toBe(gone);
   expect(isOver).toBe(true);
+});
+
+test('a fault waits until what was given to the stream is sent: the status that follows would be lost with it', async () => {
+  const { sink, send } = slowSink();
+  const { messages } = counted(10);
+  const controller = new AbortController();
+  let isOver = false;
+  const pumped = pump(messages, sink, controller.signal).finally(() => {
+    isOver = true;
+  });
+  while (sink.writableLength < 2) await turn();
+  const fault = new Fault('stream_fenced', 'another attempt has taken over');
+  controller.abort(fault);
+  send();
+  for (let i = 0; i < 20; i += 1) await turn();
+  expect(isOver).toBe(false);
+  send();
+  await expect(pumped).rejects.toBe(fault);
 });

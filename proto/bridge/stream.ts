@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../fault.ts';
 import { type AnyMessage, RefusedMessage } from './definition.ts';
 
@@ -19,6 +20,9 @@ export async function* streamed<T extends AnyMessage>(call: Readable): AsyncGene
 /** Messages that are given to a stream before it has sent the first of them: one on its way, and one for when that has been sent. */
 const mostUnsent = 2;
 
+/** How long the status of a call that failed waits for messages before it that are on their way. */
+const farewellMs = 60_000;
+
 /**
  * Writes every message, and asks for the next one when all but one are sent. Ends with the signal's reason at once, also while it waits for the
  * next message or for the stream.
@@ -26,9 +30,11 @@ const mostUnsent = 2;
 export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, signal: AbortSignal): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let interrupt: (reason: unknown) => void = () => undefined;
-  let sent: () => void = () => undefined;
+  let sent: () => unknown = () => undefined;
   let unsent = 0;
   const abort = () => interrupt(signal.reason);
+  // Not waited for: it comes to its end when what it waits for does.
+  const leave = (): void => void iterator.return?.().catch(() => undefined);
   signal.addEventListener('abort', abort, { once: true });
   try {
     while (true) {
@@ -52,9 +58,17 @@ export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, 
       });
     }
     signal.throwIfAborted();
+  } catch (error) {
+    leave();
+    // Node destroys a stream that fails while somebody iterates over it, and the status with it if a write is under way.
+    const hasPeer = !(error instanceof Fault && error.code === 'canceled') && !sink.destroyed;
+    const allSent = new Promise<void>((resolve) => {
+      sent = () => unsent === 0 && resolve();
+    });
+    if (unsent > 0 && hasPeer) await Promise.race([allSent, sleep(farewellMs, undefined, { ref: false })]);
+    throw error;
   } finally {
     signal.removeEventListener('abort', abort);
-    // Not waited for: it comes to its end when what it waits for does.
-    iterator.return?.().catch(() => undefined);
+    leave();
   }
 }
