@@ -140,6 +140,35 @@ test('what is on hold cannot be deleted until every hold is taken away', () => {
   expect(actions(opened, 'c-1').filter((action) => action === 'deletion_begun')).toHaveLength(1);
 });
 
+test('whoever may hold adds 16 holds of the longest reasons, and anybody who may release still can', () => {
+  using opened = open();
+  const { storage, database } = opened;
+  seal(opened, 'c-1');
+  const reason = `x${'\u0001'.repeat(1023)}`;
+  for (let i = 0; i < 16; i += 1) storage.hold('c-1', 'operator/mallory', reason);
+  expect(() => storage.hold('c-1', 'operator/mallory', reason)).toThrow(
+    expect.objectContaining({ code: 'resource_exhausted', message: expect.stringContaining('already has 16 holds') }),
+  );
+  expect(actions(opened, 'c-1').filter((action) => action === 'held')).toHaveLength(16);
+  expect(storage.release('c-1', 'operator/carol', 'the case is closed').holds).toEqual([]);
+  const detail = { reason: 'the case is closed', holds: 16, holdsSha256: expect.stringMatching(/^[0-9a-f]{64}$/) };
+  expect(new AuditLog(database).of('c-1').at(-1)).toMatchObject({ action: 'released', detail });
+});
+
+test('evidence that an earlier version let somebody hold a thousand times is released and deleted', () => {
+  using opened = open();
+  const { storage, database } = opened;
+  seal(opened, 'c-1');
+  const insert = database.prepare('INSERT INTO holds (capture_id, at, by, reason) VALUES (?, ?, ?, ?)');
+  const reason = '\u0001'.repeat(1024);
+  for (let i = 0; i < 1_000; i += 1) insert.run('c-1', '2026-01-01T00:00:00.000Z', 'operator/mallory', reason);
+  expect(storage.get('c-1')?.holds).toHaveLength(16);
+  storage.release('c-1', 'operator/carol', 'the case is closed');
+  expect(new AuditLog(database).of('c-1').at(-1)?.detail).toMatchObject({ holds: 1_000 });
+  storage.beginDeletion('c-1', 'operator/carol', 'space');
+  expect(storage.get('c-1')?.place.kind).toBe('deleted');
+});
+
 test.each([
   { sentence: 'waits for its analysis', again: false },
   { sentence: 'is analysed again', again: true },
