@@ -54,7 +54,9 @@ test('a detail that no record takes, of whatever somebody sent, does not stand i
   using opened = openLog();
   const detail = { reason: '\u0001'.repeat(5 << 20) };
   opened.log.append({ at, captureId: 'c-1', actor: 'operator/alice', action: 'released', detail });
-  const row = opened.database.prepare('SELECT octet_length(detail) AS bytes FROM audit ORDER BY seq DESC LIMIT 1').get();
+  const row = opened.database
+    .prepare('SELECT octet_length(detail) AS bytes FROM audit ORDER BY seq DESC LIMIT 1')
+    .get();
   expect(Number(row?.bytes)).toBeLessThan(200);
   expect(opened.log.firstBroken()).toBeUndefined();
 });

@@ -131,7 +131,8 @@ export class StorageJournal {
     return transact(this.#database, () => {
       this.#there(captureId);
       const holds = this.#holds(captureId);
-      if (holds.count > 0) this.#append(captureId, actor, 'released', { reason, holds: holds.count, holdsSha256: holds.sha256 });
+      if (holds.count > 0)
+        this.#append(captureId, actor, 'released', { reason, holds: holds.count, holdsSha256: holds.sha256 });
       this.#run('DELETE FROM holds WHERE capture_id = ?', captureId);
       return this.sealed(captureId).record;
     });

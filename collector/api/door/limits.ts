@@ -36,6 +36,8 @@ export const doorLimits = {
   /** Calls that fail or are reset, of one address without identity, and of one identity. */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
+  /** Calls of one identity that the audit log, which nobody can shorten, has a record of. */
+  actsOfIdentity: { burst: 60, everyMs: 100 },
   /** Failures on one connection without identity, while its address has a budget left. */
   failuresOfStranger: 10,
   /** From the first byte until a call is admitted. */
