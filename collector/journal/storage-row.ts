@@ -80,6 +80,7 @@ export function toRetained(row: Row): RetentionRecord {
     sealedAt: String(row.sealed_at),
     complete: row.complete === 1,
     sequence: Number(row.sequence),
+    requestedAt: String(row.requested_at),
     deletable: row.deletable === 1,
   };
 }
