@@ -33,7 +33,10 @@ export const doorLimits = {
   callsOfIdentity: 64,
   /** New connections of one address; each that shows who it is gives its token back. */
   arrivals: { burst: 192, everyMs: 100 },
-  /** Calls that fail or are reset, of one address without identity, and of one identity. */
+  /**
+   * Calls that fail or are reset, of one address without identity, and of one identity. Beyond it, connections are ended; of somebody known, calls
+   * that reached their handler are only answered later.
+   */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
   /** Calls of one identity that the audit log, which nobody can shorten, has a record of. */
