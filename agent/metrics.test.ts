@@ -89,6 +89,19 @@ test.each([
   end();
 });
 
+test('all who scrape at once share one answer', async () => {
+  const address = await freeAddress();
+  let readings = 0;
+  const refusals = () => {
+    readings += 1;
+    return [];
+  };
+  const end = await serveAgentMetrics(address, { ...facts, refusals });
+  await Promise.all(Array.from({ length: 16 }, () => read(address)));
+  expect(readings).toBeLessThan(16);
+  end();
+});
+
 test('headers that are too long are refused', async () => {
   const address = await freeAddress();
   const end = await serveAgentMetrics(address, facts);

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
+import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
@@ -114,22 +115,31 @@ export function agentRegistry({ version, tally, windowBytes, certificate, refusa
   return registry;
 }
 
+/** For the head of a request and for its whole, and between two looks at who is over it. In ms. */
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 2_000,
+  connectionsCheckingInterval: 1_000,
+};
+
 /** Serves GET /metrics on host:port, and nothing else. Returns the function that ends it. Throws config_invalid when the port is taken. */
 export async function serveAgentMetrics(address: string, facts: AgentFacts): Promise<() => void> {
   const registry = agentRegistry(facts);
-  const server = createServer({ maxHeaderSize: 8 << 10 }, (request, response) => {
+  const answer = sharedAnswer(() => registry.metrics());
+  const server = createServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
     }
-    registry.metrics().then(
+    answer().then(
       (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
       () => response.writeHead(500).end(),
     );
   });
-  server.headersTimeout = 5_000;
-  server.requestTimeout = 10_000;
   server.maxConnections = 16;
+  // A peer that takes nothing of its answer for so long is gone.
+  server.setTimeout(10_000);
   server.unref();
   const at = address.lastIndexOf(':');
   const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');

@@ -2,6 +2,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { PodReference } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { spokenByCollector } from './failure.ts';
+import { inTurn } from './follow/pause.ts';
 import type { Session } from './session.ts';
 
 /** What is ordered of one node. */
@@ -20,10 +21,9 @@ export async function order(
   { nodeName, reason, idempotencyKey, givenKey, pods = [] }: Order,
 ): Promise<Capture> {
   try {
-    const { capture } = await session.calls.createCapture(
-      { nodeName, reason, idempotencyKey, pods: [...pods] },
-      { signal: session.terminal.interrupt },
-    );
+    const signal = session.terminal.interrupt;
+    const request = { nodeName, reason, idempotencyKey, pods: [...pods] };
+    const { capture } = await inTurn(() => session.calls.createCapture(request, { signal }), signal);
     if (capture === undefined) throw new Fault('internal', 'the collector answered without a capture');
     return capture;
   } catch (error) {

@@ -7,7 +7,7 @@ import { openAccess, type Surroundings } from './access.ts';
 import { createAnalysis } from './analysis/analyze.ts';
 import { defaultLimits } from './analysis/limits.ts';
 import { AnalysisQueue } from './analysis/queue.ts';
-import { RefusalLog, refusalCodes } from './api/door/refusal-log.ts';
+import { RefusalLog } from './api/door/refusal-log.ts';
 import { enrolmentHandlers } from './api/enrolment.ts';
 import { evidenceHandlers } from './api/evidence.ts';
 import { Gate } from './api/gate.ts';
@@ -233,8 +233,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       metrics.callFaulted(pathOf(method), code);
       const causes = causeChain(fault.cause);
       const what = { method: pathOf(method), peer: peerNames, message, causes };
-      if (refusalCodes.has(code)) refusals.note(addressOf(peer), code, what);
-      else log.warn({ ...what, code }, 'call ended in a fault');
+      refusals.note(addressOf(peer), code, what);
     },
   });
   auditCheck.start();

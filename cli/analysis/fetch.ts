@@ -1,4 +1,5 @@
 import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { inTurn } from '../follow/pause.ts';
 import type { Session } from '../session.ts';
 
 /** A long list of processes takes the collector a while. */
@@ -10,5 +11,6 @@ export function fetchAnalysis(
   captureId: string,
   rowPlugins: string[] = [],
 ): Promise<GetAnalysisResponse> {
-  return session.calls.getAnalysis({ captureId, rowPlugins }, { signal: session.terminal.interrupt, deadlineMs });
+  const signal = session.terminal.interrupt;
+  return inTurn(() => session.calls.getAnalysis({ captureId, rowPlugins }, { signal, deadlineMs }), signal);
 }

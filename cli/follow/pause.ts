@@ -8,6 +8,9 @@ const longestMs = 5000;
 /** A collector that asks for more patience than this is not waited for longer. */
 const longestAskedMs = 60_000;
 
+/** How often a call is made again. */
+const mostTurns = 10;
+
 /** How long to wait before the next attempt, in ms, after a number of failures in a row (at least 1), and what the collector asks for. */
 export function pauseMs(failures: number, fault?: Fault): number {
   const asked = Math.min(longestAskedMs, fault?.retryAfterMs ?? 0);
@@ -29,6 +32,19 @@ export function worthAnotherTry(fault: Fault): boolean {
   if (fault.retry) return true;
   // A collector that is killed resets its streams: grpc-js shows that as CANCELLED or INTERNAL.
   return !spokenByCollector(fault) && (fault.code === 'canceled' || fault.code === 'internal');
+}
+
+/** Makes a call, again when the collector says how long to wait for its turn: the call was refused, so nothing was done. */
+export async function inTurn<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      const fault = Fault.from(error);
+      if (fault.code !== 'resource_exhausted' || fault.retryAfterMs === undefined || failures > mostTurns) throw error;
+      await pause(pauseMs(failures, fault), signal);
+    }
+  }
 }
 
 /** A signal that fires after a time with `deadline_exceeded`, or with the other one. Without a time, the other one alone. */

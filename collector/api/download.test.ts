@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { EvidenceHeader } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { AnalysisReport } from '../analysis/analysis.ts';
+import { writeReport } from '../analysis/report-file.ts';
 import { packImage } from '../evidence/frames/pack.ts';
 import { AuditLog, type AuditRecord } from '../journal/audit.ts';
 import { StorageJournal } from '../journal/storage.ts';
@@ -24,10 +26,28 @@ beforeAll(async () => {
   await upload.chunks(image);
   await upload.finish(image);
   await rig.done(captureId);
+  const outputDir = join(rig.dataDir, 'evidence', captureId, 'analysis');
+  mkdirSync(outputDir, { recursive: true });
+  await writeReport(outputDir, report(captureId));
 });
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
   parties[Symbol.dispose]();
+});
+
+const report = (of: string): AnalysisReport => ({
+  captureId: of,
+  state: 'done',
+  reason: '',
+  detail: '',
+  kernelMismatch: false,
+  versions: {},
+  isolation: { network: 'none', endsWithCollector: true },
+  plugins: [{ name: 'sockets', state: 'empty', reason: '', rowCount: 0, seconds: 1, warnings: [], columns: [] }],
+  containers: [],
+  diagnostics: [],
+  startedAt: '2026-01-01T00:00:00.000Z',
+  seconds: 1,
 });
 
 async function download(offset = 0n, id = captureId): Promise<{ header: EvidenceHeader | undefined; data: Buffer }> {
@@ -44,13 +64,13 @@ async function download(offset = 0n, id = captureId): Promise<{ header: Evidence
   return { header, data: Buffer.concat(parts) };
 }
 
-/** The audit records of the capture, read while no collector has the database. */
-async function records(): Promise<AuditRecord[]> {
+/** The audit records of a capture, read while no collector has the database. */
+async function records(id = captureId): Promise<AuditRecord[]> {
   await rig.stopCollector();
   const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
   const log = new AuditLog(database);
   expect(log.firstBroken()).toBeUndefined();
-  const found = log.of(captureId);
+  const found = log.of(id);
   database.close();
   await rig.startCollector();
   return found;
@@ -85,11 +105,26 @@ test('who reads is on record before the first byte, also when no byte follows', 
   expect(added).toMatchObject([{ actor: 'operator/alice', action: 'downloaded', detail: { offset: 5 } }]);
 });
 
-test('who reads the results of an analysis is on record too', async () => {
+test('who reads the results of an analysis is on record too, each plugin once', async () => {
   const before = (await records()).length;
-  await rig.operator().getAnalysis({ captureId, rowPlugins: [] });
+  await rig.operator().getAnalysis({ captureId, rowPlugins: ['sockets', 'sockets'] });
   const added = (await records()).slice(before);
-  expect(added).toMatchObject([{ actor: 'operator/alice', action: 'analysis_read', detail: { rowPlugins: [] } }]);
+  expect(added).toMatchObject([
+    { actor: 'operator/alice', action: 'analysis_read', detail: { rowPlugins: ['sockets'] } },
+  ]);
+});
+
+test('the names in a request that reads nothing are not on record: those of no plugin, and of a capture without results', async () => {
+  const rowPlugins = Array.from({ length: 64 }, () => '\u0001'.repeat(128));
+  const before = (await records()).length;
+  await expect(rig.operator().getAnalysis({ captureId, rowPlugins })).rejects.toMatchObject({
+    code: 'invalid_argument',
+  });
+  const { operator, captureId: running } = await rig.ordered('n3');
+  expect((await operator.getAnalysis({ captureId: running, rowPlugins })).plugins).toEqual([]);
+  await operator.cancelCapture({ captureId: running });
+  expect(await records()).toHaveLength(before);
+  expect((await records(running)).map(({ action }) => action)).not.toContain('analysis_read');
 });
 
 test('without a record there is no byte', async () => {

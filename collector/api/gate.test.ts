@@ -5,6 +5,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
 import { callerOf, Gate } from './gate.ts';
@@ -84,6 +85,24 @@ test.each([
   },
 ])('$sentence nobody is let in', async ({ call, code }) => {
   await expect(new Gate(reviewer(), peers).admit(context(call), undefined)).rejects.toMatchObject({ code });
+});
+
+test('one caller adds 60 records to the audit log at once and then ten a second; others and plain queries are not kept waiting', async () => {
+  vi.useFakeTimers();
+  const gate = new Gate(reviewer(), peers);
+  const call = async (of: CallContext['method'], peerNames = '') =>
+    await gate.admit(
+      context({ method: of, peerNames, ...(peerNames === '' && { authorization: 'Bearer good' }) }),
+      undefined,
+    );
+  for (let i = 0; i < 60; i += 1) await call(i % 2 === 0 ? method.getAnalysis : method.downloadEvidence);
+  await expect(call(method.getAnalysis)).rejects.toMatchObject({ code: 'resource_exhausted', retryAfterMs: 100 });
+  await expect(call(ScheduleService.method.createSchedule)).rejects.toMatchObject({ code: 'resource_exhausted' });
+  await call(method.getCapture);
+  await call(method.getAnalysis, 'URI:spiffe://kcorder/operator/bob');
+  vi.advanceTimersByTime(100);
+  await call(method.getAnalysis);
+  await expect(call(method.getAnalysis)).rejects.toMatchObject({ code: 'resource_exhausted' });
 });
 
 test('who lacks the right is told which', async () => {

@@ -4,9 +4,11 @@ import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { addressOf } from '../identity/network.ts';
+import { Paces } from '../identity/pace.ts';
 import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { Person, Reviewer } from '../identity/person.ts';
 import type { Arrival, Welcome } from './door/guarded-call.ts';
+import { doorLimits } from './door/limits.ts';
 import { actorOf, type Identity, identityOf } from './identity.ts';
 import { type Right, ruleOf } from './policy.ts';
 
@@ -46,6 +48,7 @@ export class Gate {
   readonly #peers: Pick<PeerTrust, 'check'>;
   readonly #pace: ReviewPace;
   readonly #met = new WeakMap<Metadata, Met>();
+  readonly #acts = new Paces(doorLimits.actsOfIdentity.burst, doorLimits.actsOfIdentity.everyMs);
 
   /** Without a reviewer there are certificates only. */
   constructor(reviewer: Reviewer | undefined, peers: Pick<PeerTrust, 'check'>, pace: ReviewPace = usualPace) {
@@ -64,13 +67,14 @@ export class Gate {
     return met.identity === undefined ? {} : { identity: holderOf(met.identity) };
   }
 
-  /** Asks what only the request can tell, and notes who calls. Throws as `meet` does. */
+  /** Asks what only the request can tell, paces what adds to the audit log, and notes who calls. Throws as `meet` does. */
   async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
     const path = pathOf(context.method);
     const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
     const rule = ruleOf(path);
     if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
       await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+    if (identity !== undefined && rule?.by === 'right' && rule.onRecord) this.#paceAct(actorOf(identity), path);
     if (identity !== undefined) callers.set(context, identity);
     if (person !== undefined) persons.set(context, person);
   }
@@ -103,6 +107,17 @@ export class Gate {
       );
     }
     return { identity };
+  }
+
+  #paceAct(who: string, path: string): void {
+    const retryAfterMs = this.#acts.take(who);
+    if (retryAfterMs === undefined) return;
+    const { burst, everyMs } = doorLimits.actsOfIdentity;
+    throw new Fault(
+      'resource_exhausted',
+      `${path} was refused: ${who} made more than ${burst} calls in a row that the audit log records, and ${1_000 / everyMs} per second beyond. Retry in ${retryAfterMs} ms`,
+      { retryAfterMs },
+    );
   }
 
   async #checkRight(person: Person, { resource, verb }: Right, name: string): Promise<void> {

@@ -109,11 +109,14 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       ),
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
-      journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins });
+      const wanted = [...new Set(rowPlugins)];
       const results = await inTurn(async () => {
         context.signal.throwIfAborted();
-        return await presentAnalysis(capture, evidence, rowPlugins, rooms.findings);
+        return await presentAnalysis(capture, evidence, wanted, rooms.findings);
       });
+      // Nothing has left yet. Without results nothing is read, and all these names are of plugins that there are.
+      if (results.plugins !== undefined)
+        journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins: wanted });
       return { ...results, capture: present(capture) };
     },
     analyzeCapture: async ({ captureId }, context) => ({

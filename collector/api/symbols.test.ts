@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Fault } from '@kcorder/proto/fault.ts';
 import {
   type ImportHeadSchema,
   type KernelSymbols,
@@ -189,4 +190,31 @@ test('find asks again for a node, and tells what it came to', async () => {
 test('a node may call none of it', async () => {
   await using rig = await Rig.start(parties);
   await expect(rig.symbols(parties.node('n1')).listSymbols({})).rejects.toMatchObject({ code: 'permission_denied' });
+});
+
+test('somebody imports one file at a time, and two do at once: what expands to a gigabyte each does not fill the disk', async () => {
+  await using rig = await Rig.start(parties);
+  const as = (name: string) => rig.symbols(parties.authority.operator(name));
+  const [alice, bob, carol] = [rig.symbols(), as('bob'), as('carol')];
+  const refused = async (symbols: Symbols): Promise<unknown> =>
+    await importFile(symbols, isf).then(
+      () => false,
+      (fault: unknown) => fault instanceof Fault && fault.code === 'resource_exhausted' && fault,
+    );
+  const begin = async (symbols: Symbols) => {
+    const stream = symbols.importSymbols();
+    await stream.send({ message: { case: 'head', value: { fileName: 'kernel.json', size: BigInt(isf.length) } } });
+    return stream;
+  };
+  const first = await begin(alice);
+  expect(await until(() => refused(alice))).toMatchObject({
+    retryAfterMs: 5_000,
+    message: expect.stringContaining('operator/alice is importing another file'),
+  });
+  expect((await importFile(bob, isf))?.key).toMatch(/^banner-/);
+  const second = await begin(bob);
+  expect(await until(() => refused(carol))).toMatchObject({ message: expect.stringContaining('2 others') });
+  first.cancel();
+  await until(async () => (await refused(carol)) === false);
+  second.cancel();
 });

@@ -13,6 +13,10 @@ import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
 import { presentEntry, presentKernel } from './present-symbols.ts';
 
+const mostImports = 2;
+/** For a whole import, since two that never end would keep everybody from importing. */
+const importMs = 15 * 60_000;
+
 /** The handlers of the symbols service. They know nothing of their transport but the context. */
 export type SymbolsHandlers = Handlers<typeof SymbolsService>;
 
@@ -26,6 +30,7 @@ export interface SymbolsRooms {
 /** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
 export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): SymbolsHandlers {
   const { cache } = search;
+  const importing = new Set<string>();
   const kept = (key: string): KeptSymbols => {
     const found = cache.peek(key);
     if (found !== undefined) return found;
@@ -85,7 +90,7 @@ export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): Symbo
       return {};
     },
     exportSymbols: ({ key }, context) => exportSymbols(kept(key).entry, cache.isfPath(kept(key).entry), context.signal),
-    importSymbols: (requests, context) => importSymbols(requests, context, { search, record, present }),
+    importSymbols: (requests, context) => importSymbols(requests, context, { search, importing, record, present }),
   };
 }
 
@@ -118,6 +123,8 @@ async function* importSymbols(
   context: CallContext,
   rooms: {
     search: SymbolSearch;
+    /** Who imports at the moment. */
+    importing: Set<string>;
     record: (context: CallContext, action: string, detail: unknown) => void;
     present: (key: string) => ReturnType<typeof presentEntry>;
   },
@@ -129,11 +136,39 @@ async function* importSymbols(
   }
   const { fileName, buildId, size } = first.value.message.value;
   const importedBy = actorOf(callerOf(context));
-  rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
-  const head = { fileName, buildId, importedBy };
-  const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), context.signal);
-  yield { symbols: rooms.present(entry.key) };
+  const { importing } = rooms;
+  checkTurn(importing, importedBy);
+  importing.add(importedBy);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(tooLate()), importMs);
+  try {
+    rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
+    const head = { fileName, buildId, importedBy };
+    const signal = AbortSignal.any([context.signal, late.signal]);
+    const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), signal);
+    yield { symbols: rooms.present(entry.key) };
+  } finally {
+    clearTimeout(timer);
+    importing.delete(importedBy);
+  }
 }
+
+/** A small file can expand to a gigabyte in the data directory, so few are taken at a time. Throws resource_exhausted. */
+function checkTurn(importing: ReadonlySet<string>, importedBy: string): void {
+  if (!importing.has(importedBy) && importing.size < mostImports) return;
+  const why = importing.has(importedBy)
+    ? `${importedBy} is importing another file`
+    : `${mostImports} others are importing, the most at a time`;
+  throw new Fault('resource_exhausted', `the symbols were not imported: ${why}. Retry when that has ended`, {
+    retryAfterMs: 5_000,
+  });
+}
+
+const tooLate = (): Fault =>
+  new Fault(
+    'deadline_exceeded',
+    `the symbols were not imported: it took longer than ${importMs / 60_000} minutes, and others wait. Import over a faster connection`,
+  );
 
 async function* dataOf(requests: AsyncIterator<ImportSymbolsRequest>, size: number): AsyncIterable<Uint8Array> {
   let sizeBytes = 0;

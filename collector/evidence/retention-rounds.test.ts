@@ -27,6 +27,7 @@ class Scene {
       nodeName: 'n1',
       schedule,
       sealedAt,
+      requestedAt: sealedAt,
       complete: true,
       deletable: true,
     });
@@ -51,7 +52,10 @@ class Scene {
         },
         goOn: async () => undefined,
       },
-      rules: () => ({ schedules: new Map([['s1', { keepLast: this.keepLast }]]), retentionMs: this.retentionMs }),
+      rules: () => ({
+        schedules: new Map([['s1', { keepLast: this.keepLast, since: '' }]]),
+        retentionMs: this.retentionMs,
+      }),
       events: {
         retentionTroubled: (captureId, error) => this.told.push(`troubled ${captureId}: ${String(error)}`),
         clockMoved: (byMs) => this.told.push(`clock ${Math.round(byMs / hourMs)} h`),

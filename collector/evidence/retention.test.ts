@@ -12,14 +12,15 @@ const of = (captureId: string, days: number, changes: Partial<RetentionRecord> =
   nodeName: 'n1',
   schedule: 's1',
   sequence: 1_000 - days,
+  requestedAt: sealedAt(days),
   sealedAt: sealedAt(days),
   complete: true,
   deletable: true,
   ...changes,
 });
 
-const rules = (keepLast: number, ttlDays: number, handDays = 0): RetentionRules => ({
-  schedules: new Map([['s1', { keepLast, ttlMs: ttlDays * dayMs }]]),
+const rules = (keepLast: number, ttlDays: number, handDays = 0, since = ''): RetentionRules => ({
+  schedules: new Map([['s1', { keepLast, ttlMs: ttlDays * dayMs, since }]]),
   retentionMs: handDays * dayMs,
 });
 
@@ -69,6 +70,25 @@ test.each([
     gone: [],
   },
   {
+    sentence: 'what an earlier schedule of the name made stays, however little the new one keeps',
+    records: four,
+    by: rules(1, 0, 0, sealedAt(2)),
+    gone: ['c-3'],
+  },
+  {
+    sentence:
+      'what an earlier schedule of the name made stays, however old, and whatever the time for what people asked for',
+    records: four,
+    by: rules(0, 0.5, 0.5, sealedAt(2)),
+    gone: ['c-3', 'c-4'],
+  },
+  {
+    sentence: 'what an earlier schedule of the name made and was sealed after the new one was created stays',
+    records: [of('c-0', 1.5, { requestedAt: sealedAt(3) }), of('c-9', 1)],
+    by: rules(1, 0, 0, sealedAt(2)),
+    gone: [],
+  },
+  {
     sentence: 'what people asked for goes by its own time',
     records: [of('c-1', 4, { schedule: '' }), of('c-2', 2, { schedule: '' })],
     by: rules(1, 1, 3),
@@ -115,10 +135,16 @@ function naively(records: readonly RetentionRecord[], { schedules, retentionMs }
   for (const record of records) {
     const rule = record.schedule === '' ? { keepLast: 0, ttlMs: retentionMs } : schedules.get(record.schedule);
     if (rule === undefined || !record.deletable) continue;
+    const isCovered = ({ requestedAt }: RetentionRecord): boolean => !('since' in rule) || requestedAt >= rule.since;
+    if (!isCovered(record)) continue;
     const isNewer = (other: RetentionRecord): boolean => other.sequence > record.sequence;
     const newerComplete = records.filter(
       (other) =>
-        other.schedule === record.schedule && other.nodeName === record.nodeName && other.complete && isNewer(other),
+        other.schedule === record.schedule &&
+        other.nodeName === record.nodeName &&
+        other.complete &&
+        isNewer(other) &&
+        isCovered(other),
     ).length;
     const isAmongLast = record.complete && newerComplete < rule.keepLast;
     const ageMs = nowMs - Date.parse(record.sealedAt);
@@ -137,6 +163,7 @@ const records = fc
       schedule: fc.constantFrom('', 's1', 's2', 'gone'),
       // In any order: clocks are set.
       sealedAt: fc.integer({ min: -2, max: 12 }).map(sealedAt),
+      requestedAt: fc.integer({ min: -2, max: 12 }).map(sealedAt),
       complete: fc.boolean(),
       deletable: fc.boolean(),
     }),
@@ -146,6 +173,7 @@ const records = fc
 const rule = fc.record({
   keepLast: fc.integer({ min: 0, max: 4 }),
   ttlMs: fc.integer({ min: 0, max: 10 }).map((days) => days * dayMs),
+  since: fc.integer({ min: -2, max: 12 }).map(sealedAt),
 });
 
 test('whatever there is, the same goes as in the naive model, oldest first, and never what must stay', () => {

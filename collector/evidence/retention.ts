@@ -6,12 +6,21 @@ export interface RetentionRule {
   readonly ttlMs?: number;
 }
 
+/** The rule of one schedule. */
+export interface ScheduleRule extends RetentionRule {
+  /**
+   * ISO 8601, UTC: when the schedule was created. The rule covers nothing that was requested before: an earlier schedule of this name made it, and to
+   * delete that is another right than to create a schedule.
+   */
+  readonly since: string;
+}
+
 export interface RetentionRules {
   /**
-   * By name of schedule. What a schedule made that is not here, because it was deleted or could not be read, stays until a person deletes it or a
-   * schedule of its name is there again: nothing is ever deleted by a rule that nobody can see.
+   * By name of schedule. What a schedule made that is not here, because it was deleted or could not be read, stays until a person deletes it:
+   * nothing is ever deleted by a rule that nobody can see, nor by one of a later schedule of the name.
    */
-  readonly schedules: ReadonlyMap<string, RetentionRule>;
+  readonly schedules: ReadonlyMap<string, ScheduleRule>;
   /** For what people asked for; 0: it stays. */
   readonly retentionMs: number;
 }
@@ -40,19 +49,20 @@ function expiredOf(group: readonly RetentionRecord[], rules: RetentionRules, now
   const [first] = group;
   if (first === undefined) return [];
   const { schedule, nodeName } = first;
-  const rule = schedule === '' ? { keepLast: 0, ttlMs: rules.retentionMs } : rules.schedules.get(schedule);
+  const rule = schedule === '' ? { keepLast: 0, ttlMs: rules.retentionMs, since: '' } : rules.schedules.get(schedule);
   if (rule === undefined) return [];
-  const { keepLast, ttlMs = 0 } = rule;
+  const { keepLast, ttlMs = 0, since } = rule;
+  const covered = group.filter(({ requestedAt }) => requestedAt >= since);
   const newest =
     keepLast === 0
       ? []
-      : group
+      : covered
           .filter(({ complete }) => complete)
           .sort(bySequence)
           .slice(-keepLast);
   const kept = new Set(newest);
   const oldestKept = newest[0];
-  return group.flatMap((record): Expired[] => {
+  return covered.flatMap((record): Expired[] => {
     if (!record.deletable || kept.has(record)) return [];
     const { captureId, sealedAt, sequence } = record;
     if (ttlMs > 0) {

@@ -60,6 +60,8 @@ export interface RetentionRecord {
   /** The order in which images were sealed, whatever the clock said then. */
   readonly sequence: number;
   /** ISO 8601, UTC. */
+  readonly requestedAt: string;
+  /** ISO 8601, UTC. */
   readonly sealedAt: string;
   readonly complete: boolean;
   /** False on hold, and while the capture is not done or is being analysed again. */

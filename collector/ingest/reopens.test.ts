@@ -19,11 +19,11 @@ const containers = Array.from({ length: 4_096 }, (_, index) => ({
   containerId: 'c'.repeat(64),
 }));
 
-test('an upload that is opened 1,101 times for no byte ends with its reason, and its start is on record once', async () => {
+test('an upload that is opened 280 times for no byte ends with its reason, and its start is on record once', async () => {
   await using rig = await Rig.start(parties);
   const { agent, operator, captureId } = await rig.ordered();
   const ends: (string | undefined)[] = [];
-  for (let attempt = 1; attempt <= 1_101; attempt += 1) {
+  for (let attempt = 1; attempt <= 280; attempt += 1) {
     // A refused message is small: the collector has read all of the large ones by then.
     const upload = await agent.open(captureId, { attempt, containers: attempt > mostReopens + 2 ? [] : containers });
     ends.push(upload.fault?.code);
@@ -38,7 +38,7 @@ test('an upload that is opened 1,101 times for no byte ends with its reason, and
     detail: 'the upload was opened 101 times without 65536 more bytes becoming durable',
   });
   await rig.stopCollector();
-  // One start of a megabyte, where 1,101 of them made 1.1 GB.
+  // One start of a megabyte, where each used to be kept.
   expect(sizeOf(rig, 'kcorder.db')).toBeLessThan(4 << 20);
   await rig.startCollector();
   expect((await operator.listCaptures({})).captures.map(({ id }) => id)).toEqual([captureId]);

@@ -6,6 +6,9 @@ import type { AcquisitionEnd, AcquisitionStart, LeftOutMemory } from '../capture
 
 const iso = (time: Timestamp | undefined): string => (time === undefined ? '' : timestampDate(time).toISOString());
 
+/** Names of containers, as JSON. 4,096 of the longest usual names take less; a control character takes six bytes. */
+const mostNameBytes = 3 << 19;
+
 /** The start facts of an open, as the journal keeps them. Throws invalid_argument. */
 export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
   const { start } = open;
@@ -17,6 +20,20 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
   }
   const { name, version, sha256 } = start.acquirer;
   const leftOutMemory = leftOutOf(start.leftOutMemory);
+  const containers = start.containers.map(({ podNamespace, podName, podUid, containerName, containerId }) => ({
+    podNamespace,
+    podName,
+    podUid,
+    containerName,
+    containerId,
+  }));
+  const nameBytes = Buffer.byteLength(JSON.stringify(containers));
+  if (nameBytes > mostNameBytes) {
+    throw new Fault(
+      'invalid_argument',
+      `the open of capture ${open.captureId} was refused: its containers take ${nameBytes} bytes as JSON, more than ${mostNameBytes}. Check the agent`,
+    );
+  }
   const startedAt = start.startedAt === undefined ? now : timestampDate(start.startedAt);
   return {
     acquisitionId: open.acquisitionId,
@@ -26,13 +43,7 @@ export function startOf(open: UploadOpen, now: Date): AcquisitionStart {
     openedAt: now.toISOString(),
     clockOffsetMs: startedAt.getTime() - now.getTime(),
     bootId: start.bootId,
-    containers: start.containers.map(({ podNamespace, podName, podUid, containerName, containerId }) => ({
-      podNamespace,
-      podName,
-      podUid,
-      containerName,
-      containerId,
-    })),
+    containers,
     ...(leftOutMemory.length === 0 ? {} : { leftOutMemory }),
   };
 }

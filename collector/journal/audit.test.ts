@@ -31,7 +31,7 @@ test('the records of a capture come back in order', () => {
   expect(opened.log.firstBroken()).toBeUndefined();
 });
 
-test('of a capture with ever so many records the first and the newest come back, and of a huge one only its size', () => {
+test('of a capture with ever so many records the first and the newest come back; of a huge one size and digest are kept', () => {
   using scratch = makeScratch();
   const database = openDatabase(scratch.dir);
   const log = new AuditLog(database);
@@ -42,12 +42,23 @@ test('of a capture with ever so many records the first and the newest come back,
   });
   const records = log.of('c-1');
   expect(records).toHaveLength(2_001);
-  expect(records[0]?.detail).toEqual({ leftOutBytes: (1 << 20) + 12 });
+  expect(records[0]?.detail).toEqual({ leftOutBytes: (1 << 20) + 12, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
   expect(records[1_000]).toMatchObject({ action: 'left_out', detail: { records: 500 } });
   expect(records.at(-1)?.detail).toEqual({ attempt: 2_500 });
   expect(JSON.stringify(records).length).toBeLessThan(1 << 20);
   expect(log.firstBroken()).toBeUndefined();
   database.close();
+});
+
+test('a detail that no record takes, of whatever somebody sent, does not stand in the way of what it records', () => {
+  using opened = openLog();
+  const detail = { reason: '\u0001'.repeat(5 << 20) };
+  opened.log.append({ at, captureId: 'c-1', actor: 'operator/alice', action: 'released', detail });
+  const row = opened.database
+    .prepare('SELECT octet_length(detail) AS bytes FROM audit ORDER BY seq DESC LIMIT 1')
+    .get();
+  expect(Number(row?.bytes)).toBeLessThan(200);
+  expect(opened.log.firstBroken()).toBeUndefined();
 });
 
 test.each([

@@ -53,8 +53,12 @@ export class AuditLog {
     this.#database = database;
   }
 
-  /** Appends; call it in the transaction of the change that it records. */
-  append(record: AuditRecord): void {
+  /**
+   * Appends; call it in the transaction of the change that it records. Of a detail beyond 64 KiB it keeps the size and the SHA-256: nobody can make
+   * an act impossible by what the record of it would say.
+   */
+  append(told: AuditRecord): void {
+    const record = { ...told, detail: bounded(told.detail) };
     const last = this.head();
     const seq = last.seq + 1;
     const hash = hashOf(last.hash, seq, record);
@@ -140,6 +144,13 @@ export class AuditLog {
   firstBroken(): number | undefined {
     return this.follow(auditStart, Number.MAX_SAFE_INTEGER).broken?.seq;
   }
+}
+
+function bounded(detail: unknown): unknown {
+  const text = JSON.stringify(detail);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= longestDetail) return detail;
+  return { leftOutBytes: bytes, sha256: createHash('sha256').update(text).digest('hex') };
 }
 
 /** Returns why a row is not the one right behind `before`; undefined when it is. */

@@ -86,7 +86,7 @@ export class CustodyQueue {
   madeBy(schedule: string, nodeName: string): RetentionRecord[] {
     return this.#database
       .prepare(
-        `SELECT storage.*, phase = 'done' AND NOT ${analysedAgain}
+        `SELECT storage.*, requested_at, phase = 'done' AND NOT ${analysedAgain}
            AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.capture_id = storage.capture_id) AS deletable
          FROM storage JOIN captures ON id = capture_id
          WHERE storage.schedule = ? AND storage.node_name = ? AND place IN ('spool', 'store') ORDER BY sequence`,

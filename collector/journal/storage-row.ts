@@ -10,9 +10,14 @@ export const sealedRows = 'SELECT storage.*, captures.state FROM storage JOIN ca
 /** Whether a row of storage belongs to a capture that waits for another analysis. */
 export const analysedAgain = `EXISTS (SELECT 1 FROM analyses_again AS a WHERE a.capture_id = storage.capture_id AND a.ending = '')`;
 
-/** The holds of a capture, oldest first. */
+/** How many holds a capture can have. */
+export const mostHolds = 16;
+
+/** The oldest 16 holds of a capture, oldest first. A database of an earlier version can have more. */
 export function holdsOf(database: DatabaseSync, captureId: string): Hold[] {
-  const rows = database.prepare('SELECT at, by, reason FROM holds WHERE capture_id = ? ORDER BY rowid').all(captureId);
+  const rows = database
+    .prepare(`SELECT at, by, reason FROM holds WHERE capture_id = ? ORDER BY rowid LIMIT ${mostHolds}`)
+    .all(captureId);
   return rows.map(({ at, by, reason }) => ({ at: String(at), by: String(by), reason: String(reason) }));
 }
 
@@ -75,6 +80,7 @@ export function toRetained(row: Row): RetentionRecord {
     sealedAt: String(row.sealed_at),
     complete: row.complete === 1,
     sequence: Number(row.sequence),
+    requestedAt: String(row.requested_at),
     deletable: row.deletable === 1,
   };
 }

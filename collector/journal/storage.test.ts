@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
+import { expired } from '../evidence/retention.ts';
 import { makeScratch } from '../testing/files.ts';
 import { end, events, evidence, request } from '../testing/states.ts';
 import { AuditLog } from './audit.ts';
@@ -140,6 +141,25 @@ test('what is on hold cannot be deleted until every hold is taken away', () => {
   expect(actions(opened, 'c-1').filter((action) => action === 'deletion_begun')).toHaveLength(1);
 });
 
+test('whoever holds as often as they like, or did in an earlier version, cannot keep others from releasing and deleting', () => {
+  using opened = open();
+  const { storage, database } = opened;
+  seal(opened, 'c-1');
+  const reason = `x${'\u0001'.repeat(1023)}`;
+  const hold = () => storage.hold('c-1', 'operator/mallory', reason);
+  for (let i = 0; i < 16; i += 1) hold();
+  expect(hold).toThrow(expect.objectContaining({ code: 'resource_exhausted' }));
+  expect(hold).toThrow('already has 16 holds');
+  expect(actions(opened, 'c-1').filter((action) => action === 'held')).toHaveLength(16);
+  const insert = database.prepare('INSERT INTO holds SELECT * FROM holds LIMIT 16');
+  for (let i = 0; i < 60; i += 1) insert.run();
+  expect(storage.get('c-1')?.holds).toHaveLength(16);
+  expect(storage.release('c-1', 'operator/carol', 'closed').holds).toEqual([]);
+  const detail = { reason: 'closed', holds: 976, holdsSha256: expect.stringMatching(/^[0-9a-f]{64}$/) };
+  expect(new AuditLog(database).of('c-1').at(-1)).toMatchObject({ action: 'released', detail });
+  storage.beginDeletion('c-1', 'operator/carol', 'space');
+});
+
 test.each([
   { sentence: 'waits for its analysis', again: false },
   { sentence: 'is analysed again', again: true },
@@ -263,4 +283,17 @@ test('an event whose audit record cannot be written has not happened', () => {
   ])
     expect(act).toThrow(expect.objectContaining({ code: 'storage_failed' }));
   expect(storage.get('c-1')).toEqual(before);
+});
+
+test('whoever deletes a schedule and makes one of its name has none of its evidence deleted', () => {
+  using opened = open();
+  const { journal, queue, database } = opened;
+  for (const second of [1, 2, 3]) seal(opened, `c-${second}`, second);
+  database.exec(`UPDATE storage SET schedule = 'hourly'`);
+  const madeBy = queue.madeBy('hourly', 'n1');
+  expect(madeBy.map(({ requestedAt }) => requestedAt)).toEqual(Array(3).fill(journal.get('c-1').request.requestedAt));
+  const gone = (since: string) =>
+    expired(madeBy, { schedules: new Map([['hourly', { keepLast: 1, since }]]), retentionMs: 1 }, Date.now());
+  expect(gone('2026-01-01T00:00:00.000Z').map(({ captureId }) => captureId)).toEqual(['c-1', 'c-2']);
+  expect(gone('2026-01-01T00:00:00.001Z')).toEqual([]);
 });

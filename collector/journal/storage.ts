@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { evidenceDeleted, type SealedImage, type StorageRecord } from '../evidence/storage-record.ts';
 import type { StoredObject } from '../evidence/store.ts';
 import { AuditLog } from './audit.ts';
 import { transact } from './database.ts';
-import { analysedAgain, holdsOf, sealedRows, toRecord, toSealed } from './storage-row.ts';
+import { analysedAgain, holdsOf, mostHolds, sealedRows, toRecord, toSealed } from './storage-row.ts';
 
 /** What the audit log calls the events of custody. None of them changes the state of a capture. */
 export const custodyActions = [
@@ -109,24 +110,44 @@ export class StorageJournal {
     });
   }
 
-  /** Nothing deletes it until it is released. Throws what `sealed` throws, and evidence_deleted. */
+  /** Nothing deletes it until it is released. Throws what `sealed` throws, evidence_deleted, and resource_exhausted at 16 holds. */
   hold(captureId: string, actor: string, reason: string): StorageRecord {
     return transact(this.#database, () => {
-      this.#there(captureId);
+      const { holds } = this.#there(captureId);
+      if (holds.length >= mostHolds) {
+        throw new Fault(
+          'resource_exhausted',
+          `the evidence of capture ${captureId} was not held: it already has ${mostHolds} holds, the most it can have. Each of them protects it; 'kcorder release ${captureId}' removes them all`,
+        );
+      }
       const at = this.#append(captureId, actor, 'held', { reason });
       this.#run('INSERT INTO holds (capture_id, at, by, reason) VALUES (?, ?, ?, ?)', captureId, at, actor, reason);
       return this.sealed(captureId).record;
     });
   }
 
-  /** Takes every hold away; no error when there is none. Throws what `sealed` throws, and evidence_deleted. */
+  /** Removes every hold; no error when there is none. Throws what `sealed` throws, and evidence_deleted. */
   release(captureId: string, actor: string, reason: string): StorageRecord {
     return transact(this.#database, () => {
-      const { holds } = this.#there(captureId);
-      if (holds.length > 0) this.#append(captureId, actor, 'released', { reason, holds });
+      this.#there(captureId);
+      const holds = this.#holds(captureId);
+      if (holds.count > 0)
+        this.#append(captureId, actor, 'released', { reason, holds: holds.count, holdsSha256: holds.sha256 });
       this.#run('DELETE FROM holds WHERE capture_id = ?', captureId);
       return this.sealed(captureId).record;
     });
+  }
+
+  /** Returns the number of holds, and a SHA-256 over them, oldest first: each is on record as `held`, and there may be any number. */
+  #holds(captureId: string): { count: number; sha256: string } {
+    const digest = createHash('sha256');
+    let count = 0;
+    const select = 'SELECT at, by, reason FROM holds WHERE capture_id = ? ORDER BY rowid';
+    for (const { at, by, reason } of this.#database.prepare(select).iterate(captureId)) {
+      digest.update(`${JSON.stringify([at, by, reason])}\n`);
+      count += 1;
+    }
+    return { count, sha256: digest.digest('hex') };
   }
 
   /** Which object of a capture the store has on record, deleted or not; empty when none. */

@@ -122,3 +122,20 @@ test('runs begin within the jitter, each node at a moment of its own that is the
   expect(offsets('01').every((ms) => ms >= 0 && ms < 20 * minuteMs)).toBe(true);
   expect(new Set(offsets('01')).size).toBe(20);
 });
+
+test('a schedule that is deleted and made anew has a rule for what it makes itself; one that stays in the configuration keeps its own', async () => {
+  using world = new World(at, 1, 10, quick);
+  world.startCollector();
+  const { schedules, clock } = world;
+  const since = (name: string) => schedules.retentionRules().get(name)?.since;
+  schedules.create({ ...ordinary, name: 'called', retention: { keepLast: 0 } }, 'operator/alice');
+  schedules.configure([{ ...ordinary, name: 'configured' }]);
+  expect([since('called'), since('configured')]).toEqual([new Date(at).toISOString(), new Date(at).toISOString()]);
+  await clock.pass(hourMs);
+  schedules.remove('called', 'operator/mallory');
+  schedules.create({ ...ordinary, name: 'called', retention: { keepLast: 1 } }, 'operator/mallory');
+  schedules.configure([{ ...ordinary, name: 'configured', retention: { keepLast: 1 } }]);
+  expect(since('called')).toBe(clock.wall().toISOString());
+  expect(since('configured')).toBe(new Date(at).toISOString());
+  expect(schedules.retentionRules().get('configured')?.keepLast).toBe(1);
+});

@@ -143,9 +143,9 @@ export class Schedules {
     return { nextAtMs, intervalMs: this.#intervalMs(schedule.spec) };
   }
 
-  /** How long the captures of each schedule are kept. */
-  retentionRules(): Map<string, RetentionRule> {
-    return new Map(this.list().map(({ spec }) => [spec.name, spec.retention]));
+  /** How long the captures of each schedule are kept, and since when it is there: a changed configuration keeps that time. */
+  retentionRules(): Map<string, RetentionRule & { readonly since: string }> {
+    return new Map(this.list().map(({ spec, createdAt }) => [spec.name, { ...spec.retention, since: createdAt }]));
   }
 
   /** Makes the configured schedules those of the configuration. Throws config_invalid, storage_failed; then nothing was changed. */

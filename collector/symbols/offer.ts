@@ -12,10 +12,15 @@ import { withBanner } from './isf-banner.ts';
  * `/isf/<SHA-256>-<digest>.json` the same with the banner of an image. There is nothing else, nothing can be written, and nobody is asked who he is. Throws config_invalid.
  */
 export async function offerSymbols(cache: SymbolCache, address: string): Promise<Server> {
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
-    answer(cache, request, response).catch(() => response.destroy());
-  });
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    (request, response) => {
+      answer(cache, request, response).catch(() => response.destroy());
+    },
+  );
   server.maxConnections = 64;
+  // A peer that takes nothing of its answer for so long is gone.
+  server.setTimeout(60_000);
   const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(address) ?? [];
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>

@@ -82,7 +82,8 @@ export const bounds: Bounds = {
 
   'kcorder.v1.UploadOpen': { capture_id: id, acquisition_id: uid, attempt: uint32, held_from: size },
   'kcorder.v1.AcquisitionStart': {
-    argv: list(64, text(4 * kib)),
+    // avml acquire --source KCORE FIFO. Kept in each state of the capture, six bytes for a control character.
+    argv: list(16, text(1 * kib)),
     boot_id: uid,
     containers: list(4_096),
     left_out_memory: list(8),

@@ -112,6 +112,11 @@ export class Connections {
     connection.isPaid = false;
   }
 
+  /** Charges a call that failed to whoever made it, or gives the milliseconds after which to ask again: then nothing is charged. */
+  mayFail(identity: string): number | undefined {
+    return this.#failuresOfIdentity.take(identity);
+  }
+
   /** A call on it was refused, or was reset by its peer; `identity` is who made it, undefined for a stranger. */
   failed(connection: Connection, how: 'refused' | 'reset', identity = connection.identity): void {
     const { origin } = connection;

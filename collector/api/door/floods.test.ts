@@ -137,3 +137,31 @@ test.each([
     expect(await operator.getVersion({})).toBeDefined();
   },
 );
+
+test('somebody who asks for captures that are not there is answered more slowly, beside others is served, and fills no log', async () => {
+  await using rig = await Rig.start(parties);
+  const session = rawSession(rig.port, ca, parties.operator);
+  const answered: (number | undefined)[] = [];
+  const call = async (method: string, message: Buffer): Promise<void> => {
+    const { stream, ended } = rawCall(session, `/kcorder.v1.OperatorService/${method}`);
+    stream.end(framed(message.length, message));
+    answered.push((await ended).status);
+  };
+  const guess = () => call('GetCapture', Buffer.concat([Buffer.from([0x0a, 64]), Buffer.alloc(64, 'x')]));
+  let rounds = 0;
+  // What is good does not wait behind what is not: at first all are answered in their order.
+  do {
+    answered.length = 0;
+    rounds += 1;
+    await Promise.all([...Array.from({ length: 25 }, guess), call('GetVersion', Buffer.alloc(0))]);
+    expect(answered.toSorted()).toEqual([0, ...Array(25).fill(5)]);
+  } while (answered.at(-1) === 0 && rounds < 100);
+  expect(rounds).toBeGreaterThan(7);
+  expect(rounds).toBeLessThan(100);
+  expect(session.destroyed).toBe(false);
+  session.destroy();
+  const lines = () => rig.logged.filter(({ code }) => code === 'capture_unknown');
+  await rig.stopCollector();
+  expect(lines().length).toBeLessThan(10);
+  expect(lines().reduce((sum, { count }) => sum + Number(count), 0)).toBe(25 * rounds);
+});

@@ -47,14 +47,8 @@ type Method = Pick<ServerMethodDefinition<unknown, unknown>, 'path' | 'requestSt
 
 const strangers = 'strangers';
 
-/** Faults for which whoever is known pays. */
-const costly: readonly status[] = [
-  status.UNAUTHENTICATED,
-  status.PERMISSION_DENIED,
-  status.RESOURCE_EXHAUSTED,
-  // To find out what is wrong with a message costs too.
-  status.INVALID_ARGUMENT,
-];
+/** Endings for which nobody who is known pays: those of calls that went well, were given up, or failed by the collector's own fault. */
+const free: readonly status[] = [status.OK, status.CANCELLED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED];
 
 /** How long the peer of a call that has ended has to end its half of it. */
 const farewellMs = 1_000;
@@ -82,6 +76,7 @@ export class GuardedCall implements OpenCall {
   #messageSinceMs = 0;
   #hasMessage = false;
   #isServed = false;
+  #isCharged = false;
   #hasEnded = false;
   #stopWatching = (): void => undefined;
 
@@ -134,10 +129,7 @@ export class GuardedCall implements OpenCall {
             // Also when grpc-js ends the call below this guard: its time is over, or was never readable.
             onCancel: () => void setImmediate(() => this.#end({ code: status.CANCELLED })),
           }),
-        sendStatus: (ending, next) => {
-          next(ending);
-          this.#end(ending);
-        },
+        sendStatus: (ending, next) => this.#conclude(ending, next),
       },
       (read) => this.#read(read),
       (isSending) => this.#sending(isSending),
@@ -244,13 +236,27 @@ export class GuardedCall implements OpenCall {
     if (!hasAnswers && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
+  /** Sends how a handler ended the call: at once, or in its turn when whoever is known has had too many calls fail. */
+  #conclude<T extends Pick<StatusObject, 'code'>>(ending: T, next: (ending: T) => void): void {
+    if (this.#hasEnded) return;
+    const pays = free.includes(ending.code) ? undefined : this.#identity;
+    const waitMs = pays === undefined ? undefined : this.#means.connections.mayFail(pays);
+    if (waitMs !== undefined) {
+      setTimeout(() => this.#conclude(ending, next), waitMs).unref();
+      return;
+    }
+    this.#isCharged = pays !== undefined;
+    next(ending);
+    this.#end(ending);
+  }
+
   #end({ code }: Pick<StatusObject, 'code'>): void {
     // One that was reset is charged when it is closed.
     if (this.#hasEnded || this.#stream.aborted || this.#stream.destroyed) return;
     this.#hasEnded = true;
     this.#release();
     if (code === status.OK) this.#means.connections.succeeded(this.#connection);
-    if (this.#identity === undefined ? code !== status.OK : costly.includes(code))
+    if (this.#identity === undefined ? code !== status.OK : !this.#isCharged && !free.includes(code))
       this.#means.connections.failed(this.#connection, 'refused', this.#identity);
     // Its peer may leave its half of the stream open for ever, and what comes on it would count for nobody.
     if (!this.#stream.readableEnded)

@@ -36,9 +36,14 @@ export const doorLimits = {
   arrivals: { burst: 192, everyMs: 100 },
   /** Handshakes of one address: a fleet that comes back is faster than strangers. */
   handshakes: { agents: { atOnce: 2, everyMs: 5 }, api: { atOnce: 1, everyMs: 20 } },
-  /** Calls that fail or are reset, of one address without identity, and of one identity. */
+  /**
+   * Calls that fail or are reset, of one address without identity, and of one identity. Beyond it, connections are ended; of somebody known, calls
+   * that reached their handler are only answered later.
+   */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
+  /** Calls of one identity that the audit log, which nobody can shorten, has a record of. */
+  actsOfIdentity: { burst: 60, everyMs: 100 },
   /** Failures on one connection without identity, while its address has a budget left. */
   failuresOfStranger: 5,
   /** From the first byte until a call is admitted. */

@@ -1,5 +1,3 @@
-import type { FaultCode } from '@kcorder/proto/fault.ts';
-
 /** What is said of refusals that are alike: the first one, and how many there were. */
 export interface RefusalLine {
   readonly address: string;
@@ -9,17 +7,6 @@ export interface RefusalLine {
   /** Method and sentence of the first one. */
   readonly first: Readonly<Record<string, unknown>>;
 }
-
-/** Refusals that anybody can bring about as often as they like. */
-export const refusalCodes: ReadonlySet<FaultCode> = new Set([
-  'unauthenticated',
-  'permission_denied',
-  'resource_exhausted',
-  'message_too_large',
-  'invalid_argument',
-  'deadline_exceeded',
-  'unimplemented',
-]);
 
 const everyMs = 10_000;
 /** More kinds than this at once are counted together. */
