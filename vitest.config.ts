@@ -2,14 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** What boots nodes or starts many processes runs alone, after everything else. */
 const system = ['test/**/*.test.ts'];
-const quick = [
-  ...[
-    'test/setup/**/*.test.ts',
-    'test/lab/arguments.test.ts',
-    'test/bench/**/*.test.ts',
-    'test/kernels/recall.test.ts',
-  ],
-];
+const quick = ['test/kernels/recall.test.ts'];
 
 export default defineConfig({
   test: {
@@ -17,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{proto,agent,collector,cli}/**/*.test.ts', ...quick],
+          include: ['{proto,isf,agent,collector,cli,tools}/**/*.test.ts', ...quick],
           testTimeout: 60_000,
           maxWorkers: 2,
         },

@@ -11,19 +11,19 @@ import { stayAttached } from './attach.ts';
 import { Avml } from './avml/avml.ts';
 import { clearFifos } from './avml/fifo.ts';
 import { type BackoffRange, reconnectBackoff } from './backoff.ts';
-import { CaptureDesk } from './capture/desk.ts';
+import { CaptureDesk } from './capture/order-runner.ts';
 import { type WindowSize, windowSize } from './capture/window.ts';
 import type { Config } from './config.ts';
 import { holdIdentity } from './identity/hold.ts';
 import { type Renewal, renewal } from './identity/keep.ts';
 import { describeKernel } from './kernel/descriptor.ts';
 import { readTypes } from './kernel/kernel-types.ts';
-import { Line } from './line.ts';
+import { Line } from './collector-connection.ts';
 import { unmask } from './preflight/unmask.ts';
 import { Probes } from './probes.ts';
 import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
-import { Tally } from './tally.ts';
+import { Tally } from './counters.ts';
 import { agentVersion } from './version.ts';
 
 /** Sizes and times of the agent; nobody has a reason to set them but a test. */

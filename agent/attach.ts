@@ -4,7 +4,7 @@ import type { AgentService, AttachResponse } from '@kcorder/proto/gen/kcorder/v1
 import type { Logger } from 'pino';
 import type { Acquirer } from './avml/avml.ts';
 import { Backoff, type BackoffRange } from './backoff.ts';
-import type { CaptureDesk } from './capture/desk.ts';
+import type { CaptureDesk } from './capture/order-runner.ts';
 import type { Way } from './capture/resume.ts';
 import { durationMs, timestamp } from './clock.ts';
 import type { KernelDescription } from './kernel/descriptor.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeAuthority } from '../test/certificates.ts';
+import { makeAuthority } from '../tools/certificates.ts';
 import { readConfig } from './config.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-config-'));

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { serveAgentMetrics } from './metrics.ts';
-import { Tally } from './tally.ts';
+import { Tally } from './counters.ts';
 import { makeFakeAvml } from './testing/fake-avml.ts';
 import { Rig, until } from './testing/rig.ts';
 

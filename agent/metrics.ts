@@ -4,7 +4,7 @@ import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Tally } from './tally.ts';
+import type { Tally } from './counters.ts';
 
 /** What the metrics are taken of, at each scrape. */
 export interface AgentFacts {

@@ -3,7 +3,7 @@ import type { Environment } from './config.ts';
 import { exitCode } from './exit-code.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
-import { createProgram, type Ending } from './program.ts';
+import { createProgram, type Ending } from './program/program.ts';
 import type { GlobalOptions } from './session.ts';
 
 /** Runs one command line, without the program's own name in front, and returns its exit code. Never throws. Help calls it `name`. */

@@ -12,8 +12,8 @@ import type { Look } from './output/grid.ts';
 import { type Paint, paintFor } from './output/paint.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
-import { openReach } from './reach.ts';
-import { type WayOptions, wayOf } from './way.ts';
+import { openReach } from './connect/open.ts';
+import { type WayOptions, wayOf } from './connect/target.ts';
 
 /** The forms that a result can be printed in. */
 export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;

@@ -6,14 +6,14 @@ import { recordFindings } from './analysis/record-findings.ts';
 import type { AnalysisEnding } from './capture/capture.ts';
 import type { ClusterRooms } from './cluster/open.ts';
 import type { Config } from './config.ts';
-import { type Custody, openCustody } from './custody.ts';
+import { type Custody, openCustody } from './custody/open.ts';
 import type { EvidenceDirectory } from './evidence/evidence-directory.ts';
 import type { Captures } from './fleet/captures.ts';
 import type { Fleet } from './fleet/fleet.ts';
-import type { Turns } from './fleet/turns.ts';
+import type { Turns } from './fleet/capture-slots.ts';
 import type { CaptureJournal, JournaledCapture } from './journal/captures.ts';
 import type { Database } from './journal/database.ts';
-import { Figures } from './journal/figures.ts';
+import { Figures } from './journal/metric-queries.ts';
 import { FindingJournal } from './journal/findings.ts';
 import { Outbox } from './journal/notifications.ts';
 import { RunJournal } from './journal/runs.ts';
@@ -21,7 +21,7 @@ import { ScheduleJournal } from './journal/schedules.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { storeFilling } from './notify/event.ts';
 import { openNotifier } from './notify/open.ts';
-import { type OpenedSchedules, openSchedules } from './schedules.ts';
+import { type OpenedSchedules, openSchedules } from './schedule/open.ts';
 
 /** What makes captures by the clock, keeps what they bring, and tells of it. */
 export interface Recorder {

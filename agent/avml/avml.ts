@@ -1,5 +1,5 @@
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { Refusal } from '../preflight/refusal.ts';
+import type { Refusal } from '../refusal.ts';
 import { fileFingerprint, openProgram } from './checksum.ts';
 import { output, type RunningProcess, startOpenFile } from './process.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { Refusal } from '../preflight/refusal.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** A program that is open, with what its bytes hash to. */
 export interface OpenProgram {

@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Avml } from '../avml/avml.ts';
 import { type Fifo, openFifo } from '../avml/fifo.ts';
 import type { ProcessExit, RunningProcess } from '../avml/process.ts';
-import type { Refusal } from '../preflight/refusal.ts';
-import { Bell } from './bell.ts';
+import type { Refusal } from '../refusal.ts';
+import { Bell } from './change-signal.ts';
 import { Window, type WindowSize } from './window.ts';
 
 /** How the acquisition ended: AVML is gone and every byte it wrote was read. */

@@ -6,7 +6,7 @@ import type { Acquirer } from '../avml/avml.ts';
 import { timestamp } from '../clock.ts';
 import type { PodContainer } from '../containers.ts';
 import type { LeftOutMemory } from '../kernel/iomem.ts';
-import type { Tally } from '../tally.ts';
+import type { Tally } from '../counters.ts';
 import type { Acquisition, AcquisitionEnd } from './acquisition.ts';
 
 /** What an upload says of its capture besides the bytes. */

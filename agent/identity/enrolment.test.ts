@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { makeAuthority } from '../../test/certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 import { makeFakeAvml } from '../testing/fake-avml.ts';
 import { Rig, renewedAfter, until } from '../testing/rig.ts';
 

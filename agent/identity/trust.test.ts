@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { makeAuthority } from '../../test/certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 import { Trust } from './trust.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-trust-'));

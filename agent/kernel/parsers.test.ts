@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseLogLink } from '../containers.ts';
-import { checkCapabilities } from '../preflight/capability.ts';
-import { parseMountinfo } from '../preflight/mountinfo.ts';
+import { checkCapabilities } from './capability.ts';
+import { parseMountinfo } from './mountinfo.ts';
 import { elfCore, elfNote } from '../testing/system-tree.ts';
 import { parseBuildId } from './build-id.ts';
 import { elfNotes } from './elf-notes.ts';

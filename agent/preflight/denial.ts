@@ -1,6 +1,6 @@
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { Lockdown } from '../kernel/lockdown.ts';
-import type { Refusal } from './refusal.ts';
+import type { Refusal } from '../refusal.ts';
 
 /**
  * Why kcore was refused with this errno, which has several causes. Undefined when the cause is already named by a check of its own.

@@ -6,7 +6,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { type CallContext, serve } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService, type EnrolRequest } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
-import type { Authority } from '../../test/certificates.ts';
+import type { Authority } from '../../tools/certificates.ts';
 
 /** What an answer can be bent to. */
 interface Answer {

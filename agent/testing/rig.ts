@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { type Authority, type Leaf, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, type Leaf, makeAuthority } from '../../tools/certificates.ts';
 import { runAgent, type Tuning } from '../agent.ts';
 import type { Config } from '../config.ts';
 import type { EnrolmentPlace } from '../identity/enrol.ts';

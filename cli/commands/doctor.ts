@@ -1,12 +1,12 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Check } from '../cluster/checks/check.ts';
-import { examine } from '../cluster/examine.ts';
+import type { Check } from '../doctor/checks/check.ts';
+import { examine } from '../doctor/examine.ts';
 import type { Environment } from '../config.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { checksText } from '../render/checks.ts';
 import { faceOf, type GlobalOptions } from '../session.ts';
-import { clusterWay } from '../way.ts';
+import { clusterWay } from '../connect/target.ts';
 
 /** `kcorder doctor`: what stands in the way of kcorder in a cluster. The exit code is 1 when something does. */
 export async function doctor(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<number> {

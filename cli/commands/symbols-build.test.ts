@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runCommand, type Surroundings } from '../fixtures/command.ts';
 
 const fixture = (name: string) =>
-  fileURLToPath(new URL(`../../collector/symbols/isf/fixtures/${name}.elf`, import.meta.url));
+  fileURLToPath(new URL(`../../isf/fixtures/${name}.elf`, import.meta.url));
 
 let dir: string;
 let file: string;

@@ -1,5 +1,5 @@
 import { type KernelSymbols, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
-import { durationText } from '../duration.ts';
+import { durationText } from '../program/duration.ts';
 import { exitCode } from '../exit-code.ts';
 import { deadlineSignal, pause } from '../follow/pause.ts';
 import { bytesText, spanText } from '../output/figures.ts';

@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type AuditVerdict, AuditVerdictSchema } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import type { NotedHead } from '../arguments.ts';
+import type { NotedHead } from '../program/arguments.ts';
 import { exitCode } from '../exit-code.ts';
 import { leavable } from '../follow/stream.ts';
 import { documentOf } from '../output/document.ts';

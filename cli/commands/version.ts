@@ -6,7 +6,7 @@ import { tableOf } from '../output/grid.ts';
 import type { Terminal } from '../output/terminal.ts';
 import type { GlobalOptions } from '../session.ts';
 import { faceOf, openSession } from '../session.ts';
-import { isPlaceGiven } from '../way.ts';
+import { isPlaceGiven } from '../connect/target.ts';
 
 const patienceMs = 4000;
 

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { fileProblem } from '../connection.ts';
+import { fileProblem } from '../connect/connection.ts';
 
 /** A download on its way: the bytes so far in FILE.part, with their running digest. */
 export interface PartFile extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { durationText } from '../duration.ts';
+import { durationText } from '../program/duration.ts';
 import { spanText } from '../output/figures.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import type { Session } from '../session.ts';

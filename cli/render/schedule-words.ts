@@ -8,7 +8,7 @@ import {
   type ScheduleSpec,
   type ScheduleTarget,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import { durationText } from '../duration.ts';
+import { durationText } from '../program/duration.ts';
 import type { Cell } from '../output/grid.ts';
 import { enumWord } from './enum-word.ts';
 

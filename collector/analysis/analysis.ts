@@ -1,5 +1,5 @@
 import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { RangeSource } from '../evidence/range-source.ts';
+import type { RangeSource } from '../store/range-source.ts';
 
 /** What a run reads. A later kind reads the pages of a running node. */
 export type ImageSource =

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RangeSource } from '../evidence/range-source.ts';
+import type { RangeSource } from '../store/range-source.ts';
 import { noise } from '../testing/lime-image.ts';
 import type { AnalysisJob, AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { packImage } from '../evidence/frames/pack.ts';
+import { packImage } from '../store/frames/pack.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { until } from '../testing/files.ts';
 import { events, partial } from '../testing/states.ts';

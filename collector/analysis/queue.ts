@@ -1,8 +1,8 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { Images } from '../evidence/images.ts';
-import type { AnalysesAgain } from '../journal/analyses.ts';
+import type { Images } from '../custody/images.ts';
+import type { AnalysesAgain } from '../journal/reanalyses.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import type { Analysis, AnalysisReport, ImageSource } from './analysis.ts';

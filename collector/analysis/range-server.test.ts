@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { RangeSource } from '../evidence/range-source.ts';
+import type { RangeSource } from '../store/range-source.ts';
 import { makeScratch } from '../testing/files.ts';
 import { noise } from '../testing/lime-image.ts';
 import { ProtocolError } from './protocol.ts';

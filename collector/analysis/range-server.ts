@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { RangeSource } from '../evidence/range-source.ts';
+import type { RangeSource } from '../store/range-source.ts';
 import { ProtocolError } from './protocol.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { StorageRecord } from '../evidence/storage-record.ts';
-import { evidenceDeleted } from '../evidence/storage-record.ts';
-import type { AnalysesAgain } from '../journal/analyses.ts';
+import type { StorageRecord } from '../store/storage-record.ts';
+import { evidenceDeleted } from '../store/storage-record.ts';
+import type { AnalysesAgain } from '../journal/reanalyses.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 
 /** What it takes to have a capture analysed again. */

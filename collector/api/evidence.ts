@@ -8,11 +8,11 @@ import {
   type EvidenceService,
   type VerifyEvidenceResponseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import type { Deletions } from '../evidence/deletion.ts';
+import type { Deletions } from '../custody/deletion.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { EvidenceStore } from '../evidence/store.ts';
-import type { Verifier } from '../evidence/verifier.ts';
-import type { Verdict } from '../evidence/verify.ts';
+import type { EvidenceStore } from '../store/store.ts';
+import type { Verifier } from '../custody/verifier.ts';
+import type { Verdict } from '../custody/verify.ts';
 import type { AuditCheck } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { StorageJournal } from '../journal/storage.ts';

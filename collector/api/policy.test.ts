@@ -16,7 +16,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeAuthority } from '../../test/certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 import { policy } from './policy.ts';
 

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { StoragePlace, type StorageSchema } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import type { StorageRecord } from '../evidence/storage-record.ts';
+import type { StorageRecord } from '../store/storage-record.ts';
 
 /** Where an image is, as operators see it. `spoolPath` is where it lies as it was acquired. */
 export function presentStorage(record: StorageRecord, spoolPath: string): MessageInitShape<typeof StorageSchema> {

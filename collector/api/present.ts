@@ -11,8 +11,8 @@ import {
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { AnalysisEnding, CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { StorageRecord } from '../evidence/storage-record.ts';
-import type { AnalysisAgain } from '../journal/analyses.ts';
+import type { StorageRecord } from '../store/storage-record.ts';
+import type { AnalysisAgain } from '../journal/reanalyses.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { KnownNode } from '../journal/nodes.ts';
 import type { SymbolsStatus } from '../symbols/symbols.ts';

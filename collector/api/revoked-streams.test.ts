@@ -11,7 +11,7 @@ import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, expect, test } from 'vitest';
-import { type Authority, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, makeAuthority } from '../../tools/certificates.ts';
 import type { Person } from '../identity/person.ts';
 import { until } from '../testing/files.ts';
 import { Door } from './door/door.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { WatchCaptureResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import type { AnalysesAgain } from '../journal/analyses.ts';
+import type { AnalysesAgain } from '../journal/reanalyses.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 
 type Response = MessageInitShape<typeof WatchCaptureResponseSchema>;

@@ -7,7 +7,7 @@ import { imageCeilingBytes } from '../ingest/image-progress.ts';
 import type { Approval, Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { Attached, Fleet } from './fleet.ts';
-import type { Turns } from './turns.ts';
+import type { Turns } from './capture-slots.ts';
 
 /** What a person or a schedule asks for. */
 export interface Wish {

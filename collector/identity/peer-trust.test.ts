@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { type Authority, type Leaf, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, type Leaf, makeAuthority } from '../../tools/certificates.ts';
 import { handshakeMs, PeerTrust } from './peer-trust.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-peers-'));

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { RetentionRecord, SealedImage } from '../evidence/storage-record.ts';
-import type { ObjectName } from '../evidence/store.ts';
+import type { RetentionRecord, SealedImage } from '../store/storage-record.ts';
+import type { ObjectName } from '../store/store.ts';
 import { analysedAgain, holdsOf, sealedRows, toRetained, toSealed } from './storage-row.ts';
 
 const clockSlackMs = 3_600_000;

@@ -8,7 +8,7 @@ import { CaptureJournal } from './captures.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
 import { encode } from './encode.ts';
-import { Figures } from './figures.ts';
+import { Figures } from './metric-queries.ts';
 import { StorageJournal } from './storage.ts';
 
 /** As the second version made it: never to be changed. */

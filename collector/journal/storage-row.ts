@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { CaptureState } from '../capture/capture.ts';
-import type { Hold, RetentionRecord, SealedImage, StoragePlace, StorageRecord } from '../evidence/storage-record.ts';
+import type { Hold, RetentionRecord, SealedImage, StoragePlace, StorageRecord } from '../store/storage-record.ts';
 import { decode } from './encode.ts';
 
 type Row = Record<string, unknown>;

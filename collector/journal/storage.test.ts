@@ -1,13 +1,13 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { expired } from '../evidence/retention.ts';
+import { expired } from '../custody/retention.ts';
 import { makeScratch } from '../testing/files.ts';
 import { end, events, evidence, request } from '../testing/states.ts';
 import { AuditLog } from './audit.ts';
 import { CaptureJournal } from './captures.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
-import { Figures } from './figures.ts';
+import { Figures } from './metric-queries.ts';
 import { custodyActions, StorageJournal } from './storage.ts';
 
 interface Opened extends Disposable {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { evidenceDeleted, type SealedImage, type StorageRecord } from '../evidence/storage-record.ts';
-import type { StoredObject } from '../evidence/store.ts';
+import { evidenceDeleted, type SealedImage, type StorageRecord } from '../store/storage-record.ts';
+import type { StoredObject } from '../store/store.ts';
 import { AuditLog } from './audit.ts';
 import { transact } from './database.ts';
 import { analysedAgain, holdsOf, mostHolds, sealedRows, toRecord, toSealed } from './storage-row.ts';

@@ -1,7 +1,7 @@
 import { type AnalysisReport, confinementLevels, defaultPlugins, type PluginReport } from '../analysis/analysis.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
-import type { Figures } from '../journal/figures.ts';
+import type { Figures } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const states: readonly PluginReport['state'][] = ['rows', 'empty', 'failed'];

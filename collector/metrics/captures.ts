@@ -1,6 +1,6 @@
 import type { FailedReason, PartialReason } from '../capture/capture.ts';
 import type { CaptureJournal, Change } from '../journal/captures.ts';
-import type { Figures } from '../journal/figures.ts';
+import type { Figures } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const phases = ['requested', 'acquiring', 'sealing', 'sealed', 'analyzing'] as const;

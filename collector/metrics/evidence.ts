@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { Figures } from '../journal/figures.ts';
+import type { Figures } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const places = ['spool', 'store', 'deleting'] as const;

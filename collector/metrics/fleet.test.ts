@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
-import { Figures } from '../journal/figures.ts';
+import { Figures } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { makeScratch } from '../testing/files.ts';
 import { recordCapture, recordFleet } from '../testing/recorded-fleet.ts';

@@ -4,7 +4,7 @@ import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { AuditVerdict } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
-import type { Figures } from '../journal/figures.ts';
+import type { Figures } from '../journal/metric-queries.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { AccessSeries } from './access.ts';

@@ -1,4 +1,4 @@
-import type { Figures } from '../journal/figures.ts';
+import type { Figures } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds } from './scrape.ts';
 
 const states = ['waiting', 'sent', 'failed'] as const;

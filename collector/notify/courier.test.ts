@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { makeAuthority } from '../../test/certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 import { until } from '../testing/files.ts';
 import { Desk, secret, webhook } from './testing/desk.ts';
 import { inTurn, never, Receiver, status } from './testing/receiver.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Fault } from '@kcorder/proto/fault.ts';
 import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
-import { makeAuthority } from '../../test/certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
 import { Outbox } from '../journal/notifications.ts';

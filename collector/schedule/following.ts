@@ -1,6 +1,6 @@
 import type { Capture } from '../capture/capture.ts';
 import type { RunChange } from '../journal/runs.ts';
-import type { SchedulerMeans } from './means.ts';
+import type { SchedulerMeans } from './deps.ts';
 
 /** Ends runs with their captures. */
 export class Following {

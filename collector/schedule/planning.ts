@@ -2,7 +2,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { Run } from '../journal/runs.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { ClockWatch } from './clock.ts';
-import type { SchedulerMeans } from './means.ts';
+import type { SchedulerMeans } from './deps.ts';
 import { type Ending, lateDetail, overAtMs, recordOf, runsOf } from './planner.ts';
 import type { Roster } from './roster.ts';
 import { ticksBetween } from './ticks.ts';

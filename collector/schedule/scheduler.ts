@@ -1,7 +1,7 @@
 import type { StoredSchedule } from '../journal/schedules.ts';
 import { ClockWatch } from './clock.ts';
 import { Following } from './following.ts';
-import type { SchedulerMeans } from './means.ts';
+import type { SchedulerMeans } from './deps.ts';
 import { Planning } from './planning.ts';
 import { Roster } from './roster.ts';
 import { Starting } from './starting.ts';

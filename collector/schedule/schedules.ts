@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Run } from '../journal/runs.ts';
 import type { RetentionRule, ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
-import type { SchedulerMeans } from './means.ts';
+import type { SchedulerMeans } from './deps.ts';
 import { runsOf } from './planner.ts';
 import { Scheduler } from './scheduler.ts';
 import { problemsOf, sameSpec, sentenceOf } from './spec.ts';

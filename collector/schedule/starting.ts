@@ -3,7 +3,7 @@ import type { DueRun, Run, RunChange } from '../journal/runs.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { ClockWatch } from './clock.ts';
 import { endOf } from './following.ts';
-import { keyOf, requesterOf, type SchedulerMeans } from './means.ts';
+import { keyOf, requesterOf, type SchedulerMeans } from './deps.ts';
 import { type Ending, judge, type Situation, type Verdict } from './planner.ts';
 import type { Roster } from './roster.ts';
 

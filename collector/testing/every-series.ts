@@ -5,7 +5,7 @@ import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
 import { encode } from '../journal/encode.ts';
-import { Figures } from '../journal/figures.ts';
+import { Figures } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { openSymbols } from '../symbols/open.ts';

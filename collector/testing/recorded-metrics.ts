@@ -1,7 +1,7 @@
 import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
-import { Figures } from '../journal/figures.ts';
+import { Figures } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { makeScratch } from './files.ts';

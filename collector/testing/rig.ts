@@ -8,7 +8,7 @@ import { type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { pino } from 'pino';
-import { type Authority, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, makeAuthority } from '../../tools/certificates.ts';
 import type { Surroundings } from '../access.ts';
 import { type Collector, startCollector } from '../collector.ts';
 import type { Config } from '../config.ts';

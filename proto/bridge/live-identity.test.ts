@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Client, experimental, Server } from '@grpc/grpc-js';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { type Authority, type Leaf, makeAuthority } from '../../test/certificates.ts';
+import { type Authority, type Leaf, makeAuthority } from '../../tools/certificates.ts';
 import { EnrolmentService } from '../gen/kcorder/v1/enrolment_pb.ts';
 import { IngestService } from '../gen/kcorder/v1/ingest_pb.ts';
 import { openAnonymousChannel, openChannel } from './channel.ts';

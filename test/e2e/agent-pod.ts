@@ -1,4 +1,4 @@
-import { type ClusterStage, namespace } from '../stage/cluster-stage.ts';
+import { type ClusterStage, namespace } from '../../tools/stage/cluster-stage.ts';
 
 /** Name and uid of the agent's pod on a node. */
 export async function agentOn(stage: ClusterStage, node: string): Promise<[string, string]> {

@@ -1,8 +1,8 @@
 import { createSign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClusterStage } from '../stage/cluster-stage.ts';
-import { namespace } from '../stage/cluster-stage.ts';
+import type { ClusterStage } from '../../tools/stage/cluster-stage.ts';
+import { namespace } from '../../tools/stage/cluster-stage.ts';
 import type { Ending, Job } from './call-as.ts';
 
 const program = join(import.meta.dirname, 'call-as.ts');

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { repoDir } from '../setup/cache.ts';
-import { ClusterStage, namespace } from '../stage/cluster-stage.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { ClusterStage, namespace } from '../../tools/stage/cluster-stage.ts';
 import { describeAccess } from './access.ts';
 import { agentOn } from './agent-pod.ts';
 import { watchWire } from './wire.ts';

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { ClusterStage } from '../stage/cluster-stage.ts';
+import type { ClusterStage } from '../../tools/stage/cluster-stage.ts';
 
 // Reads every frame of the bridge that both nodes hang on, and looks for a text in each frame and over the seam of two.
 const sniffer = `

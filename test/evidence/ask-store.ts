@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
-import { openGcs } from '../../collector/evidence/gcs.ts';
+import { openGcs } from '../../collector/store/gcs.ts';
 
 // A collector's calls of its bucket, with a login, in a process of its own: the SDK and Node read the environment at their start.
 const [endpoint = '', what = ''] = process.argv.slice(2);

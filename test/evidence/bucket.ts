@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
-import { type GcsStore, openGcs } from '../../collector/evidence/gcs.ts';
-import { FaultProxy } from '../stage/fault-proxy.ts';
-import { startGcs } from '../stage/gcs-server.ts';
+import { type GcsStore, openGcs } from '../../collector/store/gcs.ts';
+import { FaultProxy } from '../../tools/stage/fault-proxy.ts';
+import { startGcs } from '../../tools/stage/gcs-server.ts';
 
 /** A bucket of a server of its own, behind a proxy that lets requests fail. */
 export interface TestBucket extends AsyncDisposable {

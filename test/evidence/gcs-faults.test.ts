@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { FileToKeep, ObjectName } from '../../collector/evidence/store.ts';
-import { everythingIn, makeFileToKeep } from '../../collector/evidence/testing/store-contract.ts';
+import type { FileToKeep, ObjectName } from '../../collector/store/store.ts';
+import { everythingIn, makeFileToKeep } from '../../collector/store/testing/store-contract.ts';
 import { makeScratch } from '../../collector/testing/files.ts';
 import { Random, seedOf } from '../faults/random.ts';
-import { type FaultProxy, faults, type GcsFault } from '../stage/fault-proxy.ts';
+import { type FaultProxy, faults, type GcsFault } from '../../tools/stage/fault-proxy.ts';
 import { startBucket, type TestBucket } from './bucket.ts';
 
 const idle = new AbortController().signal;

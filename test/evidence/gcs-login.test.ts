@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { makeScratch } from '../../collector/testing/files.ts';
-import { makeAuthority } from '../certificates.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
 
 const scratch = makeScratch();
 afterAll(() => scratch[Symbol.dispose]());

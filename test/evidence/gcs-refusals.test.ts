@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { CheckedStep, FileToKeep, ObjectName } from '../../collector/evidence/store.ts';
-import { makeFileToKeep } from '../../collector/evidence/testing/store-contract.ts';
+import type { CheckedStep, FileToKeep, ObjectName } from '../../collector/store/store.ts';
+import { makeFileToKeep } from '../../collector/store/testing/store-contract.ts';
 import { makeScratch } from '../../collector/testing/files.ts';
-import type { SeenRequest } from '../stage/fault-proxy.ts';
-import { errorAnswer } from '../stage/gcs-answers.ts';
+import type { SeenRequest } from '../../tools/stage/fault-proxy.ts';
+import { errorAnswer } from '../../tools/stage/gcs-answers.ts';
 import { startBucket, type TestBucket } from './bucket.ts';
 
 const idle = new AbortController().signal;

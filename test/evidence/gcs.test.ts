@@ -1,4 +1,4 @@
-import { describeStore } from '../../collector/evidence/testing/store-contract.ts';
+import { describeStore } from '../../collector/store/testing/store-contract.ts';
 import { startBucket } from './bucket.ts';
 
 describeStore('a bucket', async () => {

@@ -11,7 +11,7 @@ import { type Capture, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { TreeChanges } from '../../agent/testing/system-tree.ts';
 import { freePort, until } from '../../collector/testing/files.ts';
-import { type Leaf, type LeafOptions, makeAuthority } from '../certificates.ts';
+import { type Leaf, type LeafOptions, makeAuthority } from '../../tools/certificates.ts';
 import { Child } from './child.ts';
 import { checkInvariants } from './invariants.ts';
 import { Wire } from './wire.ts';

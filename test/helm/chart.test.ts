@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { command } from '../setup/command.ts';
-import { ensureHelmDocs } from '../setup/helm.ts';
-import { ensureKubeconform } from '../setup/kubeconform.ts';
+import { command } from '../../tools/setup/command.ts';
+import { ensureHelmDocs } from '../../tools/setup/helm.ts';
+import { ensureKubeconform } from '../../tools/setup/kubeconform.ts';
 import { chartDir, helm, render, valuesFiles } from './chart.ts';
 import { ensureKubernetesSchemas } from './kubernetes-schemas.ts';
 

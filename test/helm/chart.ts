@@ -1,9 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repoDir } from '../setup/cache.ts';
-import { command } from '../setup/command.ts';
-import { ensureHelm, type HelmMajor } from '../setup/helm.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { command } from '../../tools/setup/command.ts';
+import { ensureHelm, type HelmMajor } from '../../tools/setup/helm.ts';
 
 export const chartDir = join(repoDir, 'helm/kcorder');
 

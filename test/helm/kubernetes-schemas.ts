@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildOnce } from '../setup/build-once.ts';
-import { cachePath } from '../setup/cache.ts';
-import { command } from '../setup/command.ts';
-import { SetupFailure } from '../setup/failure.ts';
-import { findGo } from '../setup/go-build.ts';
+import { buildOnce } from '../../tools/setup/build-once.ts';
+import { cachePath } from '../../tools/setup/cache.ts';
+import { command } from '../../tools/setup/command.ts';
+import { SetupFailure } from '../../tools/setup/failure.ts';
+import { findGo } from '../../tools/setup/go-build.ts';
 
 /** The Kubernetes whose API the chart is checked against. */
 const kubernetesVersion = '1.34.4';

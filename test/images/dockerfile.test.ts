@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { readDockerfile } from './dockerfile.ts';
+import { readDockerfile } from '../../tools/images/dockerfile.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dockerfile-'));
 afterAll(() => rmSync(folder, { recursive: true }));

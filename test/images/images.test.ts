@@ -15,13 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cacheDir, repoDir } from '../setup/cache.ts';
-import { command } from '../setup/command.ts';
-import { type AppName, appVersion } from './app.ts';
-import { type Archive, filesBelow, unpackArchive } from './archive.ts';
-import { type BuiltImage, buildImage, dockerfilePath, ensureImages, imageNames, writeContext } from './build.ts';
-import { digestOf } from './oci.ts';
-import type { Component } from './sbom.ts';
+import { cacheDir, repoDir } from '../../tools/setup/cache.ts';
+import { command } from '../../tools/setup/command.ts';
+import { type AppName, appVersion } from '../../tools/images/app.ts';
+import { type Archive, filesBelow, unpackArchive } from '../../tools/images/archive.ts';
+import { type BuiltImage, buildImage, dockerfilePath, ensureImages, imageNames, writeContext } from '../../tools/images/build.ts';
+import { digestOf } from '../../tools/images/oci.ts';
+import type { Component } from '../../tools/images/sbom.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'images-'));
 let images: Record<AppName, BuiltImage>;
@@ -143,7 +143,7 @@ describe('both images', () => {
     for (const made of readdirSync(cacheDir).filter((path) => /^(avml|debs|volatility)/.test(path)))
       symlinkSync(join(cacheDir, made), join(cache, made));
     const script = 'umask 077; exec "$@"';
-    const build = [process.execPath, join(repoDir, 'test/dev.ts'), 'images'];
+    const build = [process.execPath, join(repoDir, 'tools/dev.ts'), 'images'];
     const printed = await command('sh', ['-c', script, 'sh', ...build], {
       env: { KCORDER_CACHE: cache, TZ: 'Asia/Tokyo' },
     });

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { faults } from '@kcorder/proto/fault.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeAuthority } from '../certificates.ts';
-import { repoDir } from '../setup/cache.ts';
-import { type Archive, filesBelow, unpackArchive } from './archive.ts';
-import { ensureImages } from './build.ts';
-import { type ContainerEnd, runInImage, startInImage } from './container.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { type Archive, filesBelow, unpackArchive } from '../../tools/images/archive.ts';
+import { ensureImages } from '../../tools/images/build.ts';
+import { type ContainerEnd, runInImage, startInImage } from '../../tools/images/container.ts';
 
 const upLimitMs = 30_000;
 const folder = mkdtempSync(join(tmpdir(), 'images-run-'));

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { ensureKernel, KernelNotOffered } from '../setup/kernel.ts';
+import { ensureKernel, KernelNotOffered } from '../../tools/setup/kernel.ts';
 import { type KernelProof, proveKernel } from './prove-kernel.ts';
 
 const kernels = ['6.1', '6.12', '6.16', '6.18', '7.3', 'newest'].flatMap((kernel) => [

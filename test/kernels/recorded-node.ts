@@ -10,10 +10,10 @@ import type { AnalysisJob, AnalysisReport } from '../../collector/analysis/analy
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
 import { streamRows } from '../../collector/analysis/results.ts';
 import { until } from '../../collector/testing/files.ts';
-import type { NodeOptions } from '../lab/launch.ts';
-import { repoDir } from '../setup/cache.ts';
-import { ensureVolatility } from '../setup/volatility.ts';
-import { Stage } from '../stage/stage.ts';
+import type { NodeOptions } from '../../tools/lab/launch.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { ensureVolatility } from '../../tools/setup/volatility.ts';
+import { Stage } from '../../tools/stage/stage.ts';
 import { askProc, livedThrough, type OracleProcess } from '../story/oracle.ts';
 
 /** A node that was captured once, by the product and all its parts. */

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeAuthority } from '../certificates.ts';
-import { startNode } from './node.ts';
+import { makeAuthority } from '../../tools/certificates.ts';
+import { startNode } from '../../tools/lab/node.ts';
 
 const starts = 50;
 

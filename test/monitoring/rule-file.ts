@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { repoDir } from '../setup/cache.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
 
 /** An alert as its part of the rule file has it. */
 export interface Alert {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { repoDir } from '../setup/cache.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
 
 /** The rule file that ships. */
 export const rulesPath = join(repoDir, 'helm/kcorder/files/rules.yaml');

@@ -9,11 +9,11 @@ import { until } from '../../collector/testing/files.ts';
 import { dashboardExpressions, mayBeEmpty, ruleExpressions } from '../monitoring/expressions.ts';
 import { clears, fires, openScene } from '../monitoring/scene.ts';
 import { rulesPath, shortenedRules } from '../monitoring/shortened.ts';
-import { ensureVolatility } from '../setup/volatility.ts';
-import { kcorder } from '../stage/command-line.ts';
-import { type GcsServer, startGcs } from '../stage/gcs-server.ts';
-import { Watchtower } from '../stage/prometheus.ts';
-import { Stage } from '../stage/stage.ts';
+import { ensureVolatility } from '../../tools/setup/volatility.ts';
+import { kcorder } from '../../tools/stage/command-line.ts';
+import { type GcsServer, startGcs } from '../../tools/stage/gcs-server.ts';
+import { Watchtower } from '../../tools/stage/prometheus.ts';
+import { Stage } from '../../tools/stage/stage.ts';
 
 interface JsonCapture {
   readonly id: string;

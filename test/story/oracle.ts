@@ -1,4 +1,4 @@
-import type { LabNode } from '../lab/node.ts';
+import type { LabNode } from '../../tools/lab/node.ts';
 
 /** A process as /proc of its node shows it. */
 export interface OracleProcess {

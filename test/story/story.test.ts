@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LabNode } from '../lab/node.ts';
-import { freePort } from '../lab/qemu.ts';
-import { command } from '../setup/command.ts';
-import { ensureVolatility } from '../setup/volatility.ts';
-import { kcorder } from '../stage/command-line.ts';
-import { Stage } from '../stage/stage.ts';
+import type { LabNode } from '../../tools/lab/node.ts';
+import { freePort } from '../../tools/lab/qemu.ts';
+import { command } from '../../tools/setup/command.ts';
+import { ensureVolatility } from '../../tools/setup/volatility.ts';
+import { kcorder } from '../../tools/stage/command-line.ts';
+import { Stage } from '../../tools/stage/stage.ts';
 import { askProc, livedThrough, type OracleProcess } from './oracle.ts';
 
 interface JsonProcess {

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildFromElf, type ElfBuildOptions } from '../../collector/symbols/isf/build-from-elf.ts';
-import { openFile } from '../../collector/symbols/isf/byte-source.ts';
-import { type Content, contentOf } from '../../collector/symbols/isf/fixtures/canonical.ts';
-import { command } from '../setup/command.ts';
-import { ensureDwarf2json } from '../setup/dwarf2json.ts';
+import { buildFromElf, type ElfBuildOptions } from '../../isf/build-from-elf.ts';
+import { openFile } from '../../isf/byte-source.ts';
+import { type Content, contentOf } from '../../isf/fixtures/canonical.ts';
+import { command } from '../../tools/setup/command.ts';
+import { ensureDwarf2json } from '../../tools/setup/dwarf2json.ts';
 
 /** What dwarf2json makes of an ELF file; throws its error if it fails. */
 export async function contentByDwarf2json(elfPath: string): Promise<Content> {

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
-import { inMemory } from '../../collector/symbols/isf/byte-source.ts';
-import { findSection, readSections } from '../../collector/symbols/isf/elf/elf-file.ts';
-import { sectionBytes } from '../../collector/symbols/isf/elf/section-bytes.ts';
+import { inMemory } from '../../isf/byte-source.ts';
+import { findSection, readSections } from '../../isf/elf/elf-file.ts';
+import { sectionBytes } from '../../isf/elf/section-bytes.ts';
 
 const magics: readonly (readonly [hex: string, unpack: (bytes: Buffer) => Buffer])[] = [
   ['7f454c46', (bytes) => bytes],

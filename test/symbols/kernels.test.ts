@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type Content, contentOf, differences, digestsOf } from '../../collector/symbols/isf/fixtures/canonical.ts';
-import { ensureIsf } from '../setup/isf.ts';
-import { ensureKernel } from '../setup/kernel.ts';
-import { ensureVmlinux } from '../setup/vmlinux.ts';
+import { type Content, contentOf, differences, digestsOf } from '../../isf/fixtures/canonical.ts';
+import { ensureIsf } from '../../tools/setup/isf.ts';
+import { ensureKernel } from '../../tools/setup/kernel.ts';
+import { ensureVmlinux } from '../../tools/setup/vmlinux.ts';
 import { contentByUs } from './dwarf2json.ts';
 import golden from './golden.json' with { type: 'json' };
 

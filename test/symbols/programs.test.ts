@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BadInput } from '../../collector/symbols/isf/bad-input.ts';
-import { differences } from '../../collector/symbols/isf/fixtures/canonical.ts';
-import { command } from '../setup/command.ts';
-import { ensureCompilers } from '../setup/compilers.ts';
+import { BadInput } from '../../isf/bad-input.ts';
+import { differences } from '../../isf/fixtures/canonical.ts';
+import { command } from '../../tools/setup/command.ts';
+import { ensureCompilers } from '../../tools/setup/compilers.ts';
 import { contentByDwarf2json, contentByUs } from './dwarf2json.ts';
 
 const sources = join(import.meta.dirname, 'programs');

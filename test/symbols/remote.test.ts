@@ -9,8 +9,8 @@ import { confineBy } from '../../collector/symbols/confine.ts';
 import { openSymbols } from '../../collector/symbols/open.ts';
 import type { KernelIdentity } from '../../collector/symbols/symbols.ts';
 import { buildIdOf } from '../../collector/symbols/testing/build-id-of.ts';
-import { ensureKernel } from '../setup/kernel.ts';
-import { ensureVmlinux } from '../setup/vmlinux.ts';
+import { ensureKernel } from '../../tools/setup/kernel.ts';
+import { ensureVmlinux } from '../../tools/setup/vmlinux.ts';
 
 const never = new AbortController().signal;
 const cosBuildId = '18613.0.79';

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { repoDir } from '../setup/cache.ts';
-import { command } from '../setup/command.ts';
-import { findProgram } from '../setup/environment.ts';
-import { ensureHclfmt } from '../setup/hclfmt.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { command } from '../../tools/setup/command.ts';
+import { findProgram } from '../../tools/setup/environment.ts';
+import { ensureHclfmt } from '../../tools/setup/hclfmt.ts';
 import { argumentsOf, type Block, blocksOf, withoutComments } from './blocks.ts';
 
 const folder = join(repoDir, 'deploy/terraform/gke');
@@ -230,6 +230,6 @@ describe('what must not get lost', () => {
 
   test('the test pod runs the script that the lab runs', () => {
     const script = (path: string) => readFileSync(join(repoDir, path), 'utf8');
-    expect(script('deploy/terraform/gke/beacon.py')).toBe(script('test/lab/guest/beacon.py'));
+    expect(script('deploy/terraform/gke/beacon.py')).toBe(script('tools/lab/guest/beacon.py'));
   });
 });

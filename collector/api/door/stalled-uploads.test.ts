@@ -9,7 +9,7 @@ import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { serve } from '@kcorder/proto/bridge/serve.ts';
 import { IngestService, UploadRequestSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { afterAll, expect, test } from 'vitest';
-import { makeAuthority } from '../../../test/certificates.ts';
+import { makeAuthority } from '../../../tools/certificates.ts';
 import { until } from '../../testing/files.ts';
 import { framed, rawCall, rawSession } from '../../testing/raw-caller.ts';
 import { openTlsPort } from '../tls-port.ts';

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { WorkerEnd, WorkerJob } from '@kcorder/isf/worker.ts';
 import { runChild } from '../child.ts';
 import type { Confine } from '../confine.ts';
@@ -34,7 +35,7 @@ const memoryLimitMib = 464;
 /** Address space that Node sets aside at its start and that counts as data for the kernel, though hardly any of it is ever touched. */
 const reservedMib = 560;
 const nodeFlags = ['--max-old-space-size=256', '--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
-const worker = join(import.meta.dirname, '..', 'isf', 'worker.ts');
+const worker = fileURLToPath(import.meta.resolve('@kcorder/isf/worker.ts'));
 
 /**
  * Builds an ISF at `outputPath` in a process of its own, confined and with limits on memory, size of the file and time, since what it reads may be

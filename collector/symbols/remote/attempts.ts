@@ -9,7 +9,7 @@ import {
   parseContentRange,
   readVersion,
 } from './object-version.ts';
-import { type Patience, parseRetryAfter } from './patience.ts';
+import { type Patience, parseRetryAfter } from './timeouts.ts';
 
 /** A try that ended for a reason that may pass. `advanced`: it brought the download on by much. */
 export interface Again {

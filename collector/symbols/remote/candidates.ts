@@ -5,7 +5,7 @@ import { defaultElfLimits, type ElfLimits } from './elf-limits.ts';
 import { fetchElf } from './fetch-elf.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { fetchFile } from './fetch-file.ts';
-import { defaultPatience, type Patience } from './patience.ts';
+import { defaultPatience, type Patience } from './timeouts.ts';
 import type { Found, RemoteSource } from './source.ts';
 
 /** A place where a kernel's file may be. */

@@ -1,6 +1,6 @@
 import { below } from './address.ts';
 import { defaultSettings, type SearchSettings, searchCandidates } from './candidates.ts';
-import { defaultPatience } from './patience.ts';
+import { defaultPatience } from './timeouts.ts';
 import { isBuildId, nothing, type RemoteSource } from './source.ts';
 
 /** A server may have to unpack a package of a gigabyte before it answers; its own client waits 90 s too (debuginfod-find(1)). */

@@ -1,5 +1,5 @@
 import type { ObjectVersion } from './object-version.ts';
-import type { Failed } from './patience.ts';
+import type { Failed } from './timeouts.ts';
 
 /** Part of an object. */
 export interface ByteRange {

@@ -1,7 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Failed } from './patience.ts';
+import type { Failed } from './timeouts.ts';
 
 /**
  * Creates the file at `path` for the work to fill; it stays only when the work ends as `fetched`. A disk without room ends as `failed`. Throws

@@ -1,7 +1,7 @@
 import { redirectRefusal, refusal, shown } from './address.ts';
 import { Body } from './body.ts';
 import { isCertificate, networkReason } from './network-reason.ts';
-import type { Patience } from './patience.ts';
+import type { Patience } from './timeouts.ts';
 
 /** One request up to the header of its answer. */
 export type Exchange =

@@ -6,7 +6,7 @@ import { readFrom, withDraft, writeAt } from './draft.ts';
 import { defaultElfLimits, type ElfLimits } from './elf-limits.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { download } from './http.ts';
-import { defaultPatience, type Patience, withinWall } from './patience.ts';
+import { defaultPatience, type Patience, withinWall } from './timeouts.ts';
 import { planRanges } from './plan-ranges.ts';
 import { RangedFile, type Stop, Stopped } from './ranged-file.ts';
 

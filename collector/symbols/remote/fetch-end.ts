@@ -1,4 +1,4 @@
-import type { Failed } from './patience.ts';
+import type { Failed } from './timeouts.ts';
 
 /** How the fetching of a file ended. Only after `fetched` is there a file. */
 export type FetchEnd =

@@ -1,7 +1,7 @@
 import { withDraft, writeAt } from './draft.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { download } from './http.ts';
-import { defaultPatience, type Patience, withinWall } from './patience.ts';
+import { defaultPatience, type Patience, withinWall } from './timeouts.ts';
 
 /** A file to fetch whole. */
 export interface FileRequest {

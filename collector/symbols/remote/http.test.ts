@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { until } from '../../testing/files.ts';
 import type { DownloadRequest } from './download.ts';
 import { download } from './http.ts';
-import type { Patience } from './patience.ts';
+import type { Patience } from './timeouts.ts';
 import { quick } from './testing/quick.ts';
 import { type Behaviour, SymbolServer } from './testing/symbol-server.ts';
 

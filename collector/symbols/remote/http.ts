@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Attempts } from './attempts.ts';
 import type { DownloadEnd, DownloadRequest, Take } from './download.ts';
-import { type Patience, pauseMs } from './patience.ts';
+import { type Patience, pauseMs } from './timeouts.ts';
 
 /**
  * Gets an object or a part of it by HTTP. Network errors, cut and silent bodies and 408, 429 and 5xx are tried again after a pause, from the

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { parseRetryAfter, pauseMs, withinWall } from './patience.ts';
+import { parseRetryAfter, pauseMs, withinWall } from './timeouts.ts';
 import { quick } from './testing/quick.ts';
 
 const never = new AbortController().signal;

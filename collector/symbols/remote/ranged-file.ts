@@ -6,7 +6,7 @@ import { readFrom, writeAt } from './draft.ts';
 import type { ElfLimits } from './elf-limits.ts';
 import { download } from './http.ts';
 import type { ObjectVersion } from './object-version.ts';
-import type { Patience } from './patience.ts';
+import type { Patience } from './timeouts.ts';
 
 /** Why no more of a file can be had. */
 export type Stop = Exclude<DownloadEnd, { kind: 'ok' }>;

@@ -1,5 +1,5 @@
 import type { ElfLimits } from '../elf-limits.ts';
-import type { Patience } from '../patience.ts';
+import type { Patience } from '../timeouts.ts';
 
 /** Waits that a test can afford. */
 export const quick: Patience = {

@@ -1,0 +1,142 @@
+import type { Command } from 'commander';
+import { examples, filled, type NotedHead, notedHead, timeSpan } from './arguments.ts';
+import type { Runs } from './session-command.ts';
+
+const defaultTimeout = '30m';
+
+/** What is done with the evidence of captures that have ended, and with the place where it is kept. */
+export function addEvidence(program: Command, runs: Runs): void {
+  addAnalyze(program, runs);
+  addVerify(program, runs);
+  addHolds(program, runs);
+  addDelete(program, runs);
+  addAdmin(program, runs);
+}
+
+function addAnalyze(program: Command, { inSession }: Runs): void {
+  program
+    .command('analyze')
+    .description('Analyse the image of a capture again, for instance when symbols of its kernel have been added.')
+    .argument('<capture>', 'a capture', filled)
+    .option('--wait', 'wait for the end, then print the processes by pod')
+    .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan)
+    .addHelpText('after', examples('kcorder analyze 0193a5c2 --wait', 'kcorder analyze 0193a5c2 -o json'))
+    .action((id: string, options: { wait?: true; timeout?: number }, command: Command) => {
+      if (options.timeout !== undefined && options.wait !== true)
+        command.error('error: --timeout says how long --wait waits: give both or neither.');
+      return inSession(async (session) => {
+        const { analyze } = await import('../commands/analyze.ts');
+        const timeoutMs = options.timeout ?? timeSpan(defaultTimeout);
+        return analyze(session, id, { wait: options.wait === true, timeoutMs });
+      });
+    });
+}
+
+function addVerify(program: Command, { inSession }: Runs): void {
+  program
+    .command('verify')
+    .description(
+      'Have the whole image read where it lies, and compared with its manifest; or the audit log followed from its first record.',
+    )
+    .argument('[capture]', 'a capture', filled)
+    .option('--audit', "the collector's audit log, not a capture")
+    .option(
+      '--noted <sequence:sha256>',
+      'with --audit: a head that was noted before and must still be in it',
+      notedHead,
+    )
+    .addHelpText(
+      'after',
+      examples('kcorder verify 0193a5c2', 'kcorder verify --audit', 'kcorder verify --audit --noted 812:6ce1f0a93b27'),
+    )
+    .action((id: string | undefined, options: { audit?: true; noted?: NotedHead }, command: Command) => {
+      if ((id === undefined) !== (options.audit === true))
+        command.error('error: name a capture, or give --audit: one of the two.');
+      if (options.noted !== undefined && options.audit !== true)
+        command.error('error: --noted is about the audit log: give --audit too.');
+      return inSession(async (session) => {
+        if (id === undefined) {
+          const { verifyAudit } = await import('../commands/verify-audit.ts');
+          return verifyAudit(session, options.noted);
+        }
+        const { verify } = await import('../commands/verify.ts');
+        return verify(session, id);
+      });
+    });
+}
+
+function addHolds(program: Command, { inSession }: Runs): void {
+  program
+    .command('hold')
+    .description('Put evidence on hold: nothing deletes it until it is released.')
+    .argument('<capture>', 'a capture', filled)
+    .requiredOption('--reason <text>', 'why; it stays in the record', filled)
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder hold 0193a5c2 --reason "legal hold, case 17"',
+        'kcorder hold 0193a5c2 --reason INC-4711 -o json',
+      ),
+    )
+    .action((id: string, { reason }: { reason: string }) =>
+      inSession(async (session) => {
+        const { hold } = await import('../commands/hold.ts');
+        return hold(session, id, reason);
+      }),
+    );
+  program
+    .command('release')
+    .description('Take every hold of a capture away.')
+    .argument('<capture>', 'a capture', filled)
+    .requiredOption('--reason <text>', 'why; it stays in the record', filled)
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder release 0193a5c2 --reason "case 17 is closed"',
+        'kcorder release 0193a5c2 --reason INC-4711 -o json',
+      ),
+    )
+    .action((id: string, { reason }: { reason: string }) =>
+      inSession(async (session) => {
+        const { release } = await import('../commands/hold.ts');
+        return release(session, id, reason);
+      }),
+    );
+}
+
+function addDelete(program: Command, { inSession }: Runs): void {
+  program
+    .command('delete')
+    .description('Delete the image, the manifest and the results of a capture for good; a tombstone stays.')
+    .argument('<capture>', 'a capture', filled)
+    .requiredOption('--reason <text>', 'why; it stays in the tombstone', filled)
+    .option('-y, --yes', 'do not ask')
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder delete 0193a5c2 --reason "INC-4711 is closed"',
+        'kcorder delete 0193a5c2 --reason INC-4711 --yes',
+      ),
+    )
+    .action((id: string, { reason, yes }: { reason: string; yes?: true }) =>
+      inSession(async (session) => {
+        const { deleteEvidence } = await import('../commands/delete.ts');
+        return deleteEvidence(session, id, reason, yes === true);
+      }),
+    );
+}
+
+function addAdmin(program: Command, { inSession }: Runs): void {
+  program
+    .command('admin')
+    .description("Look after the collector's own things.")
+    .command('store-check')
+    .description('Try everything on the evidence store that the collector will ask of it, with an object of its own.')
+    .addHelpText('after', examples('kcorder admin store-check', 'kcorder admin store-check -o json'))
+    .action(() =>
+      inSession(async (session) => {
+        const { storeCheck } = await import('../commands/store-check.ts');
+        return storeCheck(session);
+      }),
+    );
+}

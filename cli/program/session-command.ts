@@ -1,0 +1,70 @@
+import { Command, Option } from 'commander';
+import type { Environment } from '../config.ts';
+import type { Terminal } from '../output/terminal.ts';
+import type { GlobalOptions, Session } from '../session.ts';
+
+/** Runs a command's work and keeps its exit code. */
+export interface Runs {
+  /** In a session with the collector. */
+  inSession(work: (session: Session) => Promise<number>): Promise<void>;
+  /** Without a collector, or with one of its own choice. */
+  alone(work: (options: GlobalOptions, environment: Environment, terminal: Terminal) => Promise<number>): Promise<void>;
+}
+
+const keys = [
+  'output',
+  'context',
+  'namespace',
+  'release',
+  'kubeconfig',
+  'serviceAccount',
+  'tokenFile',
+  'collector',
+  'tlsDir',
+  'color',
+] as const;
+
+/**
+ * A command that takes the global options itself, so that they may stand anywhere on the line. They cannot be left to the program alone, which
+ * would take `-o FILE` of `symbols build -o FILE` for a form.
+ */
+export class SessionCommand extends Command {
+  /** Help shows the global options as the program's. */
+  constructor(name?: string, isProgram = true) {
+    super(name);
+    const output = new Option('-o, --output <form>', 'how results are printed').choices([
+      'table',
+      'wide',
+      'json',
+      'yaml',
+    ]);
+    const options = [
+      isProgram ? output.default('table') : output,
+      new Option('--context <name>', 'context of the kubeconfig (default: its current one)'),
+      new Option('-n, --namespace <name>', 'namespace that kcorder runs in (or KCORDER_NAMESPACE; default kcorder)'),
+      new Option('--release <name>', 'which kcorder of that namespace, where there are several'),
+      new Option('--kubeconfig <file>', 'the kubeconfig (or KUBECONFIG)'),
+      new Option('--service-account <namespace/name>', 'come as this service account (or KCORDER_SERVICE_ACCOUNT)'),
+      new Option('--token-file <file>', 'come with the token in this file'),
+      new Option('--collector <host:port>', 'a collector outside of a cluster (or KCORDER_COLLECTOR)'),
+      new Option('--tls-dir <dir>', 'for it: directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)'),
+      new Option('--no-color', 'no colours (or NO_COLOR)'),
+    ];
+    for (const option of options) this.addOption(option.hideHelp(!isProgram));
+  }
+
+  override createCommand(name?: string): SessionCommand {
+    return new SessionCommand(name, false);
+  }
+}
+
+/** Puts what was given of the global options, anywhere on the way to a command, into the program's own; the innermost counts. */
+export function gatherOptions(program: Command, command: Command): void {
+  if (command.parent !== null) gatherOptions(program, command.parent);
+  if (!(command instanceof SessionCommand)) return;
+  for (const key of keys) {
+    if (command.getOptionValueSource(key) === 'cli') {
+      program.setOptionValueWithSource(key, command.getOptionValue(key), 'cli');
+    }
+  }
+}

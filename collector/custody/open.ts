@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { causeChain, Fault } from '@kcorder/proto/fault.ts';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { Deletions } from './deletion.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import { Images } from './images.ts';
+import { Keeper } from './archiver.ts';
+import { openStore } from '../store/open.ts';
+import type { RetentionRules } from './retention.ts';
+import { Retention } from './retention-rounds.ts';
+import type { EvidenceStore } from '../store/store.ts';
+import { Verifier } from './verifier.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
+import { CustodyQueue } from '../journal/custody-queue.ts';
+import type { Database } from '../journal/database.ts';
+import { Figures } from '../journal/metric-queries.ts';
+import { StorageJournal } from '../journal/storage.ts';
+
+/** What becomes of sealed evidence. */
+export interface Custody {
+  readonly storage: StorageJournal;
+  readonly store: EvidenceStore;
+  readonly images: Images;
+  readonly deletions: Deletions;
+  readonly verifier: Verifier;
+  /** Begins to keep, to verify and to delete what is expired. */
+  start(): void;
+  /** Ends within a second or so; whatever was begun is done again after a restart. */
+  close(): Promise<void>;
+}
+
+/** What custody tells the rest of the collector: metrics and notifications. The log has it already. */
+export interface CustodyEvents {
+  /** An image could not be stored, for the first time; it is tried again. */
+  notStored(captureId: string): void;
+  flawed(captureId: string, flaw: string): void;
+  deleted(captureId: string, actor: string): void;
+}
+
+/** What custody is told. */
+export interface CustodyMeans {
+  readonly config: Config;
+  readonly database: Database;
+  readonly journal: CaptureJournal;
+  readonly directory: EvidenceDirectory;
+  /** By name, what each schedule that is known keeps. */
+  schedules(): RetentionRules['schedules'];
+  readonly events: CustodyEvents;
+  readonly log: Logger;
+}
+
+const closingMs = 2_000;
+
+/** Opens the store and everything around it. Throws config_invalid, storage_failed. */
+export async function openCustody(means: CustodyMeans): Promise<Custody> {
+  const { config, database, journal, directory, events, log } = means;
+  const storage = new StorageJournal(database);
+  const queue = new CustodyQueue(database);
+  const figures = new Figures(database);
+  const store = await openStore(config.store, config.dataDir);
+  // A directory may be moved as a whole; a bucket is what it is.
+  const elsewhere = queue
+    .outermost()
+    .find((object) =>
+      store.kind === 'gcs' ? store.locationOf(object) !== object.location : object.location.startsWith('gs://'),
+    );
+  if (elsewhere !== undefined)
+    throw new Fault(
+      'config_invalid',
+      `there is stored evidence that is not in ${store.place}, such as ${elsewhere.location}: set KCORDER_STORE, its bucket and prefix to what they were`,
+    );
+  const images = new Images(directory, storage, store);
+  const trouble = (captureId: string, what: string, error: unknown): void => {
+    log.warn({ capture: captureId, causes: causeChain(error) }, what);
+  };
+  const flawed = (captureId: string, flaw: string): void => {
+    events.flawed(captureId, flaw);
+    log.error({ capture: captureId, flaw }, 'evidence is not what was sealed');
+  };
+  const keeper = new Keeper({
+    directory,
+    store,
+    record: storage,
+    queue,
+    images,
+    spoolMs: config.spoolMs,
+    reserveBytes: config.reserveBytes,
+    reservedBytes: () => figures.reservedBytes(),
+    events: {
+      stored: ({ record: { captureId, imageBytes } }, { location, bytes }, seconds) => {
+        retention.wake();
+        log.info({ capture: captureId, location, imageBytes, bytes, seconds }, 'evidence stored');
+      },
+      troubled: (captureId, error, isNew) => {
+        trouble(captureId, 'evidence is not in the store yet', error);
+        if (isNew) events.notStored(captureId);
+      },
+      flawed,
+    },
+  });
+  const deletions = new Deletions({
+    record: storage,
+    queue,
+    store,
+    directory,
+    letGo: (captureId) => keeper.letGo(captureId),
+    events: {
+      deleted: (captureId, actor) => {
+        events.deleted(captureId, actor);
+        log.info({ capture: captureId, actor }, 'evidence deleted');
+      },
+      deletionTroubled: (captureId, error) => trouble(captureId, 'evidence could not be deleted', error),
+    },
+  });
+  const verifier = new Verifier({
+    record: storage,
+    queue,
+    images,
+    directory,
+    store,
+    verifyMs: config.verifyMs,
+    events: {
+      verified: (captureId, bytes, seconds) => {
+        log.info({ capture: captureId, bytes, seconds }, 'evidence verified');
+      },
+      flawed,
+      verificationTroubled: (captureId, error) => trouble(captureId, 'evidence could not be verified', error),
+    },
+  });
+  const retention = new Retention({
+    queue,
+    deletions,
+    rules: () => ({ schedules: means.schedules(), retentionMs: config.retentionMs }),
+    events: {
+      retentionTroubled: (captureId, error) => trouble(captureId, 'expired evidence could not be deleted', error),
+      clockMoved: (byMs) =>
+        log.error(
+          { byMs },
+          'the clock was set: for a day no evidence is deleted because of its age. See that it is right',
+        ),
+    },
+  });
+  const stopWaking = journal.watch(({ event }) => {
+    if (event !== undefined) keeper.wake();
+  });
+  return {
+    storage,
+    store,
+    images,
+    deletions,
+    verifier,
+    start: () => {
+      keeper.start();
+      verifier.start();
+      retention.start();
+    },
+    close: async () => {
+      stopWaking();
+      const ended = Promise.all([keeper.close(), verifier.close(), retention.close(), deletions.close()]);
+      // A store may take its time to answer; what it says then has no effect any more.
+      await Promise.race([ended, sleep(closingMs, undefined, { ref: false })]);
+    },
+  };
+}

@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileBounds } from '@kcorder/proto/bounds/files.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { checkManifest } from '../evidence/check-manifest.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import { manifestFile } from './archiver.ts';
+import { openPlain } from './packing.ts';
+import type { RangeSource } from '../store/range-source.ts';
+import { evidenceDeleted, type SealedImage } from '../store/storage-record.ts';
+import type { EvidenceStore } from '../store/store.ts';
+import { type Pace, type Verdict, verifyImage } from './verify.ts';
+
+export interface VerifierMeans {
+  readonly record: {
+    sealed(captureId: string): SealedImage;
+    noteVerified(captureId: string, actor: string): void;
+    noteFlaw(captureId: string, flaw: string, actor: string): void;
+  };
+  readonly queue: { toVerify(checkedBy: string, except: ReadonlySet<string>): SealedImage | undefined };
+  readonly images: { open(captureId: string): Promise<RangeSource> };
+  readonly directory: EvidenceDirectory;
+  readonly store: EvidenceStore;
+  /** After which a stored image is read anew; 0: never. */
+  readonly verifyMs: number;
+  readonly events: {
+    verified(captureId: string, bytes: number, seconds: number): void;
+    flawed(captureId: string, flaw: string): void;
+    /** It could not be read at the moment. */
+    verificationTroubled(captureId: string, error: unknown): void;
+  };
+}
+
+/** Of one core, what reading in the background takes at most. */
+const share = 0.2;
+const lookMs = 60_000;
+const againMs = 3_600_000;
+
+/** Compares stored images with what was sealed: on request, and by itself whichever was not looked at for the longest time, one at a time. */
+export class Verifier {
+  readonly #means: VerifierMeans;
+  readonly #ending = new AbortController();
+  readonly #notBefore = new Map<string, number>();
+  #running: Promise<void> | undefined;
+
+  constructor(means: VerifierMeans) {
+    this.#means = means;
+  }
+
+  start(): void {
+    if (this.#means.verifyMs > 0) this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
+    await this.#running;
+  }
+
+  /**
+   * Reads and compares the whole, puts the verdict on record and returns it. Throws capture_unknown, capture_running, evidence_missing when there
+   * never was an image, evidence_deleted, storage_failed, store_refused, and the signal's reason.
+   */
+  async verify(captureId: string, actor: string, pace: Pace, signal: AbortSignal): Promise<Verdict> {
+    const { record, events } = this.#means;
+    const started = performance.now();
+    const image = record.sealed(captureId);
+    const { place } = image.record;
+    if (place.kind === 'deleted') throw evidenceDeleted(captureId, place);
+    const verdict = await this.#compare(image, pace, AbortSignal.any([signal, this.#ending.signal]));
+    const now = record.sealed(captureId).record.place;
+    // What disappears while it is deleted is no damage.
+    if (now.kind === 'deleted') throw evidenceDeleted(captureId, now);
+    if (verdict.kind === 'intact') {
+      record.noteVerified(captureId, actor);
+      events.verified(captureId, image.evidence.bytes, (performance.now() - started) / 1000);
+    } else {
+      record.noteFlaw(captureId, verdict.detail, actor);
+      events.flawed(captureId, verdict.detail);
+    }
+    return verdict;
+  }
+
+  async #compare(image: SealedImage, pace: Pace, signal: AbortSignal): Promise<Verdict> {
+    const { record, evidence } = image;
+    const wrong = (detail: string): Verdict => ({ kind: 'damaged', detail, badFrom: 0, badTo: 0, sha256: '' });
+    try {
+      const manifests = await this.#manifests(image);
+      const checked = manifests.map((manifest) => checkManifest(manifest, evidence, record.manifestSha256));
+      const altered = checked.find((digests) => typeof digests === 'string');
+      if (altered !== undefined) return wrong(altered);
+      const digests = checked.find((each) => typeof each !== 'string');
+      if (digests === undefined) return wrong(`the manifest of capture ${record.captureId} is gone`);
+      await using source = await this.#open(image);
+      return await verifyImage(source, evidence, digests, pace, signal);
+    } catch (error) {
+      if (error instanceof Fault && (error.code === 'evidence_damaged' || error.code === 'evidence_missing'))
+        return wrong(error.message);
+      throw error;
+    }
+  }
+
+  /** The manifest as it is here, which downloads take, and as the store has it. */
+  async #manifests({ record: { captureId, place } }: SealedImage): Promise<Buffer[]> {
+    const { store, directory } = this.#means;
+    if (place.kind !== 'store' || store.kind === 'local') return [await directory.manifest(captureId)];
+    const object = await store.find({ captureId, file: manifestFile });
+    if (object === undefined)
+      throw new Fault(
+        'evidence_missing',
+        `the manifest of capture ${captureId} is gone from ${store.place}: restore it from a copy`,
+      );
+    await using source = await store.open(object);
+    if (source.sizeBytes > fileBounds.manifest) {
+      const what = `has ${source.sizeBytes} bytes: at most ${fileBounds.manifest} are taken`;
+      throw new Fault(
+        'evidence_damaged',
+        `the manifest of capture ${captureId} was altered: in ${store.place} it ${what}`,
+      );
+    }
+    const stored = await source.read(0, source.sizeBytes);
+    return [stored, await directory.manifest(captureId)];
+  }
+
+  /** What is stored, also when the plain image is still beside it. */
+  async #open({ record: { captureId, place } }: SealedImage): Promise<RangeSource> {
+    if (place.kind !== 'store') return await this.#means.images.open(captureId);
+    return await openPlain(await this.#means.store.open(place.object), place.object);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      const found = await this.#next(signal).catch((error: unknown) => {
+        if (!signal.aborted) this.#means.events.verificationTroubled('', error);
+        return false;
+      });
+      if (!found) await sleep(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #next(signal: AbortSignal): Promise<boolean> {
+    const { queue, verifyMs, events } = this.#means;
+    for (const [captureId, fromMs] of this.#notBefore)
+      if (fromMs <= performance.now()) this.#notBefore.delete(captureId);
+    const image = queue.toVerify(new Date(Date.now() - verifyMs).toISOString(), new Set(this.#notBefore.keys()));
+    if (image === undefined) return false;
+    const { captureId } = image.record;
+    try {
+      await this.verify(captureId, 'collector', paced(signal), signal);
+    } catch (error) {
+      if (signal.aborted) return false;
+      this.#notBefore.set(captureId, performance.now() + againMs);
+      const isGone = error instanceof Fault && error.code === 'evidence_deleted';
+      if (!isGone) events.verificationTroubled(captureId, error);
+    }
+    return true;
+  }
+}
+
+/** After each part it rests so long that reading takes its share only. */
+function paced(signal: AbortSignal): Pace {
+  let began = performance.now();
+  return async () => {
+    const busyMs = performance.now() - began;
+    await sleep((busyMs * (1 - share)) / share, undefined, { signal, ref: false });
+    began = performance.now();
+  };
+}

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import { makeScratch } from '../testing/files.ts';
+import { AnalysesAgain } from './reanalyses.ts';
+import { AuditLog } from './audit.ts';
+import { openDatabase } from './database.ts';
+
+function journal() {
+  const scratch = makeScratch();
+  const database = openDatabase(scratch.dir);
+  return {
+    database,
+    again: new AnalysesAgain(database),
+    actions: (id: string) => new AuditLog(database).of(id).map(({ actor, action }) => `${action} by ${actor}`),
+    [Symbol.dispose]: () => {
+      database.close();
+      scratch[Symbol.dispose]();
+    },
+  };
+}
+
+test('a wish waits, runs and ends, each step with its record', () => {
+  using j = journal();
+  const told: string[] = [];
+  const stop = j.again.watch((id) => told.push(id));
+  expect(j.again.get('c-1')).toBeUndefined();
+  expect(j.again.next()).toBeUndefined();
+  j.again.ask('c-1', 'operator/alice');
+  expect(j.again.get('c-1')).toEqual({ kind: 'waiting' });
+  expect(j.again.next()).toBe('c-1');
+  j.again.begin('c-1');
+  expect(j.again.get('c-1')).toEqual({ kind: 'running' });
+  const ending = { kind: 'failed', reason: 'symbols_missing', detail: 'put them there' } as const;
+  j.again.end('c-1', ending);
+  expect(j.again.get('c-1')).toEqual({ kind: 'ended', ending });
+  expect(j.again.next()).toBeUndefined();
+  expect(told).toEqual(['c-1', 'c-1', 'c-1']);
+  stop();
+  expect(j.actions('c-1')).toEqual(['analysis_asked by operator/alice', 'analysed_again by collector']);
+  expect(new AuditLog(j.database).firstBroken()).toBeUndefined();
+});
+
+test('asked twice while it waits or runs it is one wish; after its end it is another', () => {
+  using j = journal();
+  j.again.ask('c-1', 'operator/alice');
+  j.again.ask('c-1', 'operator/bob');
+  j.again.begin('c-1');
+  j.again.ask('c-1', 'operator/bob');
+  expect(j.again.get('c-1')).toEqual({ kind: 'running' });
+  expect(j.actions('c-1')).toEqual(['analysis_asked by operator/alice']);
+  j.again.end('c-1', { kind: 'done' });
+  j.again.ask('c-1', 'operator/bob');
+  expect(j.again.get('c-1')).toEqual({ kind: 'waiting' });
+  expect(j.actions('c-1').at(-1)).toBe('analysis_asked by operator/bob');
+});
+
+test('the one that has waited longest is next, and a restart forgets none of them', () => {
+  using j = journal();
+  j.again.ask('c-2', 'operator/alice');
+  j.again.ask('c-1', 'operator/alice');
+  j.again.begin('c-2');
+  const restarted = new AnalysesAgain(j.database);
+  expect(restarted.get('c-2')).toEqual({ kind: 'waiting' });
+  expect(restarted.next()).toBe('c-2');
+  restarted.end('c-2', { kind: 'done' });
+  expect(restarted.next()).toBe('c-1');
+});

@@ -1,0 +1,184 @@
+import { readBounded, TooLarge } from '@kcorder/proto/bounds/files.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { ClusterRooms } from '../cluster/open.ts';
+import type { Config } from '../config.ts';
+import type { Captures } from '../fleet/captures.ts';
+import { type Fleet, refusalsOf } from '../fleet/fleet.ts';
+import type { Turns } from '../fleet/capture-slots.ts';
+import type { CaptureJournal } from '../journal/captures.ts';
+import type { RunJournal } from '../journal/runs.ts';
+import type { ScheduleJournal, ScheduleSpec, ScheduleTarget } from '../journal/schedules.ts';
+import { systemClock } from './clock.ts';
+import { keyOf, reasonOf, requesterOf, type ScheduledNodes, type ScheduleEvents } from './deps.ts';
+import type { ScheduledNode } from './planner.ts';
+import { Schedules } from './schedules.ts';
+import { readSchedules } from './schedules-text.ts';
+import { sentenceOf } from './spec.ts';
+
+/** What opening tells the rest of the collector. */
+export interface OpenedScheduleEvents extends ScheduleEvents {
+  /** The file could not be read or is wrong; the last good one holds. Told once for each new fault. */
+  fileRefused(error: Fault): void;
+  /** The file was read and holds. */
+  fileTaken(schedules: number): void;
+}
+
+/** What schedules are made of. */
+export interface ScheduleRooms {
+  readonly scheduleJournal: ScheduleJournal;
+  readonly runs: RunJournal;
+  readonly journal: CaptureJournal;
+  readonly fleet: Fleet;
+  readonly turns: Turns;
+  readonly captures: Captures;
+  /** Unset outside of a cluster. */
+  readonly cluster?: Pick<ClusterRooms, 'inStepAt' | 'nodeUid' | 'pressureOn' | 'nodesThatFit'>;
+}
+
+/** Schedules that run. */
+export interface OpenedSchedules {
+  readonly schedules: Schedules;
+  /** Call it when an agent has attached. */
+  agentAttached(): void;
+  /** Looks at the file now; it is done every 15 s by itself. */
+  lookAtFile(): Promise<void>;
+  close(): void;
+}
+
+const lookMs = 15_000;
+
+/** Opens the schedules and those of the configuration, and begins. Throws config_invalid that names all that is wrong with the file, storage_failed. */
+export async function openSchedules(
+  config: Pick<Config, 'schedulesFile' | 'approval'>,
+  rooms: ScheduleRooms,
+  events: OpenedScheduleEvents,
+): Promise<OpenedSchedules> {
+  const { scheduleJournal, runs, journal, fleet, turns, captures, cluster } = rooms;
+  const inCluster = cluster !== undefined;
+  let text = await textOf(config.schedulesFile);
+  const specs = parsed(config.schedulesFile, text, inCluster);
+  const schedules = new Schedules(
+    {
+      clock: systemClock,
+      schedules: scheduleJournal,
+      runs,
+      captures: journal,
+      nodes: scheduledNodes(fleet, cluster),
+      free: () => turns.free(),
+      capture: async (run, { spec, configured }) => {
+        const capture = await captures.create({
+          nodeName: run.nodeName,
+          ...(isNamed(run.nodeUid) ? {} : { nodeUid: run.nodeUid }),
+          reason: reasonOf(spec),
+          idempotencyKey: keyOf(run),
+          requestedBy: requesterOf(run.schedule),
+          pods: async () => [],
+          schedule: { name: run.schedule, tick: run.tick, configured },
+          analyze: spec.analyze,
+        });
+        return capture.request.id;
+      },
+      approval: config.approval,
+      events,
+    },
+    (actor, action, detail) => journal.recordAct(actor, action, detail),
+    inCluster,
+  );
+  try {
+    schedules.configure(specs);
+  } catch (error) {
+    schedules.close();
+    throw error;
+  }
+  let refusal = '';
+  const lookAtFile = async (): Promise<void> => {
+    try {
+      const now = await textOf(config.schedulesFile);
+      if (now === text && refusal === '') return;
+      const wanted = parsed(config.schedulesFile, now, inCluster);
+      schedules.configure(wanted);
+      text = now;
+      refusal = '';
+      events.fileTaken(wanted.length);
+    } catch (error) {
+      const fault = Fault.from(error);
+      if (fault.message === refusal) return;
+      refusal = fault.message;
+      events.fileRefused(fault);
+    }
+  };
+  const timer = config.schedulesFile === '' ? undefined : setInterval(() => void lookAtFile(), lookMs).unref();
+  return {
+    schedules,
+    agentAttached: () => schedules.scheduler.agentAttached(),
+    lookAtFile,
+    close: () => {
+      clearInterval(timer);
+      schedules.close();
+    },
+  };
+}
+
+async function textOf(path: string): Promise<string> {
+  if (path === '') return '{"schedules":[]}';
+  try {
+    return (await readBounded(path, 'schedules')).toString('utf8');
+  } catch (cause) {
+    const why = cause instanceof TooLarge ? cause.message : 'see KCORDER_SCHEDULES_FILE and whether it is mounted';
+    throw new Fault('config_invalid', `the schedules file ${path} cannot be read: ${why}`, { cause });
+  }
+}
+
+function parsed(path: string, text: string, inCluster: boolean): ScheduleSpec[] {
+  const read = readSchedules(text, inCluster);
+  if (read.kind === 'good') return read.specs;
+  throw new Fault('config_invalid', `the schedules file ${path} is wrong: ${sentenceOf(read.problems)}`);
+}
+
+/** The nodes as schedules see them: by agents, and by the cluster's word where there is one. */
+export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']): ScheduledNodes {
+  const named = (name: string): ScheduledNode => ({
+    name,
+    uid: cluster?.nodeUid(name) ?? fleet.named(name)?.uid ?? `name/${name}`,
+  });
+  return {
+    select: async (target) => {
+      if (!asksCluster(target))
+        return target.nodeNames.length > 0 ? unique(target.nodeNames).map(named) : withAgents(fleet, cluster);
+      if (cluster === undefined)
+        throw new Fault(
+          'unimplemented',
+          'this collector knows no cluster, so it cannot find labels nor pods: name nodes',
+        );
+      const found = await cluster.nodesThatFit(target);
+      return found.filter(({ name }) => target.nodeNames.length === 0 || target.nodeNames.includes(name));
+    },
+    state: ({ nodeUid, nodeName }) => {
+      const agent = isNamed(nodeUid) ? fleet.attached(({ name }) => name === nodeName)[0] : fleet.online(nodeUid);
+      const pressure = cluster?.pressureOn(nodeName) ?? [];
+      if (agent === undefined) return { attached: false, refusals: [], pressure };
+      const refusals = refusalsOf(agent.node).map(({ message }) => message);
+      return { attached: true, uid: agent.node.uid, refusals, pressure };
+    },
+  };
+}
+
+/** Returns true for a node without a uid: no agent of its name was ever there. */
+const isNamed = (nodeUid: string): boolean => nodeUid.startsWith('name/');
+
+const asksCluster = ({ nodeLabels, podNamespaces, podLabels }: ScheduleTarget): boolean =>
+  nodeLabels !== '' || podNamespaces.length > 0 || podLabels !== '';
+
+const unique = (names: readonly string[]): string[] => [...new Set(names)].sort();
+
+/** Every node that has an agent; but one that the cluster does not have any more is gone. */
+function withAgents(fleet: Fleet, cluster: ScheduleRooms['cluster']): ScheduledNode[] {
+  const byName = new Map<string, ScheduledNode>();
+  const all = fleet.list();
+  // Two of a name: the one that is attached, or else the one seen last, which comes first.
+  for (const { node, online } of [...all.filter((each) => each.online), ...all]) {
+    const gone = !online && cluster?.inStepAt() !== undefined && cluster.nodeUid(node.name) !== node.uid;
+    if (!gone && !byName.has(node.name)) byName.set(node.name, { name: node.name, uid: node.uid });
+  }
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { cachePath, repoDir } from './setup/cache.ts';
+import { ensureEverything } from './setup/everything.ts';
+import { say } from './setup/progress.ts';
+import { ensureVolatility } from './setup/volatility.ts';
+
+interface Tally {
+  passed: number;
+  failed: number;
+}
+
+const npmScripts = ['check:types', 'check:style', 'check:structure', 'check:proto'];
+
+/** Runs the static checks, the Python tests and the TypeScript tests, and ends with the line `N passed, N failed`. */
+export async function test(args: readonly string[]): Promise<number> {
+  const files = args.filter((arg) => !arg.startsWith('-'));
+  const unknown = args.find((arg) => arg.startsWith('-') && arg !== '--unit');
+  if (unknown !== undefined) {
+    say(`./dev test: ${unknown} is unknown; there are --unit and names of test files`);
+    return 2;
+  }
+  const unitOnly = args.includes('--unit');
+  const tallies: Tally[] = [];
+  if (files.length > 0 && !someTest(files)) {
+    say(`./dev test: no test file has ${files.map((file) => `"${file}"`).join(' or ')} in its path`);
+    return 2;
+  }
+  if (files.length === 0) {
+    for (const script of npmScripts) tallies.push(await check(script));
+    tallies.push(await pythonTests(await ensureVolatility()));
+  }
+  tallies.push(await vitest('unit', files));
+  if (!unitOnly) {
+    if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
+    tallies.push(await vitest('system', files));
+  }
+  const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
+  const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
+  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Whether a test file has one of these words in its path, by which vitest chooses. */
+function someTest(words: readonly string[]): boolean {
+  const paths = globSync('{proto,isf,agent,collector,cli,tools,test}/**/*.test.ts', { cwd: repoDir });
+  return paths.some((path) => words.some((word) => join(repoDir, path).includes(word.replace(/^\.\//, ''))));
+}
+
+/** A static check counts as one test. */
+async function check(script: string): Promise<Tally> {
+  const exitCode = await run('npm', ['run', '--silent', script]);
+  say(exitCode === 0 ? `  ${script} is clean` : `  ${script} FAILED`);
+  return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+async function pythonTests(python: string): Promise<Tally> {
+  let output = '';
+  const cwd = join(repoDir, 'collector/analysis/volatility');
+  const exitCode = await run(python, ['-B', '-m', 'unittest', 'discover'], { cwd, heard: (text) => (output += text) });
+  const ran = Number(/^Ran (\d+) tests?/m.exec(output)?.[1] ?? 0);
+  const failures = [...output.matchAll(/(?:failures|errors)=(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+  const failed = exitCode === 0 && ran > 0 ? 0 : Math.max(1, failures);
+  return { passed: Math.max(0, ran - failed), failed };
+}
+
+/** What is used of vitest's report. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  /** Times in ms since 1970. */
+  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[];
+}
+
+/** Says which files took longest: time for tests is a budget. */
+function sayTimes(files: Report['testResults']): void {
+  const times = files
+    .map(({ name, startTime, endTime }) => ({ name: relative(repoDir, name), seconds: (endTime - startTime) / 1000 }))
+    .filter(({ seconds }) => seconds >= 10)
+    .sort((one, other) => other.seconds - one.seconds);
+  for (const { name, seconds } of times) say(`  ${seconds.toFixed(0).padStart(5)} s  ${name}`);
+}
+
+/** Runs the tests of one project, or those whose paths hold one of `files`. */
+export async function vitest(project: 'unit' | 'system' | 'soak', files: readonly string[]): Promise<Tally> {
+  const folder = cachePath('test');
+  mkdirSync(folder, { recursive: true });
+  const report = join(folder, `${project}.json`);
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const entry = join(repoDir, 'node_modules/vitest/vitest.mjs');
+  const some = files.length > 0 ? ['--passWithNoTests'] : [];
+  const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...some, ...files]);
+  try {
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+    sayTimes(testResults);
+    // A file that cannot be loaded, or an error outside of tests, has no failed test to show for it.
+    return { passed: numPassedTests, failed: exitCode === 0 ? numFailedTests : Math.max(numFailedTests, 1) };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; heard?: (text: string) => void } = {},
+): Promise<number> {
+  const child = spawn(program, args, {
+    cwd: options.cwd ?? repoDir,
+    stdio: ['ignore', 'inherit', options.heard === undefined ? 'inherit' : 'pipe'],
+    // Tools that are started by name find the project's own Node first.
+    env: { ...process.env, PATH: `${join(repoDir, 'node_modules/.bin')}:${process.env.PATH ?? ''}` },
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    process.stderr.write(text);
+    options.heard?.(text);
+  });
+  return await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}
