@@ -11,19 +11,19 @@ import { stayAttached } from './attach.ts';
 import { Avml } from './avml/avml.ts';
 import { clearFifos } from './avml/fifo.ts';
 import { type BackoffRange, reconnectBackoff } from './backoff.ts';
-import { CaptureDesk } from './capture/order-runner.ts';
+import { OrderRunner } from './capture/order-runner.ts';
 import { type WindowSize, windowSize } from './capture/window.ts';
+import { CollectorConnection } from './collector-connection.ts';
 import type { Config } from './config.ts';
+import { Counters } from './counters.ts';
 import { holdIdentity } from './identity/hold.ts';
 import { type Renewal, renewal } from './identity/keep.ts';
 import { describeKernel } from './kernel/descriptor.ts';
 import { readTypes } from './kernel/kernel-types.ts';
-import { Line } from './collector-connection.ts';
 import { unmask } from './preflight/unmask.ts';
 import { Probes } from './probes.ts';
 import { sendTypes } from './send-types.ts';
 import type { SystemPaths } from './system.ts';
-import { Tally } from './counters.ts';
 import { agentVersion } from './version.ts';
 
 /** Sizes and times of the agent; nobody has a reason to set them but a test. */
@@ -66,7 +66,7 @@ export async function runAgent(
   const detach = new AbortController();
   const { serverName } = config;
   const identity = holdIdentity(config, renewal, log, detach.signal, () => line.renew());
-  const line = new Line(
+  const line = new CollectorConnection(
     () => openChannel(config.collector, identity.tls, serverName === undefined ? {} : { serverName }),
     () => log.warn({ collector: config.collector }, 'connection attempt timed out; reconnecting'),
   );
@@ -81,22 +81,22 @@ export async function runAgent(
     while (!(await reachable(ending)));
   };
   const ingest = connect(IngestService, line.channel);
-  const patience = { backoff, stallMs };
-  const tally = new Tally();
-  const desk = new CaptureDesk({
+  const timeouts = { backoff, stallMs };
+  const counters = new Counters();
+  const orders = new OrderRunner({
     system,
     maskStays,
     avml,
     runDir: config.runDir,
     window,
-    patience,
+    timeouts,
     ingest,
     reachable,
     replaced,
-    tally,
+    counters,
     log,
   });
-  for (const refusal of desk.preflight()) log.warn({ ...refusal }, 'this node cannot be captured');
+  for (const refusal of orders.preflight()) log.warn({ ...refusal }, 'this node cannot be captured');
 
   const endMetrics =
     config.metricsListen === ''
@@ -104,10 +104,10 @@ export async function runAgent(
       : // prom-client is not even loaded where nobody asks for metrics.
         await (await import('./metrics.ts')).serveAgentMetrics(config.metricsListen, {
           version: agentVersion,
-          tally,
+          counters,
           windowBytes: window.chunkBytes * window.chunks,
           certificate: () => ('current' in identity.tls ? identity.tls.current : identity.tls)?.certificate,
-          refusals: () => desk.preflight(),
+          refusals: () => orders.preflight(),
         });
 
   const registration = { agentVersion, instanceId: randomUUID(), kernel, acquirer: () => avml.acquirer };
@@ -116,13 +116,13 @@ export async function runAgent(
     {
       agent,
       registration,
-      desk,
+      orders,
       sendTypes: (transferId, ending) => sendTypes(ingest, transferId, readTypes(system, kernel.vmcoreinfo), ending),
       backoff,
       reachable,
       replaced,
       attached: (isAttached) => {
-        tally.attached = isAttached;
+        counters.attached = isAttached;
         probes.attached(isAttached);
       },
       log,
@@ -133,7 +133,7 @@ export async function runAgent(
     if (!signal.aborted) await Promise.race([attached, once(signal, 'abort')]);
   } finally {
     // Attached to the last, so that the collector does not take the silence for a crash.
-    await desk.close(graceMs);
+    await orders.close(graceMs);
     detach.abort();
     await Promise.all([attached, identity.ended]);
     line.close();

@@ -4,8 +4,8 @@ import type { AgentService, AttachResponse } from '@kcorder/proto/gen/kcorder/v1
 import type { Logger } from 'pino';
 import type { Acquirer } from './avml/avml.ts';
 import { Backoff, type BackoffRange } from './backoff.ts';
-import type { CaptureDesk } from './capture/order-runner.ts';
-import type { Way } from './capture/resume.ts';
+import type { OrderRunner } from './capture/order-runner.ts';
+import type { Route } from './capture/resume.ts';
 import { durationMs, timestamp } from './clock.ts';
 import type { KernelDescription } from './kernel/descriptor.ts';
 
@@ -18,10 +18,10 @@ export interface Registration {
 }
 
 /** What attaching works with. */
-export interface AttachMeans extends Way {
+export interface AttachDeps extends Route {
   readonly agent: Calls<typeof AgentService>;
   readonly registration: Registration;
-  readonly desk: CaptureDesk;
+  readonly orders: OrderRunner;
   /** Sends what the kernel knows of its types and symbols; throws when it could not. */
   readonly sendTypes: (transferId: string, signal: AbortSignal) => Promise<void>;
   readonly backoff: BackoffRange;
@@ -41,26 +41,26 @@ const farewellMs = 10_000;
  * Stays attached to the collector until the signal fires: after every break it comes back, whatever the reason was. To a newer connection it moves
  * without a gap: the collector takes the new stream for the old one, which is listened to until its end.
  */
-export async function stayAttached(means: AttachMeans, signal: AbortSignal): Promise<void> {
-  const { log } = means;
-  const backoff = new Backoff(means.backoff);
+export async function stayAttached(deps: AttachDeps, signal: AbortSignal): Promise<void> {
+  const { log } = deps;
+  const backoff = new Backoff(deps.backoff);
   let current: Attachment | undefined;
   while (!signal.aborted) {
     try {
-      if (current === undefined) await means.reachable(signal);
-      const next: Attachment = attach(means, signal);
+      if (current === undefined) await deps.reachable(signal);
+      const next: Attachment = attach(deps, signal);
       // From here on: what happens to the connection before the welcome counts too.
-      const moved = means.replaced(next.over).catch(() => next.ended);
+      const moved = deps.replaced(next.over).catch(() => next.ended);
       moved.catch(() => undefined);
       const before = current;
       current = next;
       await Promise.race([next.welcomed, next.ended]).finally(() => before?.retire());
       backoff.reset();
-      means.attached(true);
+      deps.attached(true);
       await Promise.race([next.ended, moved]);
       log.info('moving to a newer connection');
     } catch (error) {
-      means.attached(false);
+      deps.attached(false);
       current?.cancel();
       current = undefined;
       if (signal.aborted) return;
@@ -84,8 +84,8 @@ interface Attachment {
   cancel(): void;
 }
 
-function attach(means: AttachMeans, signal: AbortSignal): Attachment {
-  const stream = means.agent.attach({ signal });
+function attach(deps: AttachDeps, signal: AbortSignal): Attachment {
+  const stream = deps.agent.attach({ signal });
   const welcomed = Promise.withResolvers<void>();
   const over = new AbortController();
   // A send that fails is followed by the stream's own ending, which says why.
@@ -93,20 +93,20 @@ function attach(means: AttachMeans, signal: AbortSignal): Attachment {
   let heartbeat: NodeJS.Timeout | undefined;
   const follow = async (): Promise<never> => {
     try {
-      send({ case: 'hello', value: hello(means) });
+      send({ case: 'hello', value: hello(deps) });
       for await (const { message } of stream.responses) {
         if (heartbeat !== undefined) {
-          await obey(means, message, send, signal);
+          await obey(deps, message, send, signal);
           continue;
         }
         const everyMs = heartbeatInterval(message);
         heartbeat = setInterval(() => {
-          const { desk } = means;
-          const preflight = { refusals: desk.preflight() };
-          const value = { agentClock: timestamp(new Date()), preflight, runningCaptureIds: desk.runningCaptureIds };
+          const { orders } = deps;
+          const preflight = { refusals: orders.preflight() };
+          const value = { agentClock: timestamp(new Date()), preflight, runningCaptureIds: orders.runningCaptureIds };
           send({ case: 'heartbeat', value });
         }, everyMs);
-        means.log.info({ heartbeatMs: everyMs }, 'attached');
+        deps.log.info({ heartbeatMs: everyMs }, 'attached');
         welcomed.resolve();
       }
       throw new Fault('unavailable', 'the collector ended the stream');
@@ -131,12 +131,10 @@ function attach(means: AttachMeans, signal: AbortSignal): Attachment {
   };
 }
 
-type Send = (
-  message: NonNullable<Parameters<ReturnType<AttachMeans['agent']['attach']>['send']>[0]['message']>,
-) => void;
+type Send = (message: NonNullable<Parameters<ReturnType<AttachDeps['agent']['attach']>['send']>[0]['message']>) => void;
 
 async function obey(
-  { desk, sendTypes, log }: AttachMeans,
+  { orders, sendTypes, log }: AttachDeps,
   message: AttachResponse['message'],
   send: Send,
   signal: AbortSignal,
@@ -145,14 +143,14 @@ async function obey(
     case 'capture': {
       const { captureId, validFor } = message.value;
       log.info({ captureId }, 'capture ordered');
-      const refusals = await desk.accept({ captureId, validForMs: durationMs(validFor) ?? 0 });
+      const refusals = await orders.accept({ captureId, validForMs: durationMs(validFor) ?? 0 });
       for (const refusal of refusals) log.warn({ captureId, ...refusal }, 'order refused');
       send({ case: 'answer', value: { captureId, refusals } });
       return;
     }
     case 'cancel': {
       const { captureId } = message.value;
-      const found = desk.cancel(captureId);
+      const found = orders.cancel(captureId);
       log.info({ captureId, found }, 'cancel ordered');
       return;
     }
@@ -173,14 +171,14 @@ async function obey(
   }
 }
 
-function hello({ registration, desk }: AttachMeans) {
+function hello({ registration, orders }: AttachDeps) {
   return {
     agentVersion: registration.agentVersion,
     instanceId: registration.instanceId,
     kernel: registration.kernel,
-    preflight: { refusals: desk.preflight() },
+    preflight: { refusals: orders.preflight() },
     acquirer: registration.acquirer(),
-    runningCaptureIds: desk.runningCaptureIds,
+    runningCaptureIds: orders.runningCaptureIds,
     agentClock: timestamp(new Date()),
   };
 }

@@ -7,7 +7,7 @@ import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-j
 import { openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { afterAll, expect, test } from 'vitest';
 import { makeAuthority } from '../tools/certificates.ts';
-import { Line } from './collector-connection.ts';
+import { CollectorConnection } from './collector-connection.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-line-'));
 const authority = makeAuthority(dir);
@@ -22,7 +22,7 @@ test('an attempt to connect to where nobody answers any more is given up, and th
   const { port } = silent.address() as AddressInfo;
   const agent = authority.agent('n1', 'u1');
   let given = 0;
-  const line = new Line(
+  const line = new CollectorConnection(
     () => openChannel(`127.0.0.1:${port}`, agent, { serverName: 'localhost' }),
     () => {
       given += 1;
@@ -77,7 +77,7 @@ test('a renewed line: calls that run stay where they are, and whoever asked befo
     server.bindAsync('127.0.0.1:0', ServerCredentials.createSsl(ca, pair, true), (_, bound) => resolve(bound)),
   );
   const agent = authority.agent('n2', 'u2');
-  const line = new Line(
+  const line = new CollectorConnection(
     () => openChannel(`127.0.0.1:${port}`, agent, { serverName: 'localhost' }),
     () => undefined,
   );

@@ -6,7 +6,7 @@ import { reach } from './reach.ts';
  * one that began towards a collector that has moved would last as long as the kernel repeats its first packet, a minute or two, since behind a
  * Service the way is remembered for each attempt.
  */
-export class Line {
+export class CollectorConnection {
   readonly #open: () => Client;
   readonly #gaveUp: () => void;
   #channel: Client;

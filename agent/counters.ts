@@ -5,7 +5,7 @@ import type { Window } from './capture/window.ts';
 export type ExitClass = 'ok' | 'failed' | 'signal';
 
 /** What an agent has done since its start, in plain numbers: kept always, told only when somebody asks for metrics. */
-export class Tally {
+export class Counters {
   attached = false;
   sentBytes = 0;
   /** Streams that went on with an upload which had broken off. */

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { Counters } from './counters.ts';
 import { serveAgentMetrics } from './metrics.ts';
-import { Tally } from './counters.ts';
 import { makeFakeAvml } from './testing/fake-avml.ts';
 import { Rig, until } from './testing/rig.ts';
 
@@ -71,7 +71,7 @@ test('the metrics go with the agent', async () => {
 
 const facts = {
   version: '0.1.0',
-  tally: new Tally(),
+  counters: new Counters(),
   windowBytes: 1,
   certificate: () => undefined,
   refusals: () => [],

@@ -4,12 +4,12 @@ import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Tally } from './counters.ts';
+import type { Counters } from './counters.ts';
 
 /** What the metrics are taken of, at each scrape. */
 export interface AgentFacts {
   readonly version: string;
-  readonly tally: Tally;
+  readonly counters: Counters;
   readonly windowBytes: number;
   /** PEM of the certificate in use; undefined before the first. */
   certificate(): Buffer | undefined;
@@ -21,7 +21,7 @@ export interface AgentFacts {
 type Read = () => number;
 
 /** The agent's series; nothing in them names a pod or a capture. */
-export function agentRegistry({ version, tally, windowBytes, certificate, refusals }: AgentFacts): Registry {
+export function agentRegistry({ version, counters, windowBytes, certificate, refusals }: AgentFacts): Registry {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -53,20 +53,20 @@ export function agentRegistry({ version, tally, windowBytes, certificate, refusa
     registers,
   }).set({ version }, 1);
   gauge('kcorder_agent_attached', '1 while the collector has welcomed this agent, else 0.', () =>
-    Number(tally.attached),
+    Number(counters.attached),
   );
-  gauge('kcorder_agent_captures_running', 'Captures that run.', () => tally.capturesRunning);
-  counter('kcorder_agent_read_bytes_total', 'Bytes of memory that AVML has handed over.', () => tally.readBytes);
+  gauge('kcorder_agent_captures_running', 'Captures that run.', () => counters.capturesRunning);
+  counter('kcorder_agent_read_bytes_total', 'Bytes of memory that AVML has handed over.', () => counters.readBytes);
   counter(
     'kcorder_agent_sent_bytes_total',
     'Bytes of images sent, those that were sent again included.',
-    () => tally.sentBytes,
+    () => counters.sentBytes,
   );
-  counter('kcorder_agent_upload_resumptions_total', 'Uploads that went on after a break.', () => tally.resumptions);
+  counter('kcorder_agent_upload_resumptions_total', 'Uploads that went on after a break.', () => counters.resumptions);
   gauge(
     'kcorder_agent_window_bytes',
     'Bytes that are read and not yet durable at the collector.',
-    () => tally.heldBytes,
+    () => counters.heldBytes,
   );
   gauge('kcorder_agent_window_size_bytes', 'How many these can be before AVML has to wait.', () => windowBytes);
   new Counter({
@@ -76,7 +76,7 @@ export function agentRegistry({ version, tally, windowBytes, certificate, refusa
     registers,
     collect() {
       this.reset();
-      for (const [result, count] of Object.entries(tally.exits)) this.inc({ result }, count);
+      for (const [result, count] of Object.entries(counters.exits)) this.inc({ result }, count);
     },
   });
   new Gauge({

@@ -7,13 +7,13 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
+import { openConnection } from './connect/open.ts';
+import { type TargetOptions, targetOf } from './connect/target.ts';
 import { jsonText, yamlText } from './output/document.ts';
 import type { Look } from './output/grid.ts';
 import { type Paint, paintFor } from './output/paint.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
-import { openReach } from './connect/open.ts';
-import { type WayOptions, wayOf } from './connect/target.ts';
 
 /** The forms that a result can be printed in. */
 export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;
@@ -22,7 +22,7 @@ export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;
 export type OutputForm = (typeof outputForms)[number];
 
 /** The options that every command takes. */
-export interface GlobalOptions extends WayOptions {
+export interface GlobalOptions extends TargetOptions {
   readonly output: OutputForm;
   readonly color: boolean;
 }
@@ -63,7 +63,7 @@ export async function openSession(
   environment: Environment,
   terminal: Terminal,
 ): Promise<Session> {
-  const reach = await openReach(wayOf(options, environment), terminal.interrupt);
+  const reach = await openConnection(targetOf(options, environment), terminal.interrupt);
   const face = faceOf(options, environment, terminal);
   return {
     ...face,

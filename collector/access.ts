@@ -5,11 +5,11 @@ import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { NodeIdentity } from './capture/capture.ts';
 import type { Cluster } from './cluster/client.ts';
-import type { ClusterRooms } from './cluster/open.ts';
+import type { ClusterServices } from './cluster/open.ts';
 import type { Config } from './config.ts';
 import { Authority } from './identity/authority.ts';
 import { DirectoryStore } from './identity/directory-store.ts';
-import { type Bearer, Enrolment, type EnrolmentMeans } from './identity/enrolment.ts';
+import { type Bearer, Enrolment, type EnrolmentDeps } from './identity/enrolment.ts';
 import { Serving } from './identity/serving.ts';
 import { readTlsDirectory } from './identity/tls-directory.ts';
 import type { JoinTokens } from './journal/join-tokens.ts';
@@ -19,7 +19,7 @@ export interface Access {
   readonly serving: Serving;
   readonly authority?: Authority;
   readonly enrolment?: Enrolment;
-  readonly cluster?: ClusterRooms;
+  readonly cluster?: ClusterServices;
   close(): void;
 }
 
@@ -43,7 +43,7 @@ export interface AccessEvents {
 export async function openAccess(
   config: Config,
   joinTokens: JoinTokens,
-  record: EnrolmentMeans['record'],
+  record: EnrolmentDeps['record'],
   events: AccessEvents,
   log: Logger,
   { now = Date.now, cluster: given }: Surroundings = {},
@@ -52,7 +52,7 @@ export async function openAccess(
     events.certificateRefused();
     log.error({ causes: causeChain(error) }, 'a certificate could not be renewed; the last good one stays in use');
   };
-  const cluster = config.authority === 'cluster' ? await openClusterRooms(config, events, log, given) : undefined;
+  const cluster = config.authority === 'cluster' ? await loadClusterServices(config, events, log, given) : undefined;
   const authority = await openAuthority(config, cluster);
   const serving = await Serving.open(
     {
@@ -90,7 +90,7 @@ export async function openAccess(
   };
 }
 
-async function openAuthority(config: Config, cluster: ClusterRooms | undefined): Promise<Authority | undefined> {
+async function openAuthority(config: Config, cluster: ClusterServices | undefined): Promise<Authority | undefined> {
   if (config.authority === 'none') return undefined;
   const store = cluster?.store ?? new DirectoryStore(join(config.dataDir, 'authority'));
   const alsoTrusted = async (): Promise<string> =>
@@ -98,14 +98,14 @@ async function openAuthority(config: Config, cluster: ClusterRooms | undefined):
   return await Authority.open(store, alsoTrusted);
 }
 
-async function openClusterRooms(
+async function loadClusterServices(
   { cluster, joinTokens }: Config,
   events: AccessEvents,
   log: Logger,
   given: Cluster | undefined,
-): Promise<ClusterRooms> {
+): Promise<ClusterServices> {
   // Loaded where it is needed only: the client is larger than all the rest.
-  const { openRooms } = await import('./cluster/open.ts');
+  const { openClusterServices: openRooms } = await import('./cluster/open.ts');
   const { namespace, authoritySecret, trustConfigMap, agentServiceAccount, agentDaemonSet } = cluster;
   return openRooms(
     { namespace, secret: authoritySecret, configMap: trustConfigMap },

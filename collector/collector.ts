@@ -17,23 +17,23 @@ import { listen } from './api/server.ts';
 import { symbolsHandlers } from './api/symbols.ts';
 import type { Config } from './config.ts';
 import { EvidenceDirectory } from './evidence/evidence-directory.ts';
+import { CaptureSlots } from './fleet/capture-slots.ts';
 import { Captures } from './fleet/captures.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { askForTypes } from './fleet/kernel-types.ts';
-import { Turns } from './fleet/capture-slots.ts';
 import { startWatchdog } from './fleet/watchdog.ts';
 import { addressOf } from './identity/network.ts';
 import { Acquisitions } from './ingest/acquisitions.ts';
 import { TypesTransfers } from './ingest/kernel-types.ts';
-import { AnalysesAgain } from './journal/reanalyses.ts';
 import { Approvals } from './journal/approvals.ts';
 import { AuditCheck } from './journal/audit-check.ts';
 import { CaptureJournal } from './journal/captures.ts';
 import { onWriteFailure, openDatabase } from './journal/database.ts';
-import { Figures } from './journal/metric-queries.ts';
 import { JoinTokens } from './journal/join-tokens.ts';
+import { MetricQueries } from './journal/metric-queries.ts';
 import { NodeJournal } from './journal/nodes.ts';
 import { quarantined } from './journal/quarantine.ts';
+import { Reanalyses } from './journal/reanalyses.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { openRecorder } from './recorder.ts';
 import { offerSymbols } from './symbols/offer.ts';
@@ -69,8 +69,8 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const journal = new CaptureJournal(database, config, complain('a capture is left out of the list'));
   const fleet: Fleet = new Fleet(new NodeJournal(database), (node) => cluster?.strangeness(node));
   const evidence = new EvidenceDirectory(config.dataDir);
-  const again = new AnalysesAgain(database);
-  const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits: config, version });
+  const again = new Reanalyses(database);
+  const metrics = new Metrics({ journal, queries: new MetricQueries(database), fleet, limits: config, version });
   onWriteFailure(database, () => metrics.journalWriteFailed());
   const auditCheck = new AuditCheck(journal.audit, {
     checked: (verdict, whole) => {
@@ -108,11 +108,11 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       ? undefined
       : { containers: cluster.containersOn(nodeName), asOf };
   });
-  const turns = new Turns(journal, fleet, config);
+  const slots = new CaptureSlots(journal, fleet, config);
   const approvals = new Approvals(database);
-  const captures = new Captures(journal, acquisitions, evidence, fleet, turns, approvals, config);
+  const captures = new Captures(journal, acquisitions, evidence, fleet, slots, approvals, config);
   const recorder = await openRecorder({
-    ...{ config, database, journal, directory: evidence, fleet, turns, captures, metrics, log },
+    ...{ config, database, journal, directory: evidence, fleet, slots, captures, metrics, log },
     ...(cluster && { cluster }),
   });
   const { custody, findings } = recorder;
@@ -148,14 +148,14 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const stopWaking = journal.watch(({ capture, event }) => {
     if (event === undefined) return;
     queue.wake();
-    turns.give();
+    slots.give();
     cluster?.tell(capture()).catch(complain('an Event could not be put on a node or pod'));
   });
   const stopWatchdog = startWatchdog(
     journal,
     acquisitions,
     config,
-    (id) => turns.waits(id),
+    (id) => slots.waits(id),
     complain('a capture could not be ended'),
   );
   await metrics.listen(config.metricsListen);
@@ -213,7 +213,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       fleet,
       symbols,
       approvals,
-      waits: (id) => turns.waits(id),
+      waits: (id) => slots.waits(id),
       admitToPods,
       ...(cluster && { places: cluster }),
     }),

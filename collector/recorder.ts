@@ -4,17 +4,17 @@ import type { Logger } from 'pino';
 import type { AnalysisReport } from './analysis/analysis.ts';
 import { recordFindings } from './analysis/record-findings.ts';
 import type { AnalysisEnding } from './capture/capture.ts';
-import type { ClusterRooms } from './cluster/open.ts';
+import type { ClusterServices } from './cluster/open.ts';
 import type { Config } from './config.ts';
 import { type Custody, openCustody } from './custody/open.ts';
 import type { EvidenceDirectory } from './evidence/evidence-directory.ts';
+import type { CaptureSlots } from './fleet/capture-slots.ts';
 import type { Captures } from './fleet/captures.ts';
 import type { Fleet } from './fleet/fleet.ts';
-import type { Turns } from './fleet/capture-slots.ts';
 import type { CaptureJournal, JournaledCapture } from './journal/captures.ts';
 import type { Database } from './journal/database.ts';
-import { Figures } from './journal/metric-queries.ts';
 import { FindingJournal } from './journal/findings.ts';
+import { MetricQueries } from './journal/metric-queries.ts';
 import { Outbox } from './journal/notifications.ts';
 import { RunJournal } from './journal/runs.ts';
 import { ScheduleJournal } from './journal/schedules.ts';
@@ -36,25 +36,25 @@ export interface Recorder {
 }
 
 /** What the recorder works with. */
-export interface RecorderMeans {
+export interface RecorderDeps {
   readonly config: Config;
   readonly database: Database;
   readonly journal: CaptureJournal;
   readonly directory: EvidenceDirectory;
   readonly fleet: Fleet;
-  readonly turns: Turns;
+  readonly slots: CaptureSlots;
   readonly captures: Captures;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Unset outside of a cluster. */
-  readonly cluster?: ClusterRooms;
+  readonly cluster?: ClusterServices;
 }
 
 const lookAtRoomMs = 60_000;
 
 /** Opens it and begins. Throws config_invalid, storage_failed. */
-export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
-  const { config, database, journal, directory, fleet, turns, captures, metrics, log, cluster } = means;
+export async function openRecorder(deps: RecorderDeps): Promise<Recorder> {
+  const { config, database, journal, directory, fleet, slots, captures, metrics, log, cluster } = deps;
   const counts = {
     attempted: (webhook: string, result: 'sent' | 'failed') => metrics.notificationAttempted(webhook, result),
     reloadFailed: () => metrics.reloadFailed('webhooks'),
@@ -81,10 +81,10 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
       },
     },
   });
-  const scheduleRooms = { scheduleJournal: new ScheduleJournal(database), runs: new RunJournal(database) };
+  const scheduleDeps = { scheduleJournal: new ScheduleJournal(database), runs: new RunJournal(database) };
   const schedules = await openSchedules(
     config,
-    { ...scheduleRooms, journal, fleet, turns, captures, ...(cluster && { cluster }) },
+    { ...scheduleDeps, journal, fleet, slots, captures, ...(cluster && { cluster }) },
     {
       runEnded: (run) => {
         const { schedule, state, reason, ticks: count } = run;
@@ -107,11 +107,11 @@ export async function openRecorder(means: RecorderMeans): Promise<Recorder> {
   opened = schedules;
   metrics.watchSchedules((name) => schedules.schedules.timesOf(name));
   custody.start();
-  const figures = new Figures(database);
+  const queries = new MetricQueries(database);
   const lookAtRoom = async (): Promise<void> => {
     const { bsize, blocks, bavail } = await statfs(config.dataDir);
-    const reserved = figures.reservedBytes();
-    const kept = figures.places().reduce((sum, { bytes }) => sum + bytes, 0);
+    const reserved = queries.reservedBytes();
+    const kept = queries.places().reduce((sum, { bytes }) => sum + bytes, 0);
     for (const event of [
       storeFilling((blocks - bavail) * bsize + config.reserveBytes + reserved, blocks * bsize),
       storeFilling(kept + reserved, config.quotaBytes),

@@ -23,9 +23,9 @@ export async function demoCluster(keep: boolean): Promise<number> {
     );
     say('$ kcorder get nodes');
     await stage.showKcorder(['get', 'nodes'], 'responder', signal);
-    const wish = ['capture', '--pod', 'default/forensics-test', '--reason', 'demo', '--wait'];
+    const spec = ['capture', '--pod', 'default/forensics-test', '--reason', 'demo', '--wait'];
     say('$ kcorder capture --pod default/forensics-test --reason "demo" --wait');
-    const exitCode = await stage.showKcorder(wish, 'responder', signal);
+    const exitCode = await stage.showKcorder(spec, 'responder', signal);
     if (keep && !signal.aborted) {
       say('It is up until Ctrl-C. In another terminal:');
       say(`  ./dev cluster kubectl get pods -A`);

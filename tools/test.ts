@@ -36,8 +36,8 @@ export async function test(args: readonly string[]): Promise<number> {
     if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
     tallies.push(await vitest('system', files));
   }
-  const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
-  const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
+  const passed = tallies.reduce((sum, counters) => sum + counters.passed, 0);
+  const failed = tallies.reduce((sum, counters) => sum + counters.failed, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }

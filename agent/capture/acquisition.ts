@@ -3,7 +3,7 @@ import type { Avml } from '../avml/avml.ts';
 import { type Fifo, openFifo } from '../avml/fifo.ts';
 import type { ProcessExit, RunningProcess } from '../avml/process.ts';
 import type { Refusal } from '../refusal.ts';
-import { Bell } from './change-signal.ts';
+import { ChangeSignal } from './change-signal.ts';
 import { Window, type WindowSize } from './window.ts';
 
 /** How the acquisition ended: AVML is gone and every byte it wrote was read. */
@@ -24,7 +24,7 @@ export class Acquisition {
   readonly argv: readonly string[];
   readonly window: Window;
   /** Rings when bytes were read and when the acquisition has ended. */
-  readonly changed = new Bell();
+  readonly changed = new ChangeSignal();
   readonly #hash = createHash('sha256');
   readonly #fifo: Fifo;
   readonly #process: RunningProcess;

@@ -4,17 +4,17 @@ import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Logger } from 'pino';
 import type { Avml } from '../avml/avml.ts';
 import { listContainers } from '../containers.ts';
+import type { Counters } from '../counters.ts';
 import { parseIomem } from '../kernel/iomem.ts';
 import { readText } from '../kernel/read.ts';
 import type { Refusal } from '../refusal.ts';
 import type { SystemPaths } from '../system.ts';
-import type { Tally } from '../counters.ts';
 import { Acquisition } from './acquisition.ts';
-import { type UploadEnd, type UploadPatience, uploadAll, type Way } from './resume.ts';
+import { type Route, type UploadEnd, type UploadTimeouts, uploadAll } from './resume.ts';
 import type { WindowSize } from './window.ts';
 
 /** What a capture works with. */
-export interface CaptureMeans extends Way {
+export interface CaptureDeps extends Route {
   readonly system: SystemPaths;
   /** Why the agent could not unmask what the container runtime hides, if so. */
   readonly maskStays?: string | undefined;
@@ -22,9 +22,9 @@ export interface CaptureMeans extends Way {
   /** Folder on tmpfs for the FIFO. */
   readonly runDir: string;
   readonly window: WindowSize;
-  readonly patience: UploadPatience;
+  readonly timeouts: UploadTimeouts;
   readonly ingest: Calls<typeof IngestService>;
-  readonly tally: Tally;
+  readonly counters: Counters;
   readonly log: Logger;
 }
 
@@ -47,13 +47,13 @@ export type CaptureStart =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 /** Starts AVML and the upload of what it writes. Preflight has passed. */
-export async function startCapture(captureId: string, means: CaptureMeans): Promise<CaptureStart> {
-  const { system, avml } = means;
-  const log = means.log.child({ captureId });
-  const start = await Acquisition.start(avml, system.kcore, means.runDir, means.window);
+export async function startCapture(captureId: string, deps: CaptureDeps): Promise<CaptureStart> {
+  const { system, avml } = deps;
+  const log = deps.log.child({ captureId });
+  const start = await Acquisition.start(avml, system.kcore, deps.runDir, deps.window);
   if (start.kind === 'refused') return start;
   const { acquisition } = start;
-  means.tally.began(acquisition.window);
+  deps.counters.began(acquisition.window);
   let canceled = false;
   const interrupted = new AbortController();
   const facts = {
@@ -63,17 +63,17 @@ export async function startCapture(captureId: string, means: CaptureMeans): Prom
     leftOutMemory: parseIomem(readText(system.iomem) ?? '').leftOut,
     containers: listContainers(system.containerLogs),
     canceled: () => canceled,
-    tally: means.tally,
+    counters: deps.counters,
   };
   log.info({ acquisitionId: acquisition.id, argv: acquisition.argv }, 'acquisition started');
-  const uploaded = uploadAll(means.ingest, facts, acquisition, means.patience, means, log, interrupted.signal);
+  const uploaded = uploadAll(deps.ingest, facts, acquisition, deps.timeouts, deps, log, interrupted.signal);
   const done = uploaded
     .then(
       (end) => report(end, acquisition, log),
       (error: unknown) => log.error({ causes: causeChain(error) }, 'upload failed'),
     )
     .then(() => acquisition.abandon())
-    .then(() => means.tally.ended(acquisition.end));
+    .then(() => deps.counters.ended(acquisition.end));
   const capture: Capture = {
     captureId,
     done,

@@ -1,5 +1,5 @@
 /** Wakes whoever waits for a change of something shared. */
-export class Bell {
+export class ChangeSignal {
   #waiting = Promise.withResolvers<void>();
 
   /** Something has changed. */

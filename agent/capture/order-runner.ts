@@ -3,7 +3,7 @@ import { causeChain } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import { captureRunning, checkSystem } from '../preflight/preflight.ts';
 import type { Refusal } from '../refusal.ts';
-import { type Capture, type CaptureMeans, startCapture } from './capture.ts';
+import { type Capture, type CaptureDeps, startCapture } from './capture.ts';
 
 /** An order as it arrived. */
 export interface Order {
@@ -16,15 +16,15 @@ export interface Order {
 const handoverMs = 3_000;
 
 /** Takes the orders: one capture at a time, and none once the agent is about to end. */
-export class CaptureDesk {
-  readonly #means: CaptureMeans;
+export class OrderRunner {
+  readonly #deps: CaptureDeps;
   #running: Capture | undefined;
   /** Taken before the acquisition has started, so that two orders at once cannot both pass. */
   #orderedId: string | undefined;
   #closed = false;
 
-  constructor(means: CaptureMeans) {
-    this.#means = means;
+  constructor(deps: CaptureDeps) {
+    this.#deps = deps;
   }
 
   /** Ids of the captures whose acquisition lives in this agent. */
@@ -34,8 +34,8 @@ export class CaptureDesk {
 
   /** Everything that keeps a capture from starting now. Cheap enough for every heartbeat. */
   preflight(): Refusal[] {
-    const refusals = checkSystem(this.#means.system, this.#means.maskStays);
-    const avml = this.#means.avml.check();
+    const refusals = checkSystem(this.#deps.system, this.#deps.maskStays);
+    const avml = this.#deps.avml.check();
     if (avml !== undefined) refusals.push(avml);
     if (this.#orderedId !== undefined) refusals.push(captureRunning(this.#orderedId));
     return refusals;
@@ -55,7 +55,7 @@ export class CaptureDesk {
     if (refusals.length > 0) return refusals;
     this.#orderedId = order.captureId;
     try {
-      const start = await startCapture(order.captureId, this.#means);
+      const start = await startCapture(order.captureId, this.#deps);
       if (start.kind === 'started') {
         this.#adopt(start.capture);
         return [];
@@ -64,7 +64,7 @@ export class CaptureDesk {
       return [start.refusal];
     } catch (error) {
       this.#orderedId = undefined;
-      this.#means.log.error({ captureId: order.captureId, causes: causeChain(error) }, 'acquisition did not start');
+      this.#deps.log.error({ captureId: order.captureId, causes: causeChain(error) }, 'acquisition did not start');
       const why = error instanceof Error ? error.message : String(error);
       return [unspecified(`the acquisition could not be started: ${why}`)];
     }

@@ -16,7 +16,7 @@ export type UploadEnd =
   | { readonly kind: 'interrupted' };
 
 /** The state of the connection to the collector, as it changes. */
-export interface Way {
+export interface Route {
   /** Resolves once there is a connection, or when it is not worth waiting for one any longer. */
   readonly reachable: (signal: AbortSignal) => Promise<unknown>;
   /** Resolves when there is a newer connection than that of the calls that run: they should go on there. */
@@ -24,7 +24,7 @@ export interface Way {
 }
 
 /** How long and how often to try. */
-export interface UploadPatience {
+export interface UploadTimeouts {
   readonly backoff: BackoffRange;
   /** Without any durable progress for this long the upload is given up. */
   readonly stallMs: number;
@@ -58,20 +58,20 @@ export async function uploadAll(
   ingest: Calls<typeof IngestService>,
   facts: CaptureFacts,
   acquisition: Acquisition,
-  patience: UploadPatience,
-  { reachable, replaced }: Way,
+  timeouts: UploadTimeouts,
+  { reachable, replaced }: Route,
   log: Logger,
   interrupt: AbortSignal,
 ): Promise<UploadEnd> {
-  const watch = watchProgress(acquisition, patience.stallMs);
+  const watch = watchProgress(acquisition, timeouts.stallMs);
   const signal = AbortSignal.any([interrupt, watch.signal]);
-  const backoff = new Backoff(patience.backoff);
+  const backoff = new Backoff(timeouts.backoff);
   const damage = new DamageCount();
   try {
     let before: (() => void) | undefined;
     for (let attempt = 1; ; attempt += 1) {
       const heldFrom = acquisition.window.heldFrom;
-      if (attempt > 1 && before === undefined) facts.tally.resumptions += 1;
+      if (attempt > 1 && before === undefined) facts.counters.resumptions += 1;
       try {
         const end = await uploadOnce(ingest, facts, acquisition, { attempt, before, replaced }, signal);
         if (end.kind === 'sealed') return end;
@@ -80,7 +80,7 @@ export async function uploadAll(
       } catch (error) {
         before = undefined;
         if (interrupt.aborted) return { kind: 'interrupted' };
-        if (watch.signal.aborted) return { kind: 'stalled', idleMs: patience.stallMs };
+        if (watch.signal.aborted) return { kind: 'stalled', idleMs: timeouts.stallMs };
         const fault = Fault.from(error);
         const durableBytes = acquisition.window.heldFrom;
         if (final.has(fault.code)) return { kind: 'refused', fault };
@@ -98,7 +98,7 @@ export async function uploadAll(
     }
   } catch (error) {
     if (interrupt.aborted) return { kind: 'interrupted' };
-    if (watch.signal.aborted) return { kind: 'stalled', idleMs: patience.stallMs };
+    if (watch.signal.aborted) return { kind: 'stalled', idleMs: timeouts.stallMs };
     throw error;
   } finally {
     watch.stop();

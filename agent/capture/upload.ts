@@ -5,8 +5,8 @@ import type { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import type { Acquirer } from '../avml/avml.ts';
 import { timestamp } from '../clock.ts';
 import type { PodContainer } from '../containers.ts';
+import type { Counters } from '../counters.ts';
 import type { LeftOutMemory } from '../kernel/iomem.ts';
-import type { Tally } from '../counters.ts';
 import type { Acquisition, AcquisitionEnd } from './acquisition.ts';
 
 /** What an upload says of its capture besides the bytes. */
@@ -18,7 +18,7 @@ export interface CaptureFacts {
   readonly containers: readonly PodContainer[];
   /** Whether an order has ended it. */
   readonly canceled: () => boolean;
-  readonly tally: Tally;
+  readonly counters: Counters;
 }
 
 /** The collector's seal on the evidence. */
@@ -167,7 +167,7 @@ async function sendAll(
       sending.catch(() => undefined);
       inFlight.push(sending);
       offset += chunk.dataBytes;
-      facts.tally.sentBytes += chunk.dataBytes;
+      facts.counters.sentBytes += chunk.dataBytes;
     } else if (end !== undefined) {
       await stream.send({ message: { case: 'finish', value: finishMessage(facts, acquisition, end) } });
       return true;

@@ -38,7 +38,7 @@ async function kept(enrol: (count: number) => Enrolled, count: number, now: () =
     }
     return enrol(calls);
   };
-  const means = {
+  const deps = {
     tokenFile,
     enrol: next,
     renew: next,
@@ -47,7 +47,7 @@ async function kept(enrol: (count: number) => Enrolled, count: number, now: () =
     log,
     now,
   };
-  await keepIdentity(means, ending.signal);
+  await keepIdentity(deps, ending.signal);
   return logged;
 }
 

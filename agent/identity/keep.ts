@@ -29,7 +29,7 @@ export const renewal: Renewal = {
 };
 
 /** What keeping an identity works with. */
-export interface KeepMeans {
+export interface KeepDeps {
   readonly tokenFile: string;
   readonly enrol: (credential: Credential) => Promise<Enrolled>;
   /** Gets the next certificate by the last one: alone, since a join token works once, or beside the pod's token. */
@@ -46,8 +46,8 @@ export interface KeepMeans {
  * Enrols, and again whenever a part of the certificate's life is over, until the signal fires. What fails is tried again for ever; the last
  * certificate stays meanwhile. Times are counted from the answer, because the node's clock may be wrong.
  */
-export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promise<void> {
-  const { tokenFile, renewal, log } = means;
+export async function keepIdentity(deps: KeepDeps, signal: AbortSignal): Promise<void> {
+  const { tokenFile, renewal, log } = deps;
   const absent = new Backoff(renewal.absent);
   const refused = new Backoff(renewal.refused);
   const spent = new SpentToken();
@@ -57,29 +57,29 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
     let isRenewal = false;
     try {
       credential = spent.unlessSpent(() => readCredential(tokenFile), last !== undefined);
-      if (credential !== undefined) last = await enrolOrRenew(means, last, credential, signal);
+      if (credential !== undefined) last = await enrolOrRenew(deps, last, credential, signal);
       else if (last !== undefined) {
         isRenewal = true;
-        last = await means.renew(last, undefined);
+        last = await deps.renew(last, undefined);
       } else {
         // Nothing but another token will do, and looking at the file costs nobody anything.
         await absent.wait(signal);
         continue;
       }
       spent.note(credential);
-      means.take(last);
+      deps.take(last);
       absent.reset();
       refused.reset();
       const waitMs = untilRenewal(last, renewal);
       log.info({ uri: last.uri, notAfter: last.notAfter, renewalInMs: Math.round(waitMs) }, 'certificate issued');
-      await passed(waitMs, means.now, signal);
+      await passed(waitMs, deps.now, signal);
     } catch (error) {
       if (signal.aborted) return;
       const fault = Fault.from(error);
       const isSpent = credential?.case === 'joinToken' && fault.code === 'unauthenticated';
       if (isSpent) spent.note(credential);
-      const level = last !== undefined && isOver(last, means.now()) ? 'error' : 'warn';
-      const facts = { fault: fault.code, causes: causeChain(fault), meanwhile: meanwhile(last, means.now()) };
+      const level = last !== undefined && isOver(last, deps.now()) ? 'error' : 'warn';
+      const facts = { fault: fault.code, causes: causeChain(fault), meanwhile: meanwhile(last, deps.now()) };
       log[level](facts, isSpent ? tokenRefused(tokenFile) : isRenewal ? notRenewed(tokenFile) : notIssued);
       await (fault.code === 'unavailable' ? absent : refused).wait(signal, fault.retryAfterMs).catch(() => undefined);
     }
@@ -92,7 +92,7 @@ export async function keepIdentity(means: KeepMeans, signal: AbortSignal): Promi
  * certificate holds, since the node's clock may be wrong.
  */
 async function enrolOrRenew(
-  { enrol, renew, log }: KeepMeans,
+  { enrol, renew, log }: KeepDeps,
   last: Enrolled | undefined,
   credential: Credential,
   signal: AbortSignal,

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { causeChain } from '@kcorder/proto/fault.ts';
-import { capabilities, hasCapability } from './capability.ts';
 import type { SystemPaths } from '../system.ts';
+import { capabilities, hasCapability } from './capability.ts';
 import { readText } from './read.ts';
 import { readSymbolList } from './symbol-list.ts';
 

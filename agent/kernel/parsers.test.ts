@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseLogLink } from '../containers.ts';
-import { checkCapabilities } from './capability.ts';
-import { parseMountinfo } from './mountinfo.ts';
 import { elfCore, elfNote } from '../testing/system-tree.ts';
 import { parseBuildId } from './build-id.ts';
+import { checkCapabilities } from './capability.ts';
 import { elfNotes } from './elf-notes.ts';
 import { parseIomem } from './iomem.ts';
 import { parseLockdown } from './lockdown.ts';
+import { parseMountinfo } from './mountinfo.ts';
 import { cosBuildId } from './os-release.ts';
 import { readVmcoreinfo } from './vmcoreinfo.ts';
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { isElf64 } from '../kernel/vmcoreinfo.ts';
 import { parseMountinfo } from '../kernel/mountinfo.ts';
+import { isElf64 } from '../kernel/vmcoreinfo.ts';
 
 /** What lies at /proc/kcore. */
 export type KcoreState =

@@ -1,12 +1,12 @@
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import { capabilities, checkCapabilities, hasCapability } from '../kernel/capability.ts';
 import { parseIomem } from '../kernel/iomem.ts';
 import { type Lockdown, parseLockdown } from '../kernel/lockdown.ts';
 import { readText } from '../kernel/read.ts';
+import type { Refusal } from '../refusal.ts';
 import type { SystemPaths } from '../system.ts';
-import { capabilities, checkCapabilities, hasCapability } from '../kernel/capability.ts';
 import { checkKcoreDenial } from './denial.ts';
 import { type KcoreState, lookAtKcore } from './kcore.ts';
-import type { Refusal } from '../refusal.ts';
 
 /**
  * Everything that keeps this node's memory from being acquired, each cause on its own; empty when nothing does. `maskStays` is why the agent could

@@ -2,10 +2,10 @@ import { readlinkSync } from 'node:fs';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import { output } from '../avml/process.ts';
-import { readText } from '../kernel/read.ts';
-import type { SystemPaths } from '../system.ts';
 import { capabilities, hasCapability } from '../kernel/capability.ts';
 import { parseMountinfo } from '../kernel/mountinfo.ts';
+import { readText } from '../kernel/read.ts';
+import type { SystemPaths } from '../system.ts';
 
 /** The namespaces that say whose mounts these are, as the links in /proc name them; undefined for what cannot be told. */
 export interface Namespaces {

@@ -1,12 +1,12 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { Environment } from '../config.ts';
+import { clusterTarget } from '../connect/target.ts';
 import type { Check } from '../doctor/checks/check.ts';
 import { examine } from '../doctor/examine.ts';
-import type { Environment } from '../config.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { checksText } from '../render/checks.ts';
 import { faceOf, type GlobalOptions } from '../session.ts';
-import { clusterWay } from '../connect/target.ts';
 
 /** `kcorder doctor`: what stands in the way of kcorder in a cluster. The exit code is 1 when something does. */
 export async function doctor(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<number> {
@@ -17,7 +17,7 @@ export async function doctor(options: GlobalOptions, environment: Environment, t
     );
   }
   const checks: Check[] = [];
-  for await (const found of examine(clusterWay(options, environment), terminal.interrupt)) checks.push(found);
+  for await (const found of examine(clusterTarget(options, environment), terminal.interrupt)) checks.push(found);
   faceOf(options, environment, terminal).print({
     document: () => checks.map(({ todo, ...check }) => ({ ...check, todo: todo ?? null })),
     table: (look) => checksText(checks, look),

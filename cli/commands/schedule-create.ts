@@ -6,7 +6,7 @@ import { answered, nextTickText, printSchedule } from '../schedules.ts';
 import type { Session } from '../session.ts';
 
 /** What `kcorder schedule create` is told besides the name; spans in ms. */
-export interface ScheduleWish {
+export interface ScheduleOptions {
   readonly cron: string;
   readonly timeZone?: string;
   readonly node?: readonly string[];
@@ -24,37 +24,37 @@ export interface ScheduleWish {
 }
 
 /** `kcorder schedule create NAME --cron …`: has captures made by the clock. */
-export async function scheduleCreate(session: Session, name: string, wish: ScheduleWish): Promise<number> {
+export async function scheduleCreate(session: Session, name: string, spec: ScheduleOptions): Promise<number> {
   const answer = await session.schedules.createSchedule(
-    { spec: specOf(name, wish) },
+    { spec: specOf(name, spec) },
     { signal: session.terminal.interrupt },
   );
   const schedule = answered(answer.schedule, name);
   session.note(`Schedule ${name} is made. ${nextTickText(schedule.nextTickAt)}`);
-  if (wish.keepLast === undefined && wish.ttl === undefined)
+  if (spec.keepLast === undefined && spec.ttl === undefined)
     session.note('Nothing deletes its captures: --keep-last and --ttl say what may go.');
   printSchedule(session, schedule);
   return exitCode.ok;
 }
 
-function specOf(name: string, wish: ScheduleWish): MessageInitShape<typeof ScheduleSpecSchema> {
-  const { jitter, startingDeadline, ttl } = wish;
+function specOf(name: string, spec: ScheduleOptions): MessageInitShape<typeof ScheduleSpecSchema> {
+  const { jitter, startingDeadline, ttl } = spec;
   return {
     name,
-    cron: wish.cron,
-    timeZone: wish.timeZone ?? '',
+    cron: spec.cron,
+    timeZone: spec.timeZone ?? '',
     target: {
-      nodeNames: [...(wish.node ?? [])],
-      nodeLabels: wish.nodeLabels ?? '',
-      podNamespaces: [...(wish.podNamespace ?? [])],
-      podLabels: wish.podLabels ?? '',
+      nodeNames: [...(spec.node ?? [])],
+      nodeLabels: spec.nodeLabels ?? '',
+      podNamespaces: [...(spec.podNamespace ?? [])],
+      podLabels: spec.podLabels ?? '',
     },
-    analyze: wish.analyze,
+    analyze: spec.analyze,
     ...(jitter === undefined ? {} : { jitter: durationFromMs(jitter) }),
     ...(startingDeadline === undefined ? {} : { startingDeadline: durationFromMs(startingDeadline) }),
-    maxConcurrent: wish.maxConcurrent ?? 0,
-    ignorePressure: wish.ignorePressure === true,
-    retention: { keepLast: wish.keepLast ?? 0, ...(ttl === undefined ? {} : { ttl: durationFromMs(ttl) }) },
-    reason: wish.reason ?? '',
+    maxConcurrent: spec.maxConcurrent ?? 0,
+    ignorePressure: spec.ignorePressure === true,
+    retention: { keepLast: spec.keepLast ?? 0, ...(ttl === undefined ? {} : { ttl: durationFromMs(ttl) }) },
+    reason: spec.reason ?? '',
   };
 }

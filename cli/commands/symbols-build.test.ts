@@ -7,8 +7,7 @@ import { BtfWriter, smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runCommand, type Surroundings } from '../fixtures/command.ts';
 
-const fixture = (name: string) =>
-  fileURLToPath(new URL(`../../isf/fixtures/${name}.elf`, import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(`../../isf/fixtures/${name}.elf`, import.meta.url));
 
 let dir: string;
 let file: string;

@@ -1,11 +1,11 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type AuditVerdict, AuditVerdictSchema } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import type { NotedHead } from '../program/arguments.ts';
 import { exitCode } from '../exit-code.ts';
 import { leavable } from '../follow/stream.ts';
 import { documentOf } from '../output/document.ts';
 import { tableOf } from '../output/grid.ts';
 import { startLiveLine } from '../output/live-line.ts';
+import type { NotedHead } from '../program/arguments.ts';
 import type { Session } from '../session.ts';
 
 const columns = ['RECORDS', 'VERDICT', 'SHA-256'].map((title) => ({ title }));

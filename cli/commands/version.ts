@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Environment } from '../config.ts';
+import { isTargetGiven } from '../connect/target.ts';
 import { exitCode } from '../exit-code.ts';
 import { tableOf } from '../output/grid.ts';
 import type { Terminal } from '../output/terminal.ts';
 import type { GlobalOptions } from '../session.ts';
 import { faceOf, openSession } from '../session.ts';
-import { isPlaceGiven } from '../connect/target.ts';
 
 const patienceMs = 4000;
 
@@ -14,7 +14,7 @@ const patienceMs = 4000;
 export async function version(options: GlobalOptions, environment: Environment, terminal: Terminal): Promise<number> {
   const { print, note } = faceOf(options, environment, terminal);
   const own = ownVersion();
-  const asked = isPlaceGiven(options, environment);
+  const asked = isTargetGiven(options, environment);
   if (!asked && !environment.kubeconfigs.some((path) => existsSync(path))) {
     show(print, own, undefined);
     return exitCode.ok;

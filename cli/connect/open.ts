@@ -1,11 +1,11 @@
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { openCollector } from './connection.ts';
-import type { Reach, Way } from './target.ts';
+import type { Connection, Target } from './target.ts';
 
 /** Opens the way to a collector. What belongs to a cluster is loaded only where there is one. */
-export async function openReach(way: Way, interrupt: AbortSignal): Promise<Reach> {
+export async function openConnection(way: Target, interrupt: AbortSignal): Promise<Connection> {
   if (way.kind === 'cluster') {
-    const { reachCluster } = await import('./cluster/open.ts');
+    const { openClusterConnection: reachCluster } = await import('./cluster/open.ts');
     return reachCluster(way, interrupt);
   }
   const client = openCollector(way.address, way.tlsDir);

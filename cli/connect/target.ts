@@ -4,7 +4,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { Environment } from '../config.ts';
 
 /** The options that say where the collector is and who calls. */
-export interface WayOptions {
+export interface TargetOptions {
   readonly collector?: string;
   readonly tlsDir?: string;
   readonly kubeconfig?: string;
@@ -22,7 +22,7 @@ export type Credential =
   | { readonly kind: 'token-file'; readonly path: string };
 
 /** Where in a cluster the collector is to be found. */
-export interface ClusterWay {
+export interface ClusterTarget {
   readonly kind: 'cluster';
   /** Files to merge, the first one winning. */
   readonly kubeconfigs: readonly string[];
@@ -35,10 +35,10 @@ export interface ClusterWay {
 }
 
 /** How this run gets to the collector: straight to its address with a client certificate, or through the API server of a cluster. */
-export type Way = { readonly kind: 'direct'; readonly address: string; readonly tlsDir: string } | ClusterWay;
+export type Target = { readonly kind: 'direct'; readonly address: string; readonly tlsDir: string } | ClusterTarget;
 
 /** A collector within reach. */
-export interface Reach {
+export interface Connection {
   /** How a sentence names it, after "the collector at". */
   readonly place: string;
   calls<S extends DescService>(service: S): Calls<S>;
@@ -57,7 +57,7 @@ const ofCluster = {
 } as const;
 
 /** Finds the way. What stands on the command line goes before the environment; without a word of a collector's address it is the cluster. */
-export function wayOf(options: WayOptions, environment: Environment): Way {
+export function targetOf(options: TargetOptions, environment: Environment): Target {
   const clusterOption = clusterOptionOf(options);
   const direct = options.collector !== undefined || options.tlsDir !== undefined;
   if (direct && clusterOption !== undefined) {
@@ -68,20 +68,20 @@ export function wayOf(options: WayOptions, environment: Environment): Way {
   }
   return direct || (environment.collector !== undefined && clusterOption === undefined)
     ? directWay(options, environment)
-    : clusterWay(options, environment);
+    : clusterTarget(options, environment);
 }
 
 /** Whether anybody said where the collector is, be it a namespace. */
-export function isPlaceGiven(options: WayOptions, environment: Environment): boolean {
+export function isTargetGiven(options: TargetOptions, environment: Environment): boolean {
   const named = [options.collector, options.tlsDir, environment.collector, environment.namespace];
   return clusterOptionOf(options) !== undefined || named.some((given) => given !== undefined);
 }
 
-function clusterOptionOf(options: WayOptions): string | undefined {
+function clusterOptionOf(options: TargetOptions): string | undefined {
   return Object.entries(ofCluster).find(([key]) => options[key as keyof typeof ofCluster] !== undefined)?.[1];
 }
 
-function directWay(options: WayOptions, environment: Environment): Way {
+function directWay(options: TargetOptions, environment: Environment): Target {
   const address = options.collector ?? environment.collector;
   const tlsDir = options.tlsDir ?? environment.tlsDir;
   if (address === undefined) {
@@ -97,7 +97,7 @@ function directWay(options: WayOptions, environment: Environment): Way {
 }
 
 /** The way through a cluster, whatever is said of a collector's address. */
-export function clusterWay(options: WayOptions, environment: Environment): ClusterWay {
+export function clusterTarget(options: TargetOptions, environment: Environment): ClusterTarget {
   return {
     kind: 'cluster',
     kubeconfigs: options.kubeconfig === undefined ? environment.kubeconfigs : [options.kubeconfig],
@@ -109,7 +109,7 @@ export function clusterWay(options: WayOptions, environment: Environment): Clust
   };
 }
 
-function credentialOf(options: WayOptions, environment: Environment): Credential {
+function credentialOf(options: TargetOptions, environment: Environment): Credential {
   const { tokenFile } = options;
   if (tokenFile !== undefined && options.serviceAccount !== undefined) {
     throw new Fault(

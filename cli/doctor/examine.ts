@@ -1,18 +1,18 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
-import type { ClusterWay } from '../connect/target.ts';
 import { type Api, apiOf } from '../connect/cluster/api.ts';
 import { bearerOf, signIn } from '../connect/cluster/bearer.ts';
+import { loadKubeconfig } from '../connect/cluster/kubeconfig.ts';
+import { findRelease, type Release } from '../connect/cluster/release.ts';
+import type { ClusterTarget } from '../connect/target.ts';
 import { checkDaemonSet, checkNodes } from './checks/agents.ts';
 import { type Check, check } from './checks/check.ts';
 import { checkAnswer, checkPod, checkStorage, checkTrust } from './checks/collector.ts';
 import { checkPodSecurity } from './checks/pod-security.ts';
 import { checkConnection, checkRights } from './checks/rights.ts';
-import { loadKubeconfig } from '../connect/cluster/kubeconfig.ts';
-import { findRelease, type Release } from '../connect/cluster/release.ts';
 
 /** Looks at all that has to be right, from the caller's desk to the nodes. What hangs on something that failed is left out. */
-export async function* examine(way: ClusterWay, interrupt: AbortSignal): AsyncGenerator<Check, void, undefined> {
+export async function* examine(way: ClusterTarget, interrupt: AbortSignal): AsyncGenerator<Check, void, undefined> {
   let kubeconfig: KubeConfig | undefined;
   yield await check('kubeconfig', async () => {
     kubeconfig = loadKubeconfig(way);
@@ -47,7 +47,7 @@ export async function* examine(way: ClusterWay, interrupt: AbortSignal): AsyncGe
 
 async function* examineCollector(
   api: Api,
-  way: ClusterWay,
+  way: ClusterTarget,
   release: Release,
   interrupt: AbortSignal,
 ): AsyncGenerator<Check, void, undefined> {

@@ -1,8 +1,8 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { durationText } from '../program/duration.ts';
 import { spanText } from '../output/figures.ts';
 import { startLiveLine } from '../output/live-line.ts';
+import { durationText } from '../program/duration.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
 import { deadlineSignal } from './pause.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { examples, filled, key, labels, podReference, timeSpan } from './arguments.ts';
 import type { PodsMeant } from '../pods/resolve.ts';
+import { examples, filled, key, labels, podReference, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
 
 const defaultTimeout = '30m';

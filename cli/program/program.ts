@@ -1,17 +1,17 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Command } from 'commander';
-import { examples, filled } from './arguments.ts';
 import type { Environment } from '../config.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { visible } from '../output/visible.ts';
+import type { GlobalOptions } from '../session.ts';
+import { examples, filled } from './arguments.ts';
 import { addCapture } from './capture.ts';
 import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
 import { addSchedules } from './schedule.ts';
-import { addSymbols } from './symbols.ts';
-import type { GlobalOptions } from '../session.ts';
 import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
+import { addSymbols } from './symbols.ts';
 
 /** How a run of the program ends when it ends well, or badly without an error. */
 export interface Ending {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { age, countUpTo, examples, filled, key, labels, names, nodeLabels, timeSpan } from './arguments.ts';
-import type { ScheduleWish } from '../commands/schedule-create.ts';
+import type { ScheduleOptions } from '../commands/schedule-create.ts';
 import type { RunsOptions } from '../commands/schedule-runs.ts';
+import { age, countUpTo, examples, filled, key, labels, names, nodeLabels, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
 
 const mostRuns = 1000;
@@ -50,10 +50,10 @@ function addCreate(schedule: Command, { inSession }: Runs): void {
         'kcorder schedule create edge --cron @hourly --node-labels pool=edge --no-analyze --max-concurrent 2 --keep-last 3',
       ),
     )
-    .action((name: string, wish: ScheduleWish) =>
+    .action((name: string, spec: ScheduleOptions) =>
       inSession(async (session) => {
         const { scheduleCreate } = await import('../commands/schedule-create.ts');
-        return scheduleCreate(session, name, wish);
+        return scheduleCreate(session, name, spec);
       }),
     );
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { address, examples, filled, plainFile, timeSpan } from './arguments.ts';
 import type { BuildInput } from '../commands/symbols-build.ts';
+import { address, examples, filled, plainFile, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
 
 const defaultTimeout = '15m';

@@ -8,8 +8,8 @@ import {
   type ScheduleSpec,
   type ScheduleTarget,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import { durationText } from '../program/duration.ts';
 import type { Cell } from '../output/grid.ts';
+import { durationText } from '../program/duration.ts';
 import { enumWord } from './enum-word.ts';
 
 /** The state of a run in one word, in capitals when it is not good. */

@@ -1,9 +1,9 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
-import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Images } from '../custody/images.ts';
-import type { AnalysesAgain } from '../journal/reanalyses.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import type { Analysis, AnalysisReport, ImageSource } from './analysis.ts';
 
@@ -17,9 +17,9 @@ export interface QueueEvents {
 }
 
 /** What the queue works with. */
-export interface QueueMeans {
+export interface QueueDeps {
   readonly journal: CaptureJournal;
-  readonly again: AnalysesAgain;
+  readonly again: Reanalyses;
   readonly evidence: EvidenceDirectory;
   readonly images: Pick<Images, 'lease' | 'plainPath' | 'open'>;
   readonly symbols: Symbols;
@@ -44,12 +44,12 @@ interface Turn {
  * where a killed collector stopped.
  */
 export class AnalysisQueue {
-  readonly #means: QueueMeans;
+  readonly #deps: QueueDeps;
   readonly #controller = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(means: QueueMeans) {
-    this.#means = means;
+  constructor(deps: QueueDeps) {
+    this.#deps = deps;
   }
 
   /** Looks for something to analyse; call it whenever it may be there. */
@@ -77,7 +77,7 @@ export class AnalysisQueue {
         turn.end(await this.#analyze(turn, signal));
       } catch (error) {
         if (signal.aborted) return;
-        this.#means.events.failed(turn.captureId, error);
+        this.#deps.events.failed(turn.captureId, error);
         const detail = 'the analysis broke down; the cause is in the log of the collector';
         turn.end({ kind: 'failed', reason: 'internal', detail });
       }
@@ -85,7 +85,7 @@ export class AnalysisQueue {
   }
 
   #next(): Turn | undefined {
-    const { journal, again, events } = this.#means;
+    const { journal, again, events } = this.#deps;
     const sealed = journal.oldestToAnalyse();
     if (sealed !== undefined) {
       return {
@@ -109,7 +109,7 @@ export class AnalysisQueue {
   }
 
   async #analyze(turn: Turn, signal: AbortSignal): Promise<AnalysisEnding> {
-    const capture = this.#means.journal.get(turn.captureId);
+    const capture = this.#deps.journal.get(turn.captureId);
     const { request, state } = capture;
     if (!('evidence' in state) || state.evidence === undefined) throw new Error(`capture ${request.id} has no image`);
     if (state.phase !== 'done' && request.analyze === false) {
@@ -125,7 +125,7 @@ export class AnalysisQueue {
       return { kind: 'failed', reason: 'collector_died', detail };
     }
     turn.begin();
-    const symbols = await this.#means.symbols.find(request.kernel, signal);
+    const symbols = await this.#deps.symbols.find(request.kernel, signal);
     if (symbols.kind !== 'ready') return withoutSymbols(symbols);
     try {
       return await this.#run(capture, symbols, signal);
@@ -144,18 +144,18 @@ export class AnalysisQueue {
   ): Promise<AnalysisEnding> {
     const { request } = capture;
     await using image = await this.#openImage(request.id);
-    const report = await this.#means.analysis.analyze(
+    const report = await this.#deps.analysis.analyze(
       {
         captureId: request.id,
         image: image.image,
         symbols,
         kernel: request.kernel,
-        containers: this.#means.journal.containersOf(request.id),
-        outputDir: `${this.#means.evidence.pathOf(request.id)}/analysis`,
+        containers: this.#deps.journal.containersOf(request.id),
+        outputDir: `${this.#deps.evidence.pathOf(request.id)}/analysis`,
       },
       signal,
     );
-    await this.#means.events.analyzed(capture, report);
+    await this.#deps.events.analyzed(capture, report);
     return report.state === 'done'
       ? { kind: 'done' }
       : { kind: 'failed', reason: report.reason, detail: report.detail };
@@ -163,7 +163,7 @@ export class AnalysisQueue {
 
   /** The plain file while it is there, which is the quickest; else whatever the store has. */
   async #openImage(captureId: string): Promise<AsyncDisposable & { readonly image: ImageSource }> {
-    const { images } = this.#means;
+    const { images } = this.#deps;
     await using opened = new AsyncDisposableStack();
     opened.use(await images.lease(captureId));
     const path = await images.plainPath(captureId);

@@ -69,13 +69,13 @@ function openDesk() {
 }
 
 test('what is in the report and in the rows goes on record, and the API tells it', async () => {
-  using desk = openDesk();
+  using orders = openDesk();
   const report = reportOf({});
-  await writeReport(desk.outputDir, report);
-  const found = await desk.record(report);
+  await writeReport(orders.outputDir, report);
+  const found = await orders.record(report);
   expect(found.map(({ rule }) => rule)).toEqual(['kernel_mismatch', 'hidden_module', 'executable_in_memory']);
-  expect(desk.findings.of(request.id)).toEqual(found);
-  const { findings, confinement } = await presentAnalysis(capture, desk.evidence, [], desk.findings);
+  expect(orders.findings.of(request.id)).toEqual(found);
+  const { findings, confinement } = await presentAnalysis(capture, orders.evidence, [], orders.findings);
   expect(confinement).toEqual({ level: ConfinementLevel.PARTIAL, landlockAbi: 0, seccomp: true });
   expect(findings).toMatchObject([
     { severity: 3, rule: 'kernel_mismatch' },
@@ -85,18 +85,18 @@ test('what is in the report and in the rows goes on record, and the API tells it
 });
 
 test('an analysis again takes the place of the first, and one that failed does not', async () => {
-  using desk = openDesk();
-  await desk.record(reportOf({}));
+  using orders = openDesk();
+  await orders.record(reportOf({}));
   const failed = { state: 'failed', reason: 'timeout', plugins: [], kernelMismatch: false } as const;
-  await desk.record(reportOf(failed));
-  expect(desk.findings.of(request.id).length).toBe(3);
-  await desk.record(reportOf({ kernelMismatch: false, plugins: [] }));
-  expect(desk.findings.of(request.id)).toEqual([]);
+  await orders.record(reportOf(failed));
+  expect(orders.findings.of(request.id).length).toBe(3);
+  await orders.record(reportOf({ kernelMismatch: false, plugins: [] }));
+  expect(orders.findings.of(request.id)).toEqual([]);
 });
 
 test('rows that cannot be read are told, and cost nothing of what the report says', async () => {
-  using desk = openDesk();
-  rmSync(rowPath(desk.outputDir, 'processes'));
-  expect((await desk.record(reportOf({}))).map(({ rule }) => rule)).toEqual(['kernel_mismatch', 'hidden_module']);
-  expect(desk.failures).toMatchObject([{ code: 'evidence_missing' }]);
+  using orders = openDesk();
+  rmSync(rowPath(orders.outputDir, 'processes'));
+  expect((await orders.record(reportOf({}))).map(({ rule }) => rule)).toEqual(['kernel_mismatch', 'hidden_module']);
+  expect(orders.failures).toMatchObject([{ code: 'evidence_missing' }]);
 });

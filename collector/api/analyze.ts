@@ -1,14 +1,14 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
 import { evidenceDeleted } from '../store/storage-record.ts';
-import type { AnalysesAgain } from '../journal/reanalyses.ts';
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 
 /** What it takes to have a capture analysed again. */
-export interface AnalyzeRooms {
+export interface AnalyzeDeps {
   readonly journal: CaptureJournal;
   readonly storage: { get(captureId: string): StorageRecord | undefined };
-  readonly again: AnalysesAgain;
+  readonly again: Reanalyses;
 }
 
 /**
@@ -16,7 +16,7 @@ export interface AnalyzeRooms {
  * evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
  */
 export function analyzeAgain(
-  { journal, storage, again }: AnalyzeRooms,
+  { journal, storage, again }: AnalyzeDeps,
   captureId: string,
   actor: string,
 ): JournaledCapture {

@@ -6,7 +6,7 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 const bob = parties.authority.operator('bob');
 
-const wish = { nodeName: 'n1', reason: "INC-1 $(id) 'beacon'", idempotencyKey: 'key' };
+const spec = { nodeName: 'n1', reason: "INC-1 $(id) 'beacon'", idempotencyKey: 'key' };
 
 async function asked(): Promise<Rig> {
   const rig = await Rig.start(parties, { approval: true });
@@ -16,23 +16,23 @@ async function asked(): Promise<Rig> {
 
 test('where a second person is asked for, a capture needs one, and the second try says who it was', async () => {
   await using rig = await asked();
-  await expect(rig.operator().createCapture(wish)).rejects.toMatchObject({
+  await expect(rig.operator().createCapture(spec)).rejects.toMatchObject({
     code: 'approval_required',
     message: expect.stringContaining(String.raw`kcorder approve n1 --reason 'INC-1 $(id) '\''beacon'\'''  and then`),
   });
-  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: wish.reason });
-  const { capture } = await rig.operator().createCapture(wish);
+  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: spec.reason });
+  const { capture } = await rig.operator().createCapture(spec);
   expect(capture?.approvedBy).toBe('operator/bob');
 });
 
 test('an approval is for one capture', async () => {
   await using rig = await asked();
-  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: wish.reason });
-  const { capture } = await rig.operator().createCapture(wish);
+  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: spec.reason });
+  const { capture } = await rig.operator().createCapture(spec);
   // The same key gives the same capture back, also now that the approval is used up.
-  expect((await rig.operator().createCapture(wish)).capture?.id).toBe(capture?.id);
+  expect((await rig.operator().createCapture(spec)).capture?.id).toBe(capture?.id);
   await rig.operator().cancelCapture({ captureId: capture?.id ?? '' });
-  await expect(rig.operator().createCapture({ ...wish, idempotencyKey: 'other' })).rejects.toMatchObject({
+  await expect(rig.operator().createCapture({ ...spec, idempotencyKey: 'other' })).rejects.toMatchObject({
     code: 'approval_required',
   });
 });
@@ -43,16 +43,16 @@ test.each([
   { sentence: 'another reason', by: bob, change: { reason: 'INC-2' } },
 ])('an approval by or for $sentence does not count', async ({ by, change }) => {
   await using rig = await asked();
-  await rig.operator(by).approveCapture({ nodeName: 'n1', reason: wish.reason, ...change });
-  await expect(rig.operator().createCapture(wish)).rejects.toMatchObject({ code: 'approval_required' });
+  await rig.operator(by).approveCapture({ nodeName: 'n1', reason: spec.reason, ...change });
+  await expect(rig.operator().createCapture(spec)).rejects.toMatchObject({ code: 'approval_required' });
 });
 
 test('an approval expires', async () => {
   await using rig = await asked();
   const validFor = durationFromMs(1);
-  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: wish.reason, validFor });
+  await rig.operator(bob).approveCapture({ nodeName: 'n1', reason: spec.reason, validFor });
   await new Promise((resolve) => setTimeout(resolve, 10));
-  await expect(rig.operator().createCapture(wish)).rejects.toMatchObject({ code: 'approval_required' });
+  await expect(rig.operator().createCapture(spec)).rejects.toMatchObject({ code: 'approval_required' });
 });
 
 test.each([

@@ -11,7 +11,7 @@ import { Parties } from '../testing/rig.ts';
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
-const wish = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
+const spec = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
 
 /** A cluster whose node n1 was deleted after its agent had enrolled, and made again; the certificate of the one that is gone. */
 async function replaced() {
@@ -60,7 +60,7 @@ test('orders reach the agent of the uid that the API server has, and no other of
   all.api.release('nodes');
   const operator = all.calls(OperatorService, 'alice');
   await until(async () => (await operator.listNodes({})).nodes.filter(({ online }) => online).length === 1);
-  await operator.createCapture(wish);
+  await operator.createCapture(spec);
   expect(await current.ordered()).toMatch(/^c/);
   // Its next sign of life ends it.
   await old.heartbeat([]);
@@ -84,7 +84,7 @@ test('an upload that runs when its node is deleted is ended, and what came is ke
   const agent = all.agent(await all.enrol('n1'));
   await agent.attach();
   const operator = all.calls(OperatorService, 'alice');
-  const { capture } = await operator.createCapture(wish);
+  const { capture } = await operator.createCapture(spec);
   const upload = await agent.open(await agent.ordered());
   await upload.chunks(limeImage(1, [1_000_000]), 0, 500_000);
   await upload.acknowledged(500_000);

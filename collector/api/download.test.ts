@@ -7,9 +7,9 @@ import type { EvidenceHeader } from '@kcorder/proto/gen/kcorder/v1/operator_pb.t
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AnalysisReport } from '../analysis/analysis.ts';
 import { writeReport } from '../analysis/report-file.ts';
-import { packImage } from '../store/frames/pack.ts';
 import { AuditLog, type AuditRecord } from '../journal/audit.ts';
 import { StorageJournal } from '../journal/storage.ts';
+import { packImage } from '../store/frames/pack.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 

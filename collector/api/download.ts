@@ -1,10 +1,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { DownloadEvidenceResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Images } from '../custody/images.ts';
-import type { RangeSource } from '../store/range-source.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
+import type { RangeSource } from '../store/range-source.ts';
 import type { ByteBudget } from './door/byte-budget.ts';
 import { presentOutcome } from './present.ts';
 
@@ -19,7 +19,7 @@ export interface Download {
 }
 
 /** Where evidence is found. */
-export interface DownloadRooms {
+export interface DownloadDeps {
   readonly journal: Pick<CaptureJournal, 'get' | 'recordReading'>;
   readonly evidence: Pick<EvidenceDirectory, 'manifest'>;
   readonly images: Pick<Images, 'checkKept' | 'open'>;
@@ -40,7 +40,7 @@ export const aheadLimits = { most: 6 * aheadBytes, mostOfOne: 2 * aheadBytes };
  * capture_running, evidence_missing, evidence_deleted, evidence_damaged, invalid_argument for an offset past the end.
  */
 export async function* downloadEvidence(
-  { journal, evidence: directory, images, ahead }: DownloadRooms,
+  { journal, evidence: directory, images, ahead }: DownloadDeps,
   download: Download,
 ): AsyncIterable<Response> {
   const { captureId, offset, actor, signal } = download;

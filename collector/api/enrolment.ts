@@ -13,7 +13,7 @@ import { validity } from './validity.ts';
 export type EnrolmentHandlers = Handlers<typeof EnrolmentService>;
 
 /** What the handlers reach; all of it is unset on a collector without an authority of its own. */
-export interface EnrolmentRooms {
+export interface EnrolmentHandlerDeps {
   readonly authority?: Authority;
   readonly enrolment?: Enrolment;
   /** Unset where none are taken. */
@@ -24,7 +24,12 @@ export interface EnrolmentRooms {
 const joinMs = { usual: 10 * 60_000, most: 24 * 3_600_000 };
 
 /** Makes the handlers. */
-export function enrolmentHandlers({ authority, enrolment, joinTokens, record }: EnrolmentRooms): EnrolmentHandlers {
+export function enrolmentHandlers({
+  authority,
+  enrolment,
+  joinTokens,
+  record,
+}: EnrolmentHandlerDeps): EnrolmentHandlers {
   return {
     enrol: async ({ credential, publicKey, proof, agentVersion }, { peer, peerCertificate }) => {
       if (enrolment === undefined || authority === undefined) throw noAuthority();

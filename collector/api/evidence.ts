@@ -9,13 +9,13 @@ import {
   type VerifyEvidenceResponseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import type { Deletions } from '../custody/deletion.ts';
-import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { EvidenceStore } from '../store/store.ts';
 import type { Verifier } from '../custody/verifier.ts';
 import type { Verdict } from '../custody/verify.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { AuditCheck } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { StorageJournal } from '../journal/storage.ts';
+import type { EvidenceStore } from '../store/store.ts';
 import { verifyAudit } from './audit.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
@@ -24,7 +24,7 @@ import { presentStorage } from './present-storage.ts';
 export type EvidenceHandlers = Handlers<typeof EvidenceService>;
 
 /** What the handlers reach. */
-export interface EvidenceRooms {
+export interface EvidenceDeps {
   readonly journal: CaptureJournal;
   readonly auditCheck: AuditCheck;
   readonly storage: StorageJournal;
@@ -39,8 +39,8 @@ const reasonLimit = 1024;
 const progressMs = 100;
 
 /** Makes the handlers. Who does what is on record before it is done. */
-export function evidenceHandlers(rooms: EvidenceRooms): EvidenceHandlers {
-  const { journal, auditCheck, storage, evidence, store, deletions, verifier } = rooms;
+export function evidenceHandlers(deps: EvidenceDeps): EvidenceHandlers {
+  const { journal, auditCheck, storage, evidence, store, deletions, verifier } = deps;
   const present = (captureId: string) => {
     const sealed = storage.sealed(captureId);
     return { storage: presentStorage(sealed.record, evidence.imagePath(captureId, sealed.evidence)) };

@@ -65,8 +65,8 @@ test('a join token whose answer was lost: the same key gets another certificate,
 test('an expired token is not taken', async () => {
   await using rig = await Rig.start(parties, { authority: 'directory' });
   const operator = connect(EnrolmentService, rig.channel(parties.operator));
-  const wish = { nodeName: 'n7', nodeUid: 'uid-n7', validFor: durationFromMs(1) };
-  const { token } = await operator.createJoinToken(wish);
+  const spec = { nodeName: 'n7', nodeUid: 'uid-n7', validFor: durationFromMs(1) };
+  const { token } = await operator.createJoinToken(spec);
   await new Promise((resolve) => setTimeout(resolve, 10));
   await expect(enrol(rig, token)).rejects.toMatchObject({ code: 'unauthenticated' });
 });

@@ -9,7 +9,7 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
 const image = limeImage(1, [400_000, 1000]);
-const wish = { nodeName: 'n1', reason: 'incident 7', idempotencyKey: 'key' };
+const spec = { nodeName: 'n1', reason: 'incident 7', idempotencyKey: 'key' };
 
 test.each([
   { sentence: 'no node', changes: { nodeName: '' }, says: 'node_name is missing' },
@@ -34,7 +34,7 @@ test.each([
   await using rig = await Rig.start(parties);
   const agent = rig.agent();
   await agent.attach();
-  await expect(rig.operator().createCapture({ ...wish, ...changes })).rejects.toMatchObject({
+  await expect(rig.operator().createCapture({ ...spec, ...changes })).rejects.toMatchObject({
     code: 'invalid_argument',
     message: expect.stringContaining(says),
   });
@@ -47,8 +47,8 @@ test('the same wish again is the same capture, ordered once; its key does not se
   const [agent, other, operator] = [rig.agent('n1'), rig.agent('n2'), rig.operator()];
   await agent.attach();
   await other.attach();
-  const both = await Promise.all([operator.createCapture(wish), operator.createCapture(wish)]);
-  const third = await operator.createCapture({ ...wish, reason: 'said otherwise' });
+  const both = await Promise.all([operator.createCapture(spec), operator.createCapture(spec)]);
+  const third = await operator.createCapture({ ...spec, reason: 'said otherwise' });
   expect(new Set([...both, third].map(({ capture }) => capture?.id)).size).toBe(1);
   expect(third.capture).toMatchObject({
     reason: 'incident 7',
@@ -56,7 +56,7 @@ test('the same wish again is the same capture, ordered once; its key does not se
     phase: Phase.REQUESTED,
     nodeUid: 'uid-n1',
   });
-  await expect(operator.createCapture({ ...wish, nodeName: 'n2' })).rejects.toMatchObject({
+  await expect(operator.createCapture({ ...spec, nodeName: 'n2' })).rejects.toMatchObject({
     code: 'invalid_argument',
     message: expect.stringContaining(`belongs to capture ${third.capture?.id} of node n1: use a new key`),
   });
@@ -67,7 +67,7 @@ test('the same wish again is the same capture, ordered once; its key does not se
 test('a node that nobody knows, one that is offline, one that cannot be captured, one that is busy: each is told apart', async () => {
   await using rig = await Rig.start(parties);
   const [agent, operator] = [rig.agent(), rig.operator()];
-  const create = () => operator.createCapture({ ...wish, idempotencyKey: randomUUID() });
+  const create = () => operator.createCapture({ ...spec, idempotencyKey: randomUUID() });
   await expect(create()).rejects.toMatchObject({
     code: 'node_unknown',
     message: "no agent of a node named n1 has ever attached: see 'kcorder get nodes'",
@@ -122,7 +122,7 @@ test('a disk that is too small is told with what is needed and what is free, bef
   await using rig = await Rig.start(parties, { reserveBytes: 2 ** 52 });
   const agent = rig.agent();
   await agent.attach();
-  await expect(rig.operator().createCapture(wish)).rejects.toMatchObject({
+  await expect(rig.operator().createCapture(spec)).rejects.toMatchObject({
     code: 'disk_too_small',
     message: expect.stringMatching(
       /^node n1 needs up to 68157\d{3} bytes of evidence, 0 bytes are free: free space .* Nothing was started$/,
@@ -138,7 +138,7 @@ test('of two captures that race for the last space exactly one starts', async ()
   const agents = [rig.agent('n1'), rig.agent('n2')];
   for (const agent of agents) await agent.attach({ kernel });
   const wishes = ['n1', 'n2'].map((nodeName) =>
-    rig.operator().createCapture({ ...wish, nodeName, idempotencyKey: nodeName }),
+    rig.operator().createCapture({ ...spec, nodeName, idempotencyKey: nodeName }),
   );
   const results = await Promise.allSettled(wishes);
   expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
@@ -183,7 +183,7 @@ test('captures come in pages, newest first, and the last page says that it is th
   await agent.attach();
   const ids: string[] = [];
   for (let index = 0; index < 6; index += 1) {
-    const { capture } = await operator.createCapture({ ...wish, idempotencyKey: `key-${index}` });
+    const { capture } = await operator.createCapture({ ...spec, idempotencyKey: `key-${index}` });
     ids.unshift(capture?.id ?? '');
     await operator.cancelCapture({ captureId: ids[0] ?? '' });
   }

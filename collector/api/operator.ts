@@ -2,16 +2,16 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Images } from '../custody/images.ts';
-import type { StorageRecord } from '../store/storage-record.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Captures } from '../fleet/captures.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
-import type { AnalysesAgain } from '../journal/reanalyses.ts';
 import type { Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
 import type { FindingJournal } from '../journal/findings.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
+import type { StorageRecord } from '../store/storage-record.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { presentAnalysis } from './analysis.ts';
 import { analyzeAgain } from './analyze.ts';
@@ -29,7 +29,7 @@ import { watchCapture } from './watch.ts';
 export type OperatorHandlers = Handlers<typeof OperatorService>;
 
 /** What the handlers reach. */
-export interface OperatorRooms {
+export interface OperatorDeps {
   readonly version: string;
   readonly journal: CaptureJournal;
   readonly captures: Captures;
@@ -37,7 +37,7 @@ export interface OperatorRooms {
   readonly evidence: EvidenceDirectory;
   readonly storage: { get(captureId: string): StorageRecord | undefined };
   readonly images: Images;
-  readonly again: AnalysesAgain;
+  readonly again: Reanalyses;
   readonly findings: Pick<FindingJournal, 'of'>;
   readonly fleet: Fleet;
   readonly approvals: Approvals;
@@ -57,8 +57,8 @@ const defaultPageSize = 100;
 const largestPageSize = 500;
 
 /** Makes the handlers. */
-export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
-  const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = rooms;
+export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
+  const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = deps;
   const ahead = new ByteBudget(aheadLimits.most, aheadLimits.mostOfOne);
   // What is found may be large: that of one answer at once is read.
   const inTurn = oneAtATime();
@@ -67,10 +67,10 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       capture,
       acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
       evidence,
-      rooms.storage.get(capture.request.id),
+      deps.storage.get(capture.request.id),
       symbols.status(capture.request.kernel),
-      rooms.waits(capture.request.id),
-      rooms.again.get(capture.request.id),
+      deps.waits(capture.request.id),
+      deps.again.get(capture.request.id),
     );
   return {
     createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted }, context) => {
@@ -78,9 +78,9 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit) {
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
       }
-      const pods = () => podsOn(places, nodeName, wanted, (namespace) => rooms.admitToPods(context, namespace));
-      const wish = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
-      return { capture: present(await captures.create(wish)) };
+      const pods = () => podsOn(places, nodeName, wanted, (namespace) => deps.admitToPods(context, namespace));
+      const spec = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
+      return { capture: present(await captures.create(spec)) };
     },
     getCapture: async ({ captureId }) => ({ capture: present(journal.get(captureId)) }),
     listCaptures: async ({ nodeName, pageSize, pageToken }) => {
@@ -98,13 +98,13 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
         nextPageToken: found.length > limit ? (page.at(-1)?.request.id ?? '') : '',
       };
     },
-    watchCapture: ({ captureId }, context) => watchCapture(rooms, captureId, present, context.signal),
+    watchCapture: ({ captureId }, context) => watchCapture(deps, captureId, present, context.signal),
     cancelCapture: async ({ captureId }, context) => ({
       capture: present(await captures.cancel(captureId, actor(context))),
     }),
     downloadEvidence: ({ captureId, offset }, context) =>
       downloadEvidence(
-        { ...rooms, ahead },
+        { ...deps, ahead },
         { captureId, offset: Number(offset), actor: actor(context), signal: context.signal },
       ),
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
@@ -112,7 +112,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       const wanted = [...new Set(rowPlugins)];
       const results = await inTurn(async () => {
         context.signal.throwIfAborted();
-        return await presentAnalysis(capture, evidence, wanted, rooms.findings);
+        return await presentAnalysis(capture, evidence, wanted, deps.findings);
       });
       // Nothing has left yet. Without results nothing is read, and all these names are of plugins that there are.
       if (results.plugins !== undefined)
@@ -120,7 +120,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       return { ...results, capture: present(capture) };
     },
     analyzeCapture: async ({ captureId }, context) => ({
-      capture: present(analyzeAgain(rooms, captureId, actor(context))),
+      capture: present(analyzeAgain(deps, captureId, actor(context))),
     }),
     listNodes: async () => {
       const running = journal.running();
@@ -133,7 +133,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       };
     },
     resolvePods: async (request, context) =>
-      await resolvePods(places, request, (namespace) => rooms.admitToPods(context, namespace)),
+      await resolvePods(places, request, (namespace) => deps.admitToPods(context, namespace)),
     approveCapture: async ({ nodeName, reason, validFor }, context) => {
       checkNodeAndReason(nodeName, reason);
       const expiresAt = validity(validFor, approvalMs, 'an approval');
@@ -142,7 +142,7 @@ export function operatorHandlers(rooms: OperatorRooms): OperatorHandlers {
       approvals.put(approval);
       return { expiresAt: timestampFromDate(expiresAt) };
     },
-    getVersion: async () => ({ version: rooms.version }),
+    getVersion: async () => ({ version: deps.version }),
   };
 }
 

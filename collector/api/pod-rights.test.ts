@@ -8,7 +8,7 @@ const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
 const noTarget = { nodeNames: [], nodeLabels: '', podNamespaces: [], podLabels: '' };
-const wish = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
+const spec = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
 
 test('where pods run is told to whoever may list them there', async () => {
   await using all = await ClusterRig.start(parties, { n1: 'u1' });
@@ -25,7 +25,7 @@ test('where pods run is told to whoever may list them there', async () => {
   ])
     await expect(operator.resolvePods({ target })).rejects.toMatchObject(refused);
   const pods = [{ namespace: 'bank', name: 'web', uid: '' }];
-  await expect(operator.createCapture({ ...wish, pods })).rejects.toMatchObject(refused);
+  await expect(operator.createCapture({ ...spec, pods })).rejects.toMatchObject(refused);
   // With the right, the API server's answer is that there is no such pod.
   await expect(operator.resolvePods({ target: pod('shop') })).rejects.toMatchObject({ code: 'pod_unknown' });
   const asked = all.asked.flatMap(({ resourceAttributes: one }) => (one.resource === 'pods' ? [one] : []));

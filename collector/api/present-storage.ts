@@ -5,7 +5,7 @@ import type { StorageRecord } from '../store/storage-record.ts';
 
 /** Where an image is, as operators see it. `spoolPath` is where it lies as it was acquired. */
 export function presentStorage(record: StorageRecord, spoolPath: string): MessageInitShape<typeof StorageSchema> {
-  const { holds, verifiedAt, flaw } = record;
+  const { holds, verifiedAt, damage: flaw } = record;
   return {
     ...placeOf(record, spoolPath),
     holds: holds.map(({ at, by, reason }) => ({ at: time(at), by, reason })),
@@ -21,7 +21,7 @@ function placeOf({ place, imageBytes }: StorageRecord, spoolPath: string) {
         place: StoragePlace.SPOOL,
         location: spoolPath,
         storedBytes: BigInt(imageBytes),
-        trouble: place.trouble,
+        trouble: place.lastError,
       };
     case 'store': {
       const { location, bytes, crc32c, generation } = place.object;

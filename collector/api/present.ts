@@ -11,10 +11,10 @@ import {
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { AnalysisEnding, CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { StorageRecord } from '../store/storage-record.ts';
-import type { AnalysisAgain } from '../journal/reanalyses.ts';
 import type { JournaledCapture } from '../journal/captures.ts';
 import type { KnownNode } from '../journal/nodes.ts';
+import type { Reanalysis } from '../journal/reanalyses.ts';
+import type { StorageRecord } from '../store/storage-record.ts';
 import type { SymbolsStatus } from '../symbols/symbols.ts';
 import { presentStorage } from './present-storage.ts';
 import { presentStatus } from './present-symbols.ts';
@@ -38,7 +38,7 @@ export function presentCapture(
   stored: StorageRecord | undefined,
   symbols: SymbolsStatus,
   waiting: boolean,
-  again: AnalysisAgain | undefined,
+  again: Reanalysis | undefined,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
@@ -92,10 +92,7 @@ export function presentOutcome(outcome: Outcome): MessageInitShape<typeof Outcom
 }
 
 /** Of the latest analysis: that of the capture itself, or the one that was asked for after it. */
-function analysisOf(
-  state: CaptureState,
-  again: AnalysisAgain | undefined,
-): MessageInitShape<typeof AnalysisStatusSchema> {
+function analysisOf(state: CaptureState, again: Reanalysis | undefined): MessageInitShape<typeof AnalysisStatusSchema> {
   if (state.phase === 'analyzing') return { state: AnalysisState.RUNNING };
   if (state.phase !== 'done') return { state: AnalysisState.PENDING };
   switch (again?.kind) {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
 import { ByteBudget } from './door/byte-budget.ts';
 import { doorLimits } from './door/limits.ts';
-import { aheadLimits, type DownloadRooms, downloadEvidence } from './download.ts';
+import { aheadLimits, type DownloadDeps, downloadEvidence } from './download.ts';
 
 const imageBytes = 24 << 20;
 const [small, large] = [256 << 10, 4 << 20];
@@ -59,14 +59,14 @@ class Download {
       },
       [Symbol.asyncDispose]: async () => undefined,
     };
-    const rooms = {
+    const deps = {
       journal: { get: () => ({ state }), recordReading: () => undefined },
       evidence: { manifest: async () => Buffer.alloc(0) },
       images: { checkKept: () => undefined, open: async () => image },
       ahead,
-    } as unknown as DownloadRooms;
+    } as unknown as DownloadDeps;
     const { signal } = this.#ending;
-    const parts = downloadEvidence(rooms, { captureId: 'c-1', offset: 0, actor, signal });
+    const parts = downloadEvidence(deps, { captureId: 'c-1', offset: 0, actor, signal });
     async function* messages() {
       for await (const part of parts) yield create(DownloadEvidenceResponseSchema, part);
     }

@@ -33,7 +33,7 @@ import type { SymbolsHandlers } from './symbols.ts';
 import { openTlsPort } from './tls-port.ts';
 
 /** What the server's calls reach. */
-export interface Rooms {
+export interface ServerDeps {
   readonly version: string;
   readonly fleet: Fleet;
   readonly acquisitions: Acquisitions;
@@ -87,12 +87,16 @@ const nodeLookMs = 10_000;
 const connectionAgeMs = 30 * 60_000;
 
 /** Listens with TLS 1.3 and nothing else. Throws config_invalid when an address cannot be used. */
-export async function listen(addresses: Addresses, { identity, peers }: Shown, rooms: Rooms): Promise<RunningServer> {
+export async function listen(
+  addresses: Addresses,
+  { identity, peers }: Shown,
+  deps: ServerDeps,
+): Promise<RunningServer> {
   const door = new Door({
-    meet: (arrival) => rooms.gate.meet(arrival),
-    supervise: (arrival, end) => rooms.gate.superviseStandard(arrival, end),
-    refused: rooms.refused,
-    connectionRefused: rooms.connectionRefused,
+    meet: (arrival) => deps.gate.meet(arrival),
+    supervise: (arrival, end) => deps.gate.superviseStandard(arrival, end),
+    refused: deps.refused,
+    connectionRefused: deps.connectionRefused,
   });
   const server = new Server({
     ...transportOptions,
@@ -104,16 +108,16 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     'grpc.max_connection_age_grace_ms': connectionAgeMs,
   });
   const edge: Edge = {
-    admit: (context, request) => rooms.gate.admit(context, request),
+    admit: (context, request) => deps.gate.admit(context, request),
     supervise: (context, request, end) =>
       ruleOf(pathOf(context.method))?.by === 'node'
         ? superviseNode(context, end)
-        : rooms.gate.supervise(context, request, end),
-    ended: rooms.ended,
+        : deps.gate.supervise(context, request, end),
+    ended: deps.ended,
   };
   const presentNode = (context: CallContext): NodeIdentity => {
     const node = callingNode(context);
-    rooms.checkNode(node);
+    deps.checkNode(node);
     return node;
   };
   /** Ends a stream once its node is not the one of its name any more. */
@@ -128,11 +132,11 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     timer.unref();
     return () => clearInterval(timer);
   };
-  serve(server, OperatorService, rooms.operator, edge);
-  serve(server, EvidenceService, rooms.evidence, edge);
-  serve(server, ScheduleService, rooms.schedule, edge);
-  serve(server, SymbolsService, rooms.symbols, edge);
-  serve(server, EnrolmentService, rooms.enrolment, edge);
+  serve(server, OperatorService, deps.operator, edge);
+  serve(server, EvidenceService, deps.evidence, edge);
+  serve(server, ScheduleService, deps.schedule, edge);
+  serve(server, SymbolsService, deps.symbols, edge);
+  serve(server, EnrolmentService, deps.enrolment, edge);
   serve(
     server,
     AgentService,
@@ -141,9 +145,9 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
         serveAttachment(
           requests,
           presentNode(context),
-          rooms.fleet,
-          rooms.attachmentEvents,
-          rooms.version,
+          deps.fleet,
+          deps.attachmentEvents,
+          deps.version,
           context.signal,
         ),
     },
@@ -153,19 +157,18 @@ export async function listen(addresses: Addresses, { identity, peers }: Shown, r
     server,
     IngestService,
     {
-      upload: (requests, context) => receiveUpload(requests, presentNode(context), rooms.acquisitions, context.signal),
-      sendKernelTypes: (requests, context) =>
-        rooms.typesTransfers.serve(requests, presentNode(context), context.signal),
+      upload: (requests, context) => receiveUpload(requests, presentNode(context), deps.acquisitions, context.signal),
+      sendKernelTypes: (requests, context) => deps.typesTransfers.serve(requests, presentNode(context), context.signal),
     },
     edge,
   );
   addHealth(server);
   addReflection(server);
   door.serve(server);
-  const means = { door, identity, ended: rooms.connectionEnded };
-  const agents = await openTlsPort(addresses.agents, { ...means, peers });
+  const portDeps = { door, identity, ended: deps.connectionEnded };
+  const agents = await openTlsPort(addresses.agents, { ...portDeps, peers });
   // Two ports, not one that asks for a certificate and goes on without: there is no call that could mistake one caller for the other.
-  const api = addresses.api === '' ? undefined : await openTlsPort(addresses.api, means);
+  const api = addresses.api === '' ? undefined : await openTlsPort(addresses.api, portDeps);
   return {
     port: agents.port,
     apiPort: api?.port ?? 0,

@@ -24,7 +24,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const wish = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
+const spec = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
 const twoDaysMs = 2 * 24 * 3_600_000;
 const refusedAs = (error: unknown): string => (error instanceof Fault ? error.code : String(error));
 /** Refused by the gate, or the connection was ended already. */
@@ -55,7 +55,7 @@ test('an operator whose certificate expires meanwhile orders no capture and list
   await agent.attach();
   await operator.listNodes({});
   rig.aheadMs = twoDaysMs;
-  expect(await operator.createCapture(wish).catch(refusedAs)).toEqual(refusal);
+  expect(await operator.createCapture(spec).catch(refusedAs)).toEqual(refusal);
   await ended(client);
   expect(await operator.listNodes({}).catch(refusedAs)).toEqual(refusal);
   // So is the agent, whose certificate is over as well.
@@ -84,7 +84,7 @@ test('once its authority is trusted no more, a connection that stands is ended, 
   await agent.attach();
   await operator.listNodes({});
   await swap(tlsDir, rig, [others.authority.ca]);
-  expect(await operator.createCapture(wish).catch(refusedAs)).toEqual(refusal);
+  expect(await operator.createCapture(spec).catch(refusedAs)).toEqual(refusal);
   await ended(client);
   await until(() => agent.detached);
   expect(agent.orders).toEqual([]);
@@ -99,7 +99,7 @@ test('a rotation with overlap drops nobody; only when the old authority is left 
   await agent.attach();
   await operator.getVersion({});
   await swap(tlsDir, rig, [parties.authority.ca, others.authority.ca]);
-  await rig.operator({ ...others.operator, ca: others.authority.ca }).createCapture(wish);
+  await rig.operator({ ...others.operator, ca: others.authority.ca }).createCapture(spec);
   expect(await agent.ordered()).toMatch(/^c/);
   await operator.getVersion({});
   expect([agent.detached, rig.logged.filter(({ why }) => why !== undefined)]).toEqual([undefined, []]);

@@ -21,14 +21,14 @@ const importMs = 15 * 60_000;
 export type SymbolsHandlers = Handlers<typeof SymbolsService>;
 
 /** What the handlers reach. */
-export interface SymbolsRooms {
+export interface SymbolsDeps {
   readonly search: SymbolSearch;
   readonly fleet: Fleet;
   readonly journal: CaptureJournal;
 }
 
 /** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
-export function symbolsHandlers({ search, fleet, journal }: SymbolsRooms): SymbolsHandlers {
+export function symbolsHandlers({ search, fleet, journal }: SymbolsDeps): SymbolsHandlers {
   const { cache } = search;
   const importing = new Set<string>();
   const kept = (key: string): KeptSymbols => {
@@ -121,7 +121,7 @@ async function* exportSymbols(entry: CacheEntry, path: string, signal: AbortSign
 async function* importSymbols(
   requests: AsyncIterable<ImportSymbolsRequest>,
   context: CallContext,
-  rooms: {
+  deps: {
     search: SymbolSearch;
     /** Who imports at the moment. */
     importing: Set<string>;
@@ -136,17 +136,17 @@ async function* importSymbols(
   }
   const { fileName, buildId, size } = first.value.message.value;
   const importedBy = actorOf(callerOf(context));
-  const { importing } = rooms;
+  const { importing } = deps;
   checkTurn(importing, importedBy);
   importing.add(importedBy);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLate()), importMs);
   try {
-    rooms.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
+    deps.record(context, 'symbols_imported', { fileName, buildId, size: Number(size) });
     const head = { fileName, buildId, importedBy };
     const signal = AbortSignal.any([context.signal, late.signal]);
-    const entry = await importIsf(rooms.search.cache, head, dataOf(iterator, Number(size)), signal);
-    yield { symbols: rooms.present(entry.key) };
+    const entry = await importIsf(deps.search.cache, head, dataOf(iterator, Number(size)), signal);
+    yield { symbols: deps.present(entry.key) };
   } finally {
     clearTimeout(timer);
     importing.delete(importedBy);

@@ -18,7 +18,7 @@ export interface TlsPort {
 }
 
 /** How a port is served. */
-export interface PortMeans {
+export interface TlsPortDeps {
   readonly door: Door;
   readonly identity: LiveIdentity;
   /** Checks the certificates of clients, for as long as a connection lives; unset: none is asked for. */
@@ -32,7 +32,7 @@ export interface PortMeans {
  * since grpc-js has no setting for tickets, which resume what the certificate would not begin, and does not give its sockets out. Throws
  * config_invalid.
  */
-export async function openTlsPort(address: string, { door, identity, peers, ended }: PortMeans): Promise<TlsPort> {
+export async function openTlsPort(address: string, { door, identity, peers, ended }: TlsPortDeps): Promise<TlsPort> {
   const mutual = peers !== undefined;
   const name = mutual ? 'agents' : 'api';
   // The connection a handshake belongs to: Node does not give out the socket below a TLSSocket.

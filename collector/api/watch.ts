@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { WatchCaptureResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import type { AnalysesAgain } from '../journal/reanalyses.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
 
 type Response = MessageInitShape<typeof WatchCaptureResponseSchema>;
 
@@ -10,7 +10,7 @@ const atMostEveryMs = 250;
 
 /** The capture now and at every change, at most four times a second, until it and what was asked for again have ended. Throws capture_unknown. */
 export async function* watchCapture(
-  { journal, again }: { readonly journal: CaptureJournal; readonly again: AnalysesAgain },
+  { journal, again }: { readonly journal: CaptureJournal; readonly again: Reanalyses },
   captureId: string,
   present: (capture: JournaledCapture) => Response['capture'] & object,
   signal: AbortSignal,

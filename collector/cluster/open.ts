@@ -13,7 +13,7 @@ import { type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
 import { type Fitting, nodesThatFit } from './selection.ts';
 
 /** All that the collector has of a cluster. */
-export interface ClusterRooms {
+export interface ClusterServices {
   readonly store: AuthorityStore;
   readonly checkAgent: CredentialCheck;
   readonly reviewer: Reviewer;
@@ -41,13 +41,13 @@ export interface ClusterRooms {
  * Begins to follow the nodes and pods of a cluster, the one that this pod runs in unless told otherwise; with `outsiders` there are agents on nodes that
  * are none of it. Throws config_invalid outside of a cluster.
  */
-export function openRooms(
+export function openClusterServices(
   names: AuthorityNames,
   agents: AgentPods,
   outsiders: boolean,
   events: InventoryEvents,
   cluster: Cluster = openCluster(),
-): ClusterRooms {
+): ClusterServices {
   const inventory = new Inventory(cluster, events);
   inventory.start();
   const expected = new ExpectedAgents(cluster, agents, (error) => events.trouble(error));

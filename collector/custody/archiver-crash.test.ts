@@ -2,13 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { until } from '../testing/files.ts';
-import { Images } from './images.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { EvidenceStore } from '../store/store.ts';
-import { CustodyScene } from './testing/custody-scene.ts';
-import { expectKept, isKept, keepUntil } from './testing/archiving.ts';
 import { ScriptedStore } from '../store/testing/scripted-store.ts';
+import { until } from '../testing/files.ts';
+import { Images } from './images.ts';
+import { expectKept, isKept, keepUntil } from './testing/archiving.ts';
+import { CustodyScene } from './testing/custody-scene.ts';
 
 /** A collector that is killed at one of its steps: from there on nothing that it does has an effect. */
 class Cut {
@@ -53,7 +53,7 @@ class Cut {
 async function keepToCut(scene: CustodyScene, store: EvidenceStore, at: number): Promise<Cut> {
   const cut = new Cut(at);
   const images = new Images(scene.directory, scene.storage, store);
-  const keeper = scene.keeper(cut.around(store, 'store', ['put', 'find']), {
+  const archiver = scene.archiver(cut.around(store, 'store', ['put', 'find']), {
     record: cut.around(scene.storage, 'journal', ['noteStored', 'noteTidied', 'noteTrouble', 'noteFlaw']),
     directory: cut.around(scene.directory, 'directory', [
       'manifest',
@@ -64,9 +64,9 @@ async function keepToCut(scene: CustodyScene, store: EvidenceStore, at: number):
     ]),
     images: cut.around(images, 'images', ['tryRemove']),
   });
-  keeper.start();
+  archiver.start();
   await until(() => cut.dead || isKept(scene, 'c-1')());
-  await keeper.close();
+  await archiver.close();
   return cut;
 }
 

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { until } from '../testing/files.ts';
 import { writeTable } from '../store/frames/seek-table.ts';
-import { Images } from './images.ts';
 import { LocalStore } from '../store/local-store.ts';
-import { CustodyScene } from './testing/custody-scene.ts';
-import { expectKept, isKept, keepUntil } from './testing/archiving.ts';
 import { ScriptedStore } from '../store/testing/scripted-store.ts';
+import { until } from '../testing/files.ts';
+import { Images } from './images.ts';
+import { expectKept, isKept, keepUntil } from './testing/archiving.ts';
+import { CustodyScene } from './testing/custody-scene.ts';
 
 test('images are packed and stored, manifest first, and only then the plain ones go', async () => {
   using scene = new CustodyScene();
@@ -25,10 +25,10 @@ test('without room to pack, a local store keeps the plain image in its place', a
   using scene = new CustodyScene();
   const store = new LocalStore(join(scene.dir, 'evidence'));
   await scene.seal('c-1');
-  const keeper = scene.keeper(store, { reservedBytes: () => Number.MAX_SAFE_INTEGER });
-  keeper.start();
+  const archiver = scene.archiver(store, { reservedBytes: () => Number.MAX_SAFE_INTEGER });
+  archiver.start();
   await until(isKept(scene, 'c-1'));
-  await keeper.close();
+  await archiver.close();
   expect(scene.plain('c-1')?.equals(scene.images.get('c-1') as Buffer)).toBe(true);
   expect(scene.files('c-1')).toEqual(['image.lime', 'manifest.json']);
 });
@@ -143,10 +143,10 @@ test('without room to pack, the plain image is stored as it is', async () => {
   using scene = new CustodyScene();
   const store = new ScriptedStore();
   await scene.seal('c-1');
-  const keeper = scene.keeper(store, { reservedBytes: () => Number.MAX_SAFE_INTEGER });
-  keeper.start();
+  const archiver = scene.archiver(store, { reservedBytes: () => Number.MAX_SAFE_INTEGER });
+  archiver.start();
   await until(isKept(scene, 'c-1'));
-  await keeper.close();
+  await archiver.close();
   expect(store.objects.get('c-1/image.lime')?.bytes.equals(scene.images.get('c-1') as Buffer)).toBe(true);
   expect(scene.files('c-1')).toEqual(['manifest.json']);
 });
@@ -157,17 +157,17 @@ test('an image that somebody reads stays until it is not read any more', async (
   await scene.seal('c-1');
   const images = new Images(scene.directory, scene.storage, store);
   const reading = await images.open('c-1');
-  const keeper = scene.keeper(store, { images });
-  keeper.start();
+  const archiver = scene.archiver(store, { images });
+  archiver.start();
   await until(() => scene.storage.get('c-1')?.place.kind === 'store');
   await sleep(60);
   expect(scene.plain('c-1')).toBeDefined();
   await reading[Symbol.asyncDispose]();
   await until(() => {
-    keeper.wake();
+    archiver.wake();
     return isKept(scene, 'c-1')();
   });
-  await keeper.close();
+  await archiver.close();
   expectKept(scene, store, 'c-1');
 });
 
@@ -180,7 +180,7 @@ test('an object that the store has lost again keeps the plain image where it is'
   };
   await keepUntil(scene, store, () => scene.told.some((told) => told.startsWith('flawed')));
   expect(scene.plain('c-1')?.equals(scene.images.get('c-1') as Buffer)).toBe(true);
-  expect(scene.storage.get('c-1')?.flaw).toContain('has lost');
+  expect(scene.storage.get('c-1')?.damage).toContain('has lost');
 });
 
 test('what waits for its analysis is kept at once only without a time in the spool, and what is being analysed never', async () => {
@@ -189,7 +189,7 @@ test('what waits for its analysis is kept at once only without a time in the spo
   await scene.seal('c-1', [5000], false);
   await scene.seal('c-2', [5000], false, 'n2');
   scene.journal.apply('c-2', { kind: 'analysis_started', at: new Date().toISOString() }, 'collector');
-  const patient = scene.keeper(store, { spoolMs: 60_000 });
+  const patient = scene.archiver(store, { spoolMs: 60_000 });
   patient.start();
   await sleep(50);
   await patient.close();
@@ -211,10 +211,10 @@ test.each([
     reached.resolve();
     await new Promise(() => undefined);
   };
-  const keeper = scene.keeper(store);
-  keeper.start();
+  const archiver = scene.archiver(store);
+  archiver.start();
   await reached.promise;
-  await keeper.close();
+  await archiver.close();
   expect(scene.plain('c-1')).toBeDefined();
 });
 
@@ -222,17 +222,17 @@ test('letting go of a capture ends what is done with it, and no draft of it is l
   using scene = new CustodyScene();
   const store = new ScriptedStore();
   await scene.seal('c-1');
-  const keeper = scene.keeper(store);
+  const archiver = scene.archiver(store);
   const letGo = Promise.withResolvers<void>();
   store.meddle = async (call, when, { file }) => {
     if (call !== 'put' || when !== 'before' || file === 'manifest.json') return;
     scene.storage.beginDeletion('c-1', 'operator/alice', 'space');
-    void keeper.letGo('c-1').then(letGo.resolve);
+    void archiver.letGo('c-1').then(letGo.resolve);
     await sleep(20);
   };
-  keeper.start();
+  archiver.start();
   await letGo.promise;
-  await keeper.close();
+  await archiver.close();
   expect(scene.actions('c-1')).not.toContain('stored');
   expect(existsSync(scene.directory.imagePath('c-1', { bytes: 0, sha256: '', file: 'image.lime' }))).toBe(true);
 });

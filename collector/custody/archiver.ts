@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { checkManifest, sha256Of } from '../evidence/check-manifest.ts';
-import { Crc32c } from '../store/crc32c.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import { makeReady, openPlain, type ReadyImage } from './packing.ts';
-import { Patience } from './retry-schedule.ts';
+import { Crc32c } from '../store/crc32c.ts';
 import type { SealedImage } from '../store/storage-record.ts';
 import type { EvidenceStore, StoredObject } from '../store/store.ts';
+import { makeReady, openPlain, type ReadyImage } from './packing.ts';
+import { RetrySchedule } from './retry-schedule.ts';
 import { verifyImage } from './verify.ts';
 
 /** What the keeper needs of the record: see the journal. */
@@ -33,7 +33,7 @@ export interface KeeperEvents {
   flawed(captureId: string, flaw: string): void;
 }
 
-export interface KeeperMeans {
+export interface ArchiverDeps {
   readonly directory: EvidenceDirectory;
   readonly store: EvidenceStore;
   readonly record: KeeperRecord;
@@ -55,19 +55,19 @@ const lookMs = { least: 20, most: 30_000 };
  * Brings sealed images from the spool into the evidence store, one at a time: manifest first, then the packed image, then the record, and only then
  * the plain image is removed. Each step can be repeated, so that a restart goes on wherever a killed collector stopped.
  */
-export class Keeper {
-  readonly #means: KeeperMeans;
+export class Archiver {
+  readonly #deps: ArchiverDeps;
   readonly #ending = new AbortController();
-  readonly #patience: Patience;
+  readonly #retries: RetrySchedule;
   #running: Promise<void> | undefined;
   #woken = Promise.withResolvers<void>();
   #job: { readonly captureId: string; readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   /** A packed image that the store did not take: packing costs more than trying again. */
   #draft: { readonly captureId: string; readonly ready: ReadyImage } | undefined;
 
-  constructor(means: KeeperMeans, patience = new Patience()) {
-    this.#means = means;
-    this.#patience = patience;
+  constructor(deps: ArchiverDeps, timeouts = new RetrySchedule()) {
+    this.#deps = deps;
+    this.#retries = timeouts;
   }
 
   start(): void {
@@ -102,7 +102,7 @@ export class Keeper {
       this.#woken = Promise.withResolvers<void>();
       try {
         if (!swept)
-          for (const captureId of this.#means.queue.inSpool()) await this.#means.directory.removeDrafts(captureId);
+          for (const captureId of this.#deps.queue.inSpool()) await this.#deps.directory.removeDrafts(captureId);
         swept = true;
         await this.#tidyAll();
         const image = this.#next();
@@ -112,34 +112,34 @@ export class Keeper {
         }
       } catch (error) {
         // The journal or the directory as a whole: nothing can be noted.
-        this.#patience.failed('');
-        if (!signal.aborted) this.#means.events.troubled('', error, false);
+        this.#retries.failed('');
+        if (!signal.aborted) this.#deps.events.troubled('', error, false);
       }
       await this.#rest(signal);
     }
   }
 
   async #rest(signal: AbortSignal): Promise<void> {
-    const { spoolMs } = this.#means;
-    const soonest = Math.min(this.#patience.nextMs(), spoolMs > 0 ? spoolMs : lookMs.most);
+    const { spoolMs } = this.#deps;
+    const soonest = Math.min(this.#retries.nextMs(), spoolMs > 0 ? spoolMs : lookMs.most);
     const forMs = Math.min(lookMs.most, Math.max(lookMs.least, soonest));
     const slept = sleep(forMs, undefined, { signal, ref: false }).catch(() => undefined);
     await Promise.race([this.#woken.promise, slept]);
   }
 
   async #tidyAll(): Promise<void> {
-    if (this.#patience.pauseMs() > 0) return;
-    const waiting = this.#patience.waiting();
-    for (const image of this.#means.queue.toTidy()) {
+    if (this.#retries.pauseMs() > 0) return;
+    const waiting = this.#retries.waiting();
+    for (const image of this.#deps.queue.toTidy()) {
       if (this.#ending.signal.aborted) return;
       if (!waiting.has(image.record.captureId)) await this.#work(image, (signal) => this.#tidy(image, signal));
     }
   }
 
   #next(): SealedImage | undefined {
-    if (this.#patience.pauseMs() > 0) return undefined;
-    const { queue, spoolMs } = this.#means;
-    const waiting = this.#patience.waiting();
+    if (this.#retries.pauseMs() > 0) return undefined;
+    const { queue, spoolMs } = this.#deps;
+    const waiting = this.#retries.waiting();
     return queue
       .toKeep(new Date(Date.now() - spoolMs).toISOString(), spoolMs === 0, waiting.size + 1)
       .find(({ record: { captureId } }) => !waiting.has(captureId));
@@ -153,7 +153,7 @@ export class Keeper {
     const signal = AbortSignal.any([stop.signal, this.#ending.signal]);
     try {
       await act(signal);
-      this.#patience.succeeded(captureId);
+      this.#retries.succeeded(captureId);
     } catch (error) {
       if (!signal.aborted) this.#failed(image, error);
     } finally {
@@ -162,12 +162,12 @@ export class Keeper {
     }
   }
 
-  #failed({ record: { captureId, flaw, place } }: SealedImage, error: unknown): void {
-    const { record, events } = this.#means;
+  #failed({ record: { captureId, damage: flaw, place } }: SealedImage, error: unknown): void {
+    const { record, events } = this.#deps;
     const fault = Fault.from(error);
     const isDamaged = fault.code === 'evidence_damaged' || fault.code === 'evidence_missing';
-    this.#patience.failed(captureId, isDamaged);
-    events.troubled(captureId, error, place.kind === 'spool' && place.trouble === '');
+    this.#retries.failed(captureId, isDamaged);
+    events.troubled(captureId, error, place.kind === 'spool' && place.lastError === '');
     record.noteTrouble(captureId, fault.message);
     if (!isDamaged || fault.message === flaw) return;
     record.noteFlaw(captureId, fault.message, 'collector');
@@ -175,7 +175,7 @@ export class Keeper {
   }
 
   async #keep(image: SealedImage, signal: AbortSignal): Promise<void> {
-    const { directory, store, record, events } = this.#means;
+    const { directory, store, record, events } = this.#deps;
     const { captureId } = image.record;
     const started = performance.now();
     if (this.#draft !== undefined && this.#draft.captureId !== captureId) {
@@ -212,13 +212,13 @@ export class Keeper {
   }
 
   async #roomBytes(): Promise<number> {
-    const { directory, reserveBytes, reservedBytes } = this.#means;
+    const { directory, reserveBytes, reservedBytes } = this.#deps;
     return Math.max(0, (await directory.freeBytes(reserveBytes)) - reservedBytes());
   }
 
   /** The object that the store has under that name, if it unpacks to what was sealed. */
   async #asGood(image: SealedImage, file: string, signal: AbortSignal): Promise<StoredObject | undefined> {
-    const { store, directory } = this.#means;
+    const { store, directory } = this.#deps;
     const object = await store.find({ captureId: image.record.captureId, file });
     if (object === undefined) return undefined;
     const digests = checkManifest(await directory.manifest(image.record.captureId), image.evidence, '');
@@ -235,7 +235,7 @@ export class Keeper {
 
   /** Removes what stands beside a stored object, once the store has said again that it has it. */
   async #tidy(image: SealedImage, signal: AbortSignal): Promise<void> {
-    const { directory, store, record, images } = this.#means;
+    const { directory, store, record, images } = this.#deps;
     const { captureId, place } = image.record;
     if (place.kind !== 'store') return;
     const found = await store.find(place.object);
@@ -249,7 +249,7 @@ export class Keeper {
     const isObject = store.kind === 'local' && place.object.file === image.evidence.file;
     if (!isObject && !(await images.tryRemove(captureId, () => directory.removeImage(captureId, image.evidence)))) {
       // Somebody reads it.
-      this.#patience.later(captureId);
+      this.#retries.later(captureId);
       return;
     }
     record.noteTidied(captureId);

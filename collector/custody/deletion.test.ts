@@ -2,23 +2,23 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { until } from '../testing/files.ts';
-import { Deletions } from './deletion.ts';
-import type { Keeper } from './archiver.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { EvidenceStore } from '../store/store.ts';
-import { CustodyScene } from './testing/custody-scene.ts';
 import { ScriptedStore } from '../store/testing/scripted-store.ts';
+import { until } from '../testing/files.ts';
+import type { Archiver } from './archiver.ts';
+import { Deletions } from './deletion.ts';
+import { CustodyScene } from './testing/custody-scene.ts';
 
 const signal = new AbortController().signal;
 
-function deletions(scene: CustodyScene, store: EvidenceStore, keeper?: Keeper): Deletions {
+function deletions(scene: CustodyScene, store: EvidenceStore, archiver?: Archiver): Deletions {
   return new Deletions({
     record: scene.storage,
     queue: scene.queue,
     store,
     directory: scene.directory,
-    letGo: async (id) => await keeper?.letGo(id),
+    letGo: async (id) => await archiver?.letGo(id),
     events: {
       deleted: (id, actor) => scene.told.push(`deleted ${id} ${actor}`),
       deletionTroubled: (id, error) => scene.told.push(`troubled ${id}: ${String(error)}`),
@@ -29,10 +29,10 @@ function deletions(scene: CustodyScene, store: EvidenceStore, keeper?: Keeper): 
 /** A capture whose image is at rest, with results beside it. */
 async function kept(scene: CustodyScene, store: EvidenceStore, id = 'c-1'): Promise<void> {
   await scene.seal(id);
-  const keeper = scene.keeper(store);
-  keeper.start();
+  const archiver = scene.archiver(store);
+  archiver.start();
   await until(() => scene.storage.get(id)?.place.kind === 'store' && scene.queue.toTidy().length === 0);
-  await keeper.close();
+  await archiver.close();
   results(scene, id);
 }
 
@@ -191,15 +191,15 @@ test('what the keeper is storing at the moment is deleted all the same, and noth
   using scene = new CustodyScene();
   const store = new ScriptedStore();
   await scene.seal('c-1');
-  const keeper = scene.keeper(store);
-  const made = deletions(scene, store, keeper);
+  const archiver = scene.archiver(store);
+  const made = deletions(scene, store, archiver);
   const deleting = Promise.withResolvers<void>();
   store.meddle = (call, when, { file }) => {
     if (call === 'put' && when === 'after' && file === 'image.lime.zst')
       made.delete('c-1', 'operator/alice', 'not needed').then(deleting.resolve, deleting.reject);
   };
-  keeper.start();
+  archiver.start();
   await deleting.promise;
-  await keeper.close();
+  await archiver.close();
   expectDeleted(scene, store);
 });

@@ -1,9 +1,9 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import { manifestFile } from './archiver.ts';
-import { packedName } from './packing.ts';
 import type { SealedImage } from '../store/storage-record.ts';
 import type { EvidenceStore } from '../store/store.ts';
+import { manifestFile } from './archiver.ts';
+import { packedName } from './packing.ts';
 
 /** What deleting needs of the record: see the journal. */
 export interface DeletionRecord {
@@ -15,7 +15,7 @@ export interface DeletionRecord {
   noteDeleted(captureId: string): void;
 }
 
-export interface DeletionMeans {
+export interface DeletionDeps {
   readonly record: DeletionRecord;
   readonly queue: { toRemove(): string[] };
   readonly store: EvidenceStore;
@@ -34,11 +34,11 @@ export interface DeletionMeans {
  * A crash at any point ends in deleted. Only a store that keeps its object by a retention of its own takes the intent back.
  */
 export class Deletions {
-  readonly #means: DeletionMeans;
+  readonly #deps: DeletionDeps;
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(means: DeletionMeans) {
-    this.#means = means;
+  constructor(deps: DeletionDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -46,13 +46,13 @@ export class Deletions {
    * or store_refused it is on record and goes on by itself.
    */
   async delete(captureId: string, actor: string, reason: string): Promise<void> {
-    this.#means.record.beginDeletion(captureId, actor, reason);
+    this.#deps.record.beginDeletion(captureId, actor, reason);
     await this.#finish(captureId);
   }
 
   /** Goes on with everything that is on record and not finished: after a crash, and from time to time. */
   async goOn(signal: AbortSignal): Promise<void> {
-    for (const captureId of this.#means.queue.toRemove()) {
+    for (const captureId of this.#deps.queue.toRemove()) {
       const troubled = await this.#finish(captureId).catch(Fault.from);
       // The store is not there: it is no better for the others.
       if (signal.aborted || (troubled instanceof Fault && troubled.retry)) return;
@@ -72,7 +72,7 @@ export class Deletions {
   }
 
   async #remove(captureId: string): Promise<void> {
-    const { record, store, directory, events, letGo } = this.#means;
+    const { record, store, directory, events, letGo } = this.#deps;
     await letGo(captureId);
     const { record: found, evidence } = record.sealed(captureId);
     if (found.place.kind !== 'deleted' || found.place.left === '') return;

@@ -2,14 +2,14 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { makeScratch } from '../testing/files.ts';
-import { limeImage } from '../testing/lime-image.ts';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { packImage } from '../store/frames/pack.ts';
 import { type MemorySource, memorySource } from '../store/frames/testing/memory-source.ts';
-import { Images } from './images.ts';
 import type { StoragePlace, StorageRecord } from '../store/storage-record.ts';
 import type { EvidenceStore, StoredObject } from '../store/store.ts';
+import { makeScratch } from '../testing/files.ts';
+import { limeImage } from '../testing/lime-image.ts';
+import { Images } from './images.ts';
 
 const plain = limeImage(1, [2_000_000, 500_000]);
 
@@ -34,9 +34,9 @@ async function rig(record: Partial<StorageRecord> = {}) {
       sealedAt: '2026-01-01T00:00:00.000Z',
       complete: true,
       imageBytes: plain.length,
-      place: { kind: 'spool', trouble: '' },
+      place: { kind: 'spool', lastError: '' },
       holds: [],
-      flaw: '',
+      damage: '',
       manifestSha256: '',
       ...record,
     },
@@ -67,7 +67,7 @@ const stored = (file: string): StoragePlace => {
 };
 
 test.each<[string, StoragePlace, boolean]>([
-  ['in the spool', { kind: 'spool', trouble: '' }, true],
+  ['in the spool', { kind: 'spool', lastError: '' }, true],
   ['packed in the store, and still in the spool', stored('image.lime.zst'), true],
   ['packed in the store', stored('image.lime.zst'), false],
   ['plain in the store', stored('image.lime'), false],
@@ -94,7 +94,7 @@ test.each<[string, StoragePlace, string, RegExp]>([
     'evidence_deleted',
     /deleted by operator\/bob at 2026-01-02 \(a clean-up\)/,
   ],
-  ['gone from the spool', { kind: 'spool', trouble: '' }, 'evidence_missing', /evidence\/c-1\/image\.lime/],
+  ['gone from the spool', { kind: 'spool', lastError: '' }, 'evidence_missing', /evidence\/c-1\/image\.lime/],
   ['gone from the store', stored('other.lime.zst'), 'evidence_missing', /gs:\/\/b\/captures\/c-1\/other\.lime\.zst/],
 ])('an image that is %s says so, and is not in use', async (_what, place, code, message) => {
   using r = await rig();

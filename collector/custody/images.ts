@@ -4,10 +4,10 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { type EvidenceDirectory, imageName } from '../evidence/evidence-directory.ts';
 import { openFile } from '../store/file-source.ts';
 import { openFrames } from '../store/frames/open-frames.ts';
-import { Leases } from './leases.ts';
 import type { RangeSource } from '../store/range-source.ts';
 import { evidenceDeleted, type StorageRecord } from '../store/storage-record.ts';
 import type { EvidenceStore, StoredObject } from '../store/store.ts';
+import { Leases } from './leases.ts';
 
 /** Where sealed images are is on record there. */
 interface Records {

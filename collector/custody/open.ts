@@ -2,20 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { Deletions } from './deletion.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import { Images } from './images.ts';
-import { Keeper } from './archiver.ts';
-import { openStore } from '../store/open.ts';
-import type { RetentionRules } from './retention.ts';
-import { Retention } from './retention-rounds.ts';
-import type { EvidenceStore } from '../store/store.ts';
-import { Verifier } from './verifier.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import { CustodyQueue } from '../journal/custody-queue.ts';
 import type { Database } from '../journal/database.ts';
-import { Figures } from '../journal/metric-queries.ts';
+import { MetricQueries } from '../journal/metric-queries.ts';
 import { StorageJournal } from '../journal/storage.ts';
+import { openStore } from '../store/open.ts';
+import type { EvidenceStore } from '../store/store.ts';
+import { Archiver } from './archiver.ts';
+import { Deletions } from './deletion.ts';
+import { Images } from './images.ts';
+import type { RetentionRules } from './retention.ts';
+import { Retention } from './retention-rounds.ts';
+import { Verifier } from './verifier.ts';
 
 /** What becomes of sealed evidence. */
 export interface Custody {
@@ -39,7 +39,7 @@ export interface CustodyEvents {
 }
 
 /** What custody is told. */
-export interface CustodyMeans {
+export interface CustodyDeps {
   readonly config: Config;
   readonly database: Database;
   readonly journal: CaptureJournal;
@@ -53,11 +53,11 @@ export interface CustodyMeans {
 const closingMs = 2_000;
 
 /** Opens the store and everything around it. Throws config_invalid, storage_failed. */
-export async function openCustody(means: CustodyMeans): Promise<Custody> {
-  const { config, database, journal, directory, events, log } = means;
+export async function openCustody(deps: CustodyDeps): Promise<Custody> {
+  const { config, database, journal, directory, events, log } = deps;
   const storage = new StorageJournal(database);
   const queue = new CustodyQueue(database);
-  const figures = new Figures(database);
+  const queries = new MetricQueries(database);
   const store = await openStore(config.store, config.dataDir);
   // A directory may be moved as a whole; a bucket is what it is.
   const elsewhere = queue
@@ -78,7 +78,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     events.flawed(captureId, flaw);
     log.error({ capture: captureId, flaw }, 'evidence is not what was sealed');
   };
-  const keeper = new Keeper({
+  const archiver = new Archiver({
     directory,
     store,
     record: storage,
@@ -86,7 +86,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     images,
     spoolMs: config.spoolMs,
     reserveBytes: config.reserveBytes,
-    reservedBytes: () => figures.reservedBytes(),
+    reservedBytes: () => queries.reservedBytes(),
     events: {
       stored: ({ record: { captureId, imageBytes } }, { location, bytes }, seconds) => {
         retention.wake();
@@ -104,7 +104,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     queue,
     store,
     directory,
-    letGo: (captureId) => keeper.letGo(captureId),
+    letGo: (captureId) => archiver.letGo(captureId),
     events: {
       deleted: (captureId, actor) => {
         events.deleted(captureId, actor);
@@ -131,7 +131,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
   const retention = new Retention({
     queue,
     deletions,
-    rules: () => ({ schedules: means.schedules(), retentionMs: config.retentionMs }),
+    rules: () => ({ schedules: deps.schedules(), retentionMs: config.retentionMs }),
     events: {
       retentionTroubled: (captureId, error) => trouble(captureId, 'expired evidence could not be deleted', error),
       clockMoved: (byMs) =>
@@ -142,7 +142,7 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     },
   });
   const stopWaking = journal.watch(({ event }) => {
-    if (event !== undefined) keeper.wake();
+    if (event !== undefined) archiver.wake();
   });
   return {
     storage,
@@ -151,13 +151,13 @@ export async function openCustody(means: CustodyMeans): Promise<Custody> {
     deletions,
     verifier,
     start: () => {
-      keeper.start();
+      archiver.start();
       verifier.start();
       retention.start();
     },
     close: async () => {
       stopWaking();
-      const ended = Promise.all([keeper.close(), verifier.close(), retention.close(), deletions.close()]);
+      const ended = Promise.all([archiver.close(), verifier.close(), retention.close(), deletions.close()]);
       // A store may take its time to answer; what it says then has no effect any more.
       await Promise.race([ended, sleep(closingMs, undefined, { ref: false })]);
     },

@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { Retention, type RetentionMeans } from './retention-rounds.ts';
 import type { RetentionRecord } from '../store/storage-record.ts';
+import { Retention, type RetentionDeps } from './retention-rounds.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -35,7 +35,7 @@ class Scene {
   }
 
   open(): Retention {
-    const means: RetentionMeans = {
+    const deps: RetentionDeps = {
       queue: {
         makers: () =>
           [...new Set(this.records.map(({ schedule }) => schedule))].map((schedule) => ({ schedule, nodeName: 'n1' })),
@@ -61,7 +61,7 @@ class Scene {
         clockMoved: (byMs) => this.told.push(`clock ${Math.round(byMs / hourMs)} h`),
       },
     };
-    return new Retention(means, { wallMs: () => this.wallMs, monotonicMs: () => this.monotonicMs });
+    return new Retention(deps, { wallMs: () => this.wallMs, monotonicMs: () => this.monotonicMs });
   }
 
   /** Time goes by on both clocks. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { type Expired, expired, type RetentionRules } from './retention.ts';
 import type { RetentionRecord } from '../store/storage-record.ts';
+import { type Expired, expired, type RetentionRules } from './retention.ts';
 
 /** The wall clock and one that nobody sets, both in milliseconds. */
 export interface Clocks {
@@ -9,7 +9,7 @@ export interface Clocks {
   monotonicMs(): number;
 }
 
-export interface RetentionMeans {
+export interface RetentionDeps {
   readonly queue: {
     makers(): readonly { readonly schedule: string; readonly nodeName: string }[];
     madeBy(schedule: string, nodeName: string): RetentionRecord[];
@@ -45,7 +45,7 @@ const againMs = 6 * 3_600_000;
  * day past everything that is on record when the collector starts, nothing goes by its age for a day, and that is told.
  */
 export class Retention {
-  readonly #means: RetentionMeans;
+  readonly #deps: RetentionDeps;
   readonly #clocks: Clocks;
   readonly #ending = new AbortController();
   readonly #notBefore = new Map<string, number>();
@@ -55,11 +55,11 @@ export class Retention {
   #agesFromMs = Number.NEGATIVE_INFINITY;
   #woken = Promise.withResolvers<void>();
 
-  constructor(means: RetentionMeans, clocks: Clocks = systemClocks) {
-    this.#means = means;
+  constructor(deps: RetentionDeps, clocks: Clocks = systemClocks) {
+    this.#deps = deps;
     this.#clocks = clocks;
     // Before anything that this run puts on record.
-    this.#newestMs = Date.parse(means.queue.newestMoment());
+    this.#newestMs = Date.parse(deps.queue.newestMoment());
   }
 
   start(): void {
@@ -80,7 +80,7 @@ export class Retention {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       this.#woken = Promise.withResolvers<void>();
-      await this.round().catch((error: unknown) => this.#means.events.retentionTroubled('', error));
+      await this.round().catch((error: unknown) => this.#deps.events.retentionTroubled('', error));
       const rest = async (ms: number): Promise<void> =>
         await sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
       await rest(soonestMs);
@@ -91,7 +91,7 @@ export class Retention {
   /** Finishes what deletions are on record, then deletes what is expired. */
   async round(): Promise<void> {
     const { signal } = this.#ending;
-    await this.#means.deletions.goOn(signal);
+    await this.#deps.deletions.goOn(signal);
     const agesCount = this.#agesCount();
     const found = await this.#find(agesCount);
     const oldest = found.sort((a, b) => a.sequence - b.sequence).slice(0, mostInARound);
@@ -103,13 +103,13 @@ export class Retention {
   /** False when it makes no sense to go on with others now. */
   async #delete(captureId: string, reason: string): Promise<boolean> {
     try {
-      await this.#means.deletions.delete(captureId, 'retention', reason);
+      await this.#deps.deletions.delete(captureId, 'retention', reason);
       return true;
     } catch (error) {
       const { code, message } = Fault.from(error);
       // Somebody was quicker: that is how it should be.
       if (code === 'evidence_held' || code === 'capture_running') return true;
-      this.#means.events.retentionTroubled(captureId, error);
+      this.#deps.events.retentionTroubled(captureId, error);
       if (code !== 'evidence_retained') return false;
       this.#notBefore.set(captureId, this.#clocks.monotonicMs() + this.#untilMs(message));
       return true;
@@ -123,8 +123,8 @@ export class Retention {
   }
 
   async #find(agesCount: boolean): Promise<Expired[]> {
-    const { queue } = this.#means;
-    const rules = this.#means.rules();
+    const { queue } = this.#deps;
+    const rules = this.#deps.rules();
     const [wallMs, monotonicMs] = [this.#clocks.wallMs(), this.#clocks.monotonicMs()];
     for (const [captureId, fromMs] of this.#notBefore) if (fromMs <= monotonicMs) this.#notBefore.delete(captureId);
     const found: Expired[] = [];
@@ -149,7 +149,7 @@ export class Retention {
     this.#last = { wallMs, monotonicMs };
     if (Math.abs(movedMs) > clockSlackMs) {
       this.#agesFromMs = monotonicMs + dayMs;
-      this.#means.events.clockMoved(movedMs);
+      this.#deps.events.clockMoved(movedMs);
     }
     return monotonicMs >= this.#agesFromMs;
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { expired, type RetentionRules } from './retention.ts';
 import type { RetentionRecord } from '../store/storage-record.ts';
+import { expired, type RetentionRules } from './retention.ts';
 
 const dayMs = 86_400_000;
 const nowMs = Date.parse('2026-06-01T00:00:00.000Z');

@@ -23,7 +23,7 @@ const usual: Pauses = {
  * When to try again: each capture has a pause of its own, which grows, so that one that cannot be stored holds up no other; and after any failure
  * there is one for all, since it may be the store. By the monotonic clock.
  */
-export class Patience {
+export class RetrySchedule {
   readonly #captures = new Map<string, { readonly failures: number; readonly untilMs: number }>();
   readonly #pauses: Pauses;
   #failures = 0;

@@ -2,12 +2,12 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { until } from '../testing/files.ts';
-import { Images } from './images.ts';
 import { LocalStore } from '../store/local-store.ts';
 import type { EvidenceStore } from '../store/store.ts';
-import { CustodyScene } from './testing/custody-scene.ts';
 import { ScriptedStore } from '../store/testing/scripted-store.ts';
+import { until } from '../testing/files.ts';
+import { Images } from './images.ts';
+import { CustodyScene } from './testing/custody-scene.ts';
 import { Verifier } from './verifier.ts';
 
 const signal = new AbortController().signal;
@@ -32,10 +32,10 @@ function verifier(scene: CustodyScene, store: EvidenceStore, verifyMs = 0): Veri
 /** A capture with an image of three frames, at rest. */
 async function kept(scene: CustodyScene, store: EvidenceStore, id = 'c-1'): Promise<void> {
   await scene.seal(id, [2_500_000, 70_000]);
-  const keeper = scene.keeper(store);
-  keeper.start();
+  const archiver = scene.archiver(store);
+  archiver.start();
   await until(() => scene.storage.get(id)?.place.kind === 'store' && scene.queue.toTidy().length === 0);
-  await keeper.close();
+  await archiver.close();
   scene.told.length = 0;
 }
 
@@ -94,7 +94,7 @@ test.each([
     alter(join(scene.directory.pathOf('c-1'), 'image.lime.zst'), flip(at));
     const verdict = await verifier(scene, store).verify('c-1', 'operator/alice', noPace, signal);
     expect(verdict).toMatchObject({ kind: 'damaged', badFrom, badTo });
-    expect(scene.storage.get('c-1')?.flaw).not.toBe('');
+    expect(scene.storage.get('c-1')?.damage).not.toBe('');
     expect(scene.storage.get('c-1')).not.toHaveProperty('verifiedAt');
     expect(scene.actions('c-1').at(-1)).toBe('flaw_found');
     expect(scene.told).toEqual([expect.stringMatching(/^flawed c-1: /)]);
@@ -121,7 +121,7 @@ test.each([
   await kept(scene, store);
   damage(scene.directory.pathOf('c-1'));
   expect(await verifier(scene, store).verify('c-1', 'collector', noPace, signal)).toMatchObject({ kind: 'damaged' });
-  expect(scene.storage.get('c-1')?.flaw).not.toBe('');
+  expect(scene.storage.get('c-1')?.damage).not.toBe('');
 });
 
 test.each([
@@ -153,7 +153,7 @@ test('a store that does not answer is no flaw', async () => {
   await expect(verifier(scene, store).verify('c-1', 'collector', noPace, signal)).rejects.toMatchObject({
     code: 'storage_failed',
   });
-  expect(scene.storage.get('c-1')?.flaw).toBe('');
+  expect(scene.storage.get('c-1')?.damage).toBe('');
 });
 
 test('what is deleted while it is verified is no flaw', async () => {

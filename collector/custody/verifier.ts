@@ -3,14 +3,14 @@ import { fileBounds } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { checkManifest } from '../evidence/check-manifest.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import { manifestFile } from './archiver.ts';
-import { openPlain } from './packing.ts';
 import type { RangeSource } from '../store/range-source.ts';
 import { evidenceDeleted, type SealedImage } from '../store/storage-record.ts';
 import type { EvidenceStore } from '../store/store.ts';
+import { manifestFile } from './archiver.ts';
+import { openPlain } from './packing.ts';
 import { type Pace, type Verdict, verifyImage } from './verify.ts';
 
-export interface VerifierMeans {
+export interface VerifierDeps {
   readonly record: {
     sealed(captureId: string): SealedImage;
     noteVerified(captureId: string, actor: string): void;
@@ -37,17 +37,17 @@ const againMs = 3_600_000;
 
 /** Compares stored images with what was sealed: on request, and by itself whichever was not looked at for the longest time, one at a time. */
 export class Verifier {
-  readonly #means: VerifierMeans;
+  readonly #deps: VerifierDeps;
   readonly #ending = new AbortController();
   readonly #notBefore = new Map<string, number>();
   #running: Promise<void> | undefined;
 
-  constructor(means: VerifierMeans) {
-    this.#means = means;
+  constructor(deps: VerifierDeps) {
+    this.#deps = deps;
   }
 
   start(): void {
-    if (this.#means.verifyMs > 0) this.#running ??= this.#run();
+    if (this.#deps.verifyMs > 0) this.#running ??= this.#run();
   }
 
   async close(): Promise<void> {
@@ -60,7 +60,7 @@ export class Verifier {
    * never was an image, evidence_deleted, storage_failed, store_refused, and the signal's reason.
    */
   async verify(captureId: string, actor: string, pace: Pace, signal: AbortSignal): Promise<Verdict> {
-    const { record, events } = this.#means;
+    const { record, events } = this.#deps;
     const started = performance.now();
     const image = record.sealed(captureId);
     const { place } = image.record;
@@ -100,7 +100,7 @@ export class Verifier {
 
   /** The manifest as it is here, which downloads take, and as the store has it. */
   async #manifests({ record: { captureId, place } }: SealedImage): Promise<Buffer[]> {
-    const { store, directory } = this.#means;
+    const { store, directory } = this.#deps;
     if (place.kind !== 'store' || store.kind === 'local') return [await directory.manifest(captureId)];
     const object = await store.find({ captureId, file: manifestFile });
     if (object === undefined)
@@ -122,15 +122,15 @@ export class Verifier {
 
   /** What is stored, also when the plain image is still beside it. */
   async #open({ record: { captureId, place } }: SealedImage): Promise<RangeSource> {
-    if (place.kind !== 'store') return await this.#means.images.open(captureId);
-    return await openPlain(await this.#means.store.open(place.object), place.object);
+    if (place.kind !== 'store') return await this.#deps.images.open(captureId);
+    return await openPlain(await this.#deps.store.open(place.object), place.object);
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       const found = await this.#next(signal).catch((error: unknown) => {
-        if (!signal.aborted) this.#means.events.verificationTroubled('', error);
+        if (!signal.aborted) this.#deps.events.verificationTroubled('', error);
         return false;
       });
       if (!found) await sleep(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
@@ -138,7 +138,7 @@ export class Verifier {
   }
 
   async #next(signal: AbortSignal): Promise<boolean> {
-    const { queue, verifyMs, events } = this.#means;
+    const { queue, verifyMs, events } = this.#deps;
     for (const [captureId, fromMs] of this.#notBefore)
       if (fromMs <= performance.now()) this.#notBefore.delete(captureId);
     const image = queue.toVerify(new Date(Date.now() - verifyMs).toISOString(), new Set(this.#notBefore.keys()));

@@ -1,9 +1,9 @@
 import { createHash, randomInt } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
-import { noise } from '../testing/lime-image.ts';
 import { checkManifest, sha256Of } from '../evidence/check-manifest.ts';
 import type { RangeSource } from '../store/range-source.ts';
+import { noise } from '../testing/lime-image.ts';
 import { type Verdict, verifyImage } from './verify.ts';
 
 const segmentBytes = 4096;

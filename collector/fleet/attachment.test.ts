@@ -44,11 +44,11 @@ test('what stands in the way of a capture is as new as the last heartbeat', asyn
   await using rig = await Rig.start(parties);
   const [agent, operator] = [rig.agent(), rig.operator()];
   await agent.attach({ preflight: { refusals: [{ message: 'kcore is masked' }] } });
-  const wish = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
-  await expect(operator.createCapture(wish)).rejects.toMatchObject({ code: 'preflight_refused' });
+  const spec = { nodeName: 'n1', reason: 'a test', idempotencyKey: 'key' };
+  await expect(operator.createCapture(spec)).rejects.toMatchObject({ code: 'preflight_refused' });
   await agent.heartbeat([]);
   await until(async () => (await operator.listNodes({})).nodes[0]?.preflight?.refusals.length === 0);
-  await operator.createCapture(wish);
+  await operator.createCapture(spec);
   await agent.ordered();
 });
 

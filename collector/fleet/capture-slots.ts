@@ -8,7 +8,7 @@ export interface TurnLimits {
 }
 
 /** Hands out orders, the oldest capture first, so that never more than the allowed number run at once. A restart forgets what was ordered: agents attach again. */
-export class Turns {
+export class CaptureSlots {
   readonly #journal: CaptureJournal;
   readonly #fleet: Fleet;
   readonly #limits: TurnLimits;

@@ -6,11 +6,11 @@ import type { Acquisitions } from '../ingest/acquisitions.ts';
 import { imageCeilingBytes } from '../ingest/image-progress.ts';
 import type { Approval, Approvals } from '../journal/approvals.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureSlots } from './capture-slots.ts';
 import type { Attached, Fleet } from './fleet.ts';
-import type { Turns } from './capture-slots.ts';
 
 /** What a person or a schedule asks for. */
-export interface Wish {
+export interface CaptureSpec {
   readonly nodeName: string;
   /** When it is about this very node, and not about one that was made again under its name. */
   readonly nodeUid?: string;
@@ -38,7 +38,7 @@ export class Captures {
   readonly #acquisitions: Acquisitions;
   readonly #evidence: EvidenceDirectory;
   readonly #fleet: Fleet;
-  readonly #turns: Turns;
+  readonly #slots: CaptureSlots;
   readonly #approvals: Approvals;
   readonly #limits: CaptureLimits;
 
@@ -50,7 +50,7 @@ export class Captures {
     acquisitions: Acquisitions,
     evidence: EvidenceDirectory,
     fleet: Fleet,
-    turns: Turns,
+    slots: CaptureSlots,
     approvals: Approvals,
     limits: CaptureLimits,
   ) {
@@ -58,26 +58,26 @@ export class Captures {
     this.#acquisitions = acquisitions;
     this.#evidence = evidence;
     this.#fleet = fleet;
-    this.#turns = turns;
+    this.#slots = slots;
     this.#approvals = approvals;
     this.#limits = limits;
   }
 
   /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, approval_required, node_busy, disk_too_small. */
-  async create(wish: Wish): Promise<JournaledCapture> {
-    const before = this.#journal.findByKey(wish.requestedBy, wish.idempotencyKey);
-    if (before !== undefined) return sameWish(before, wish);
-    const agent = this.#fleet.capturable(wish.nodeName, wish.nodeUid);
+  async create(spec: CaptureSpec): Promise<JournaledCapture> {
+    const before = this.#journal.findByKey(spec.requestedBy, spec.idempotencyKey);
+    if (before !== undefined) return sameSpec(before, spec);
+    const agent = this.#fleet.capturable(spec.nodeName, spec.nodeUid);
     const { name, uid, kernel, agentVersion } = agent.node;
-    const { schedule, analyze } = wish;
-    const approval = this.#limits.approval && schedule?.configured !== true ? this.#approvalOf(wish) : undefined;
-    const pods = await wish.pods();
+    const { schedule, analyze } = spec;
+    const approval = this.#limits.approval && schedule?.configured !== true ? this.#approvalOf(spec) : undefined;
+    const pods = await spec.pods();
     const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
     const request = {
       id: captureId(),
       node: { name, uid },
-      requestedBy: wish.requestedBy,
-      reason: wish.reason,
+      requestedBy: spec.requestedBy,
+      reason: spec.reason,
       requestedAt: new Date().toISOString(),
       ceilingBytes: imageCeilingBytes(kernel.ramRanges),
       kernel,
@@ -87,17 +87,17 @@ export class Captures {
       ...(schedule === undefined ? {} : { schedule: { name: schedule.name, tick: schedule.tick } }),
       ...(analyze === false ? { analyze } : {}),
     };
-    const { capture, created } = this.#journal.create(request, wish.idempotencyKey, freeBytes, () => {
-      if (approval !== undefined && !this.#approvals.use(approval)) throw approvalRequired(wish);
+    const { capture, created } = this.#journal.create(request, spec.idempotencyKey, freeBytes, () => {
+      if (approval !== undefined && !this.#approvals.use(approval)) throw approvalRequired(spec);
     });
-    if (!created) return sameWish(capture, wish);
-    this.#turns.give();
+    if (!created) return sameSpec(capture, spec);
+    this.#slots.give();
     return capture;
   }
 
-  #approvalOf(wish: Wish): Approval {
-    const approval = this.#approvals.find(wish.nodeName, wish.reason, wish.requestedBy, new Date());
-    if (approval === undefined) throw approvalRequired(wish);
+  #approvalOf(spec: CaptureSpec): Approval {
+    const approval = this.#approvals.find(spec.nodeName, spec.reason, spec.requestedBy, new Date());
+    if (approval === undefined) throw approvalRequired(spec);
     return approval;
   }
 
@@ -122,7 +122,7 @@ export class Captures {
     if (open === undefined || runningCaptureIds.includes(open.id)) return;
     const { id } = open;
     if (open.phase === 'requested') {
-      this.#turns.again(id);
+      this.#slots.again(id);
       return;
     }
     const detail = `the agent of node ${node.name} was started anew, and its AVML died with it`;
@@ -168,7 +168,7 @@ export class Captures {
   }
 }
 
-function approvalRequired({ nodeName, reason }: Wish): Fault {
+function approvalRequired({ nodeName, reason }: CaptureSpec): Fault {
   return new Fault(
     'approval_required',
     `a second person has to allow this capture: ask one to run  kcorder approve ${quoted(nodeName)} --reason ${quoted(reason)}  and then try again`,
@@ -178,12 +178,12 @@ function approvalRequired({ nodeName, reason }: Wish): Fault {
 /** For a shell, where a double-quoted reason could run what is in it. */
 const quoted = (text: string): string => (/^[A-Za-z0-9._-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-function sameWish(capture: JournaledCapture, wish: Wish): JournaledCapture {
+function sameSpec(capture: JournaledCapture, spec: CaptureSpec): JournaledCapture {
   const { id, node } = capture.request;
-  if (node.name === wish.nodeName) return capture;
+  if (node.name === spec.nodeName) return capture;
   throw new Fault(
     'invalid_argument',
-    `idempotency key ${wish.idempotencyKey} belongs to capture ${id} of node ${node.name}: use a new key`,
+    `idempotency key ${spec.idempotencyKey} belongs to capture ${id} of node ${node.name}: use a new key`,
   );
 }
 

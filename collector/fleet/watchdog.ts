@@ -2,7 +2,7 @@ import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 
 /** How long a capture may stand still. */
-export interface Patience {
+export interface StallLimits {
   /** Without durable progress while acquiring. */
   readonly stallMs: number;
   /** From the request until the agent opens its upload. */
@@ -18,7 +18,7 @@ const everyMs = 2_000;
 export function startWatchdog(
   journal: CaptureJournal,
   acquisitions: Acquisitions,
-  patience: Patience,
+  timeouts: StallLimits,
   /** Whether a capture waits for its turn: then it has not been ordered, and its time does not run. */
   waits: (captureId: string) => boolean,
   report: (error: unknown) => void,
@@ -39,13 +39,13 @@ export function startWatchdog(
     firstSeenMs.set(id, phase === 'requested' && waits(id) ? performance.now() : seenMs);
     if (phase === 'sealing') {
       await acquisitions.sealUp(id);
-    } else if (phase === 'requested' && performance.now() - seenMs > patience.orderMs) {
-      const detail = `the agent of node ${nodeName} did not take up the order within ${patience.orderMs / 1000} s`;
+    } else if (phase === 'requested' && performance.now() - seenMs > timeouts.orderMs) {
+      const detail = `the agent of node ${nodeName} did not take up the order within ${timeouts.orderMs / 1000} s`;
       journal.apply(id, { kind: 'expired', at: new Date().toISOString(), detail }, 'collector');
     } else if (phase === 'acquiring') {
       const live = acquisitions.live(id);
       const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
-      if (sinceMs <= patience.stallMs) return;
+      if (sinceMs <= timeouts.stallMs) return;
       const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
       const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
       await acquisitions.conclude(

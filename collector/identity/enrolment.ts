@@ -55,7 +55,7 @@ interface Shown {
 }
 
 /** What enrolling works with. */
-export interface EnrolmentMeans {
+export interface EnrolmentDeps {
   readonly authority: Authority;
   /** A kind without a check is refused. */
   readonly checks: { readonly service_account?: CredentialCheck; readonly join?: CredentialCheck };
@@ -76,7 +76,7 @@ const mostPlaces = 10_000;
 
 /** Gives certificates to agents that can show whose they are. Every answer is on record, also each refusal of a credential. */
 export class Enrolment {
-  readonly #means: EnrolmentMeans;
+  readonly #deps: EnrolmentDeps;
   // Strangers may not fill the records.
   readonly #refusals = new Pace(60, 1_000, performance.now());
   // Only what fails is charged, to where it came from: a whole fleet may come at once after a restart of the collector.
@@ -92,8 +92,8 @@ export class Enrolment {
   /** Names of the certificates that are being renewed. */
   readonly #renewing = new Set<string>();
 
-  constructor(means: EnrolmentMeans) {
-    this.#means = means;
+  constructor(deps: EnrolmentDeps) {
+    this.#deps = deps;
   }
 
   /** Throws invalid_argument, unauthenticated, cluster_unavailable, resource_exhausted. */
@@ -108,7 +108,7 @@ export class Enrolment {
     const { bearer, issued } = await this.#issue(application, shown, () => this.#check(application));
     const { node, shownBy } = bearer;
     const notAfter = issued.notAfter.toISOString();
-    this.#means.record(`node/${node.name}`, 'enrolled', { node, ...shownBy, peer, agentVersion, notAfter });
+    this.#deps.record(`node/${node.name}`, 'enrolled', { node, ...shownBy, peer, agentVersion, notAfter });
     return issued;
   }
 
@@ -137,7 +137,7 @@ export class Enrolment {
       if (kind !== 'certificate') this.#remember(`${kind} ${payer}`);
       const holderWaitMs = this.#holders.take(bearer.holder);
       if (holderWaitMs !== undefined) throw tooMany(holderWaitMs, `the agent of node ${bearer.node.name}`);
-      return { bearer, issued: await this.#means.authority.issueNode(bearer.node, asked.publicKey) };
+      return { bearer, issued: await this.#deps.authority.issueNode(bearer.node, asked.publicKey) };
     } finally {
       this.#running[kind] -= 1;
       if (kind === 'certificate') this.#renewing.delete(payer);
@@ -173,7 +173,7 @@ export class Enrolment {
 
   async #check({ kind, credential, beside, publicKey }: Application): Promise<Bearer> {
     const renewed = beside?.nodeOf(namesOf(beside));
-    const check = this.#means.checks[kind];
+    const check = this.#deps.checks[kind];
     if (check !== undefined) {
       const bearer = await check(credential, publicKey);
       if (renewed !== undefined) checkSameNode(renewed, bearer.node);
@@ -185,7 +185,7 @@ export class Enrolment {
   }
 
   #checkCertificate({ certificate, nodeOf }: Renewal): Bearer {
-    const { renewsByCertificate, authority } = this.#means;
+    const { renewsByCertificate, authority } = this.#deps;
     if (renewsByCertificate !== true)
       throw new Fault(
         'unauthenticated',
@@ -202,7 +202,7 @@ export class Enrolment {
     if (this.#refusals.take(performance.now()) === undefined) {
       const causes = causeChain(fault.cause);
       const detail = { kind, peer, code: fault.code, why: fault.message, causes };
-      this.#means.record('unknown', 'enrolment_refused', detail);
+      this.#deps.record('unknown', 'enrolment_refused', detail);
     }
     return fault;
   }

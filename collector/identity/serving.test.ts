@@ -18,14 +18,14 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const means = { trustsDirectory: true, names: ['localhost'], addresses: ['127.0.0.1'] };
+const deps = { trustsDirectory: true, names: ['localhost'], addresses: ['127.0.0.1'] };
 
 test('the own certificate is issued anew at half of its life, and the authority turns once an hour', async () => {
   let nowMs = Date.now();
   const now = (): number => nowMs;
   const refused: unknown[] = [];
   const authority = await Authority.open(new DirectoryStore(join(dir, 'own')), undefined, now);
-  const serving = await Serving.open({ ...means, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
+  const serving = await Serving.open({ ...deps, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
   const serial = (): string => new X509Certificate(serving.identity.current?.certificate ?? '').serialNumber;
   const first = serial();
   await serving.look();
@@ -44,7 +44,7 @@ test('once a clock that was a year ahead is right, the next look shows a certifi
   const now = (): number => nowMs;
   const authority = await Authority.open(new DirectoryStore(join(dir, 'ahead')), undefined, now);
   const refused: unknown[] = [];
-  const serving = await Serving.open({ ...means, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
+  const serving = await Serving.open({ ...deps, authority, tlsDir: '', refused: (error) => refused.push(error) }, now);
   const shown = () => new X509Certificate(serving.identity.current?.certificate ?? '');
   expect(shown().validFromDate.getTime()).toBeGreaterThan(rightMs);
   nowMs = rightMs;
@@ -70,7 +70,7 @@ test.each([
     await operator.getVersion({});
     writeFileSync(join(tlsDir, file), text === 'other' ? parties.operator.key : text);
     const refused: unknown[] = [];
-    await expect(Serving.open({ ...means, tlsDir, refused: () => undefined })).rejects.toMatchObject({
+    await expect(Serving.open({ ...deps, tlsDir, refused: () => undefined })).rejects.toMatchObject({
       code: 'config_invalid',
     });
     await rig.lookAtCertificates();

@@ -6,7 +6,7 @@ import { PeerTrust } from './peer-trust.ts';
 import { readTlsDirectory } from './tls-directory.ts';
 
 /** Where the collector's own certificate comes from, and whose certificates it takes. */
-export interface ServingMeans {
+export interface ServingDeps {
   /** Unset: no authority of its own. */
   readonly authority?: Authority;
   /** Directory with ca.crt, tls.crt and tls.key; empty: the authority issues the certificate. */
@@ -29,22 +29,22 @@ export class Serving {
   readonly identity = new LiveIdentity();
   /** Whose certificates hold now. */
   readonly peers: PeerTrust;
-  readonly #means: ServingMeans;
+  readonly #deps: ServingDeps;
   readonly #now: () => number;
   #issued: { certificate: string; key: string } | undefined;
   #turnedMs: number;
   #timers: NodeJS.Timeout[] = [];
 
-  private constructor(means: ServingMeans, now: () => number) {
-    this.#means = means;
+  private constructor(deps: ServingDeps, now: () => number) {
+    this.#deps = deps;
     this.#now = now;
     this.peers = new PeerTrust(this.identity, now);
     this.#turnedMs = now();
   }
 
   /** Throws config_invalid when there is nothing to serve with. */
-  static async open(means: ServingMeans, now: () => number = Date.now): Promise<Serving> {
-    const serving = new Serving(means, now);
+  static async open(deps: ServingDeps, now: () => number = Date.now): Promise<Serving> {
+    const serving = new Serving(deps, now);
     await serving.#renew();
     serving.#timers = [
       setInterval(() => void serving.look(), lookMs),
@@ -66,7 +66,7 @@ export class Serving {
 
   /** One look at everything that may have to be renewed. Never throws. */
   async look(): Promise<void> {
-    const { authority, refused } = this.#means;
+    const { authority, refused } = this.#deps;
     const sinceMs = this.#now() - this.#turnedMs;
     // A clock that was put back was ahead before: what was made then may hold for nobody now.
     if (authority !== undefined && (sinceMs < 0 || sinceMs >= turnMs)) {
@@ -77,7 +77,7 @@ export class Serving {
   }
 
   async #renew(): Promise<void> {
-    const { tlsDir, authority, trustsDirectory } = this.#means;
+    const { tlsDir, authority, trustsDirectory } = this.#deps;
     const directory = tlsDir === '' ? undefined : await readTlsDirectory(tlsDir);
     const pair = directory ?? (await this.#pair());
     const cas = [authority?.bundle ?? '', trustsDirectory ? (directory?.ca.toString() ?? '') : ''];
@@ -90,7 +90,7 @@ export class Serving {
   }
 
   async #pair(): Promise<{ certificate: string; key: string }> {
-    const { authority, names, addresses } = this.#means;
+    const { authority, names, addresses } = this.#deps;
     if (authority === undefined) throw new Error('neither a directory nor an authority');
     if (this.#issued === undefined || this.#isDue(this.#issued.certificate))
       this.#issued = await authority.issueServer(names, addresses);

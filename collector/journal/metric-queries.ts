@@ -24,7 +24,7 @@ export interface NodeRecord {
 }
 
 /** Images at one place. Times in ms since 1970. */
-export interface PlaceFigures {
+export interface PlaceTotals {
   readonly place: string;
   readonly images: number;
   readonly bytes: number;
@@ -36,7 +36,7 @@ export interface PlaceFigures {
 }
 
 /** What the metrics tell of a schedule itself. */
-export interface ScheduleFigures {
+export interface ScheduleTotals {
   readonly name: string;
   /** In ms since 1970. */
   readonly createdAtMs: number;
@@ -53,7 +53,7 @@ const running = `phase IN ('requested', 'acquiring')`;
 const ended = ['complete', 'partial', 'failed', 'canceled'];
 
 /** Figures of what is on disk, for the metrics: each by an index, and none by reading whole captures. */
-export class Figures {
+export class MetricQueries {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
@@ -117,7 +117,7 @@ export class Figures {
   }
 
   /** Images that are not deleted, by place. */
-  places(): PlaceFigures[] {
+  places(): PlaceTotals[] {
     return this.#all(
       `SELECT place, count(*) AS images, sum(stored_bytes) AS bytes, sum(place = 'spool' AND trouble <> '') AS troubled,
          sum(place <> 'deleting' AND flaw <> '') AS flawed,
@@ -158,7 +158,7 @@ export class Figures {
     }));
   }
 
-  schedules(): ScheduleFigures[] {
+  schedules(): ScheduleTotals[] {
     return this.#all('SELECT name, created_at, paused_by FROM schedules ORDER BY name').map((row) => ({
       name: String(row.name),
       createdAtMs: timeOf(row.created_at) ?? 0,

@@ -8,7 +8,7 @@ import { CaptureJournal } from './captures.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
 import { encode } from './encode.ts';
-import { Figures } from './metric-queries.ts';
+import { MetricQueries } from './metric-queries.ts';
 import { StorageJournal } from './storage.ts';
 
 /** As the second version made it: never to be changed. */
@@ -150,7 +150,7 @@ test('what ended before there was a store is in the spool after the migration, a
   database.close();
   // A second start finds nothing to do.
   const again = openDatabase(scratch.dir);
-  expect(new Figures(again).places().reduce((sum, { bytes }) => sum + bytes, 0)).toBe(260);
+  expect(new MetricQueries(again).places().reduce((sum, { bytes }) => sum + bytes, 0)).toBe(260);
   again.close();
 });
 

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
-import { AnalysesAgain } from './reanalyses.ts';
 import { AuditLog } from './audit.ts';
 import { openDatabase } from './database.ts';
+import { Reanalyses } from './reanalyses.ts';
 
 function journal() {
   const scratch = makeScratch();
   const database = openDatabase(scratch.dir);
   return {
     database,
-    again: new AnalysesAgain(database),
+    again: new Reanalyses(database),
     actions: (id: string) => new AuditLog(database).of(id).map(({ actor, action }) => `${action} by ${actor}`),
     [Symbol.dispose]: () => {
       database.close();
@@ -58,7 +58,7 @@ test('the one that has waited longest is next, and a restart forgets none of the
   j.again.ask('c-2', 'operator/alice');
   j.again.ask('c-1', 'operator/alice');
   j.again.begin('c-2');
-  const restarted = new AnalysesAgain(j.database);
+  const restarted = new Reanalyses(j.database);
   expect(restarted.get('c-2')).toEqual({ kind: 'waiting' });
   expect(restarted.next()).toBe('c-2');
   restarted.end('c-2', { kind: 'done' });

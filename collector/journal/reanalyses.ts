@@ -5,7 +5,7 @@ import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
 
 /** How far the latest analysis of a capture is that was asked for after its own had ended. */
-export type AnalysisAgain =
+export type Reanalysis =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'running' }
   /** It takes the place of the ending of the capture's own analysis. */
@@ -15,7 +15,7 @@ export type AnalysisAgain =
  * Wishes to have ended captures analysed again; their own states are final and stay as they are. Every change is one transaction with its audit
  * record. What was running when a collector ended waits again. Writing throws storage_failed.
  */
-export class AnalysesAgain {
+export class Reanalyses {
   readonly #database: DatabaseSync;
   readonly #audit: AuditLog;
   readonly #watchers = new Set<(captureId: string) => void>();
@@ -27,7 +27,7 @@ export class AnalysesAgain {
   }
 
   /** Undefined when it was never asked for. */
-  get(captureId: string): AnalysisAgain | undefined {
+  get(captureId: string): Reanalysis | undefined {
     const row = this.#database.prepare('SELECT ending FROM analyses_again WHERE capture_id = ?').get(captureId);
     if (row === undefined) return undefined;
     if (row.ending !== '') return { kind: 'ended', ending: decode<AnalysisEnding>(String(row.ending)) };

@@ -33,7 +33,7 @@ export function toRecord(row: Row, holds: readonly Hold[]): StorageRecord {
     place: placeOf(row),
     holds,
     ...(row.verified_at === '' ? {} : { verifiedAt: String(row.verified_at) }),
-    flaw: String(row.flaw),
+    damage: String(row.flaw),
     manifestSha256: String(row.manifest_sha256),
   };
 }
@@ -41,7 +41,7 @@ export function toRecord(row: Row, holds: readonly Hold[]): StorageRecord {
 function placeOf(row: Row): StoragePlace {
   switch (row.place) {
     case 'spool':
-      return { kind: 'spool', trouble: String(row.trouble) };
+      return { kind: 'spool', lastError: String(row.trouble) };
     case 'store':
       return {
         kind: 'store',

@@ -7,7 +7,7 @@ import { AuditLog } from './audit.ts';
 import { CaptureJournal } from './captures.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
-import { Figures } from './metric-queries.ts';
+import { MetricQueries } from './metric-queries.ts';
 import { custodyActions, StorageJournal } from './storage.ts';
 
 interface Opened extends Disposable {
@@ -80,7 +80,7 @@ test('a sealed image is in the spool, then where it was stored, then deleted; ea
     verifiedAt: expect.stringMatching(/^\d{4}-/),
   });
   storage.noteFlaw('c-1', 'a byte differs', 'operator/alice');
-  expect(storage.get('c-1')?.flaw).toBe('a byte differs');
+  expect(storage.get('c-1')?.damage).toBe('a byte differs');
   storage.beginDeletion('c-1', 'operator/alice', 'not needed');
   const tombstone = { kind: 'deleted', by: 'operator/alice', reason: 'not needed', at: expect.any(String) };
   expect(storage.get('c-1')?.place).toEqual({ ...tombstone, left: 'being removed' });
@@ -231,17 +231,17 @@ test('the image that was not looked at for the longest time is verified next, a 
   storage.noteVerified('c-2', 'collector');
   expect(next()).toBe('c-1');
   storage.noteVerified('c-1', 'collector');
-  expect(storage.get('c-1')?.flaw).toBe('');
+  expect(storage.get('c-1')?.damage).toBe('');
 });
 
 test('sums count what is there, a begun deletion until it is finished', () => {
   using opened = open();
   const { storage, database } = opened;
-  const figures = new Figures(database);
+  const queries = new MetricQueries(database);
   seal(opened, 'c-1');
   seal(opened, 'c-2', 1, true, 'n2');
   storage.noteStored('c-2', object('c-2'), '');
-  const kept = () => figures.places().reduce((sum, { bytes }) => sum + bytes, 0);
+  const kept = () => queries.places().reduce((sum, { bytes }) => sum + bytes, 0);
   expect(kept()).toBe(140);
   storage.beginDeletion('c-1', 'operator/alice', 'space');
   expect(kept()).toBe(140);

@@ -1,7 +1,7 @@
 import { type AnalysisReport, confinementLevels, defaultPlugins, type PluginReport } from '../analysis/analysis.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const states: readonly PluginReport['state'][] = ['rows', 'empty', 'failed'];
@@ -43,7 +43,7 @@ export class AnalysisSeries {
   readonly #plugins;
   readonly #confined;
 
-  constructor(scrape: Scrape, figures: Figures) {
+  constructor(scrape: Scrape, queries: MetricQueries) {
     this.#ended = scrape.counter('kcorder_analyses_ended_total', 'Analyses by ending; the reason is empty when done.', [
       'state',
       'reason',
@@ -78,10 +78,10 @@ export class AnalysisSeries {
       ['severity'],
     );
     scrape.read(() => {
-      const { count, atMs } = figures.analysisBacklog();
+      const { count, atMs } = queries.analysisBacklog();
       waiting.set(count);
       setOrRemove(oldest, seconds(atMs));
-      const found = figures.findings();
+      const found = queries.findings();
       const known = severities.map((severity) => ({ severity, ...found.get(severity) }));
       replace(
         findings,

@@ -1,6 +1,6 @@
 import type { FailedReason, PartialReason } from '../capture/capture.ts';
 import type { CaptureJournal, Change } from '../journal/captures.ts';
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const phases = ['requested', 'acquiring', 'sealing', 'sealed', 'analyzing'] as const;
@@ -50,7 +50,7 @@ export class CaptureSeries {
   readonly #duration;
 
   /** `nodes` names those whose own series are wanted: nodes come and go. */
-  constructor(scrape: Scrape, figures: Figures, nodes: () => ReadonlySet<string>) {
+  constructor(scrape: Scrape, queries: MetricQueries, nodes: () => ReadonlySet<string>) {
     this.#ended = scrape.counter(
       'kcorder_captures_ended_total',
       'Captures whose acquisition has ended. It goes on over restarts.',
@@ -68,7 +68,7 @@ export class CaptureSeries {
     );
     for (const trigger of ['manual', 'schedule'])
       for (const ending of endings) this.#ended.inc({ trigger, ...ending }, 0);
-    for (const { node, schedule, outcome, reason, count, endedAtMs } of figures.endedCaptures())
+    for (const { node, schedule, outcome, reason, count, endedAtMs } of queries.endedCaptures())
       this.#count(node, schedule, outcome, reason, count, endedAtMs);
 
     const inPhase = scrape.gauge('kcorder_captures_in_phase', 'Captures that have not ended, by phase.', ['phase']);
@@ -86,10 +86,10 @@ export class CaptureSeries {
       ['node', 'trigger', 'outcome', 'reason'],
     );
     scrape.read(() => {
-      const open = figures.openPhases();
+      const open = queries.openPhases();
       for (const phase of phases) inPhase.set({ phase }, open.get(phase) ?? 0);
-      setOrRemove(progress, seconds(figures.oldestProgressMs()));
-      aside.set(figures.quarantinedRows());
+      setOrRemove(progress, seconds(queries.oldestProgressMs()));
+      aside.set(queries.quarantinedRows());
       const wanted = nodes();
       const present = [...this.#byNode.values()].filter(({ labels }) => wanted.has(labels.node));
       replace(

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const places = ['spool', 'store', 'deleting'] as const;
@@ -15,7 +15,7 @@ export interface EvidenceLimits {
 }
 
 /** Where the evidence is, and how much room it has. */
-export function watchEvidence(scrape: Scrape, figures: Figures, limits: EvidenceLimits): void {
+export function watchEvidence(scrape: Scrape, queries: MetricQueries, limits: EvidenceLimits): void {
   const bytes = scrape.gauge('kcorder_evidence_kept_bytes', 'Bytes of images that are not deleted, by place.', [
     'place',
   ]);
@@ -43,7 +43,7 @@ export function watchEvidence(scrape: Scrape, figures: Figures, limits: Evidence
     .gauge('kcorder_evidence_quota_bytes', 'How much evidence there may be in all; 0: as much as fits.')
     .set(limits.quotaBytes);
   scrape.read(async () => {
-    const found = figures.places();
+    const found = queries.places();
     const all = (value: (place: (typeof found)[number]) => number): number =>
       found.reduce((sum, place) => sum + value(place), 0);
     const each = (value: (place: (typeof found)[number] | undefined) => number) =>
@@ -58,9 +58,9 @@ export function watchEvidence(scrape: Scrape, figures: Figures, limits: Evidence
     );
     troubled.set(all((place) => place.troubled));
     flawed.set(all((place) => place.flawed));
-    held.set(figures.held());
+    held.set(queries.held());
     setOrRemove(verified, seconds(found.find(({ place }) => place === 'store')?.oldestReadAtMs));
-    reserved.set(figures.reservedBytes());
+    reserved.set(queries.reservedBytes());
     const { bavail, bsize, blocks } = await statfs(limits.dataDir);
     free.set(Math.max(0, bavail * bsize - limits.reserveBytes));
     size.set(blocks * bsize);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
-import { Figures } from '../journal/metric-queries.ts';
+import { MetricQueries } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { makeScratch } from '../testing/files.ts';
 import { recordCapture, recordFleet } from '../testing/recorded-fleet.ts';
@@ -39,7 +39,7 @@ function started(): { metrics: Metrics; journal: CaptureJournal } {
     fleet.attach({ node, instanceId: 'i', send: () => undefined, detach: () => undefined });
   }
   const limits = { dataDir: scratch.dir, reserveBytes: 0, quotaBytes: 0 };
-  const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits, version: '0.1.0' });
+  const metrics = new Metrics({ journal, queries: new MetricQueries(database), fleet, limits, version: '0.1.0' });
   metrics.watchSchedules(() => ({ nextAtMs: nowMs + hourMs, intervalMs: fleetShape.intervalMs }));
   metrics.watchNotifications(() => ['chat']);
   return { metrics, journal };

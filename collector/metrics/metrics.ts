@@ -4,7 +4,7 @@ import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { AuditVerdict } from '../journal/audit-check.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { AccessSeries } from './access.ts';
@@ -20,9 +20,9 @@ import { Scrape } from './scrape.ts';
 import { SymbolSeries } from './symbols.ts';
 
 /** What the metrics are taken of. */
-export interface MetricsRooms {
+export interface MetricsDeps {
   readonly journal: CaptureJournal;
-  readonly figures: Figures;
+  readonly queries: MetricQueries;
   readonly fleet: Fleet;
   readonly limits: EvidenceLimits;
   readonly version: string;
@@ -31,7 +31,7 @@ export interface MetricsRooms {
 /** The collector's metrics: what the rest of the collector tells them, and where they are to be had. docs/metrics.md lists the series. */
 export class Metrics {
   readonly #scrape = new Scrape();
-  readonly #rooms: MetricsRooms;
+  readonly #deps: MetricsDeps;
   readonly #nodes: NodeSeries;
   readonly #captures: CaptureSeries;
   readonly #analyses: AnalysisSeries;
@@ -46,19 +46,19 @@ export class Metrics {
   #ready = false;
 
   /** Counts the captures that change from now on. */
-  constructor(rooms: MetricsRooms) {
-    const { journal, figures, fleet, limits, version } = rooms;
+  constructor(deps: MetricsDeps) {
+    const { journal, queries, fleet, limits, version } = deps;
     const scrape = this.#scrape;
-    this.#rooms = rooms;
+    this.#deps = deps;
     scrape.gauge('kcorder_build_info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
     this.#nodes = new NodeSeries(scrape, fleet);
-    this.#captures = new CaptureSeries(scrape, figures, () => this.#nodes.current);
-    this.#analyses = new AnalysisSeries(scrape, figures);
+    this.#captures = new CaptureSeries(scrape, queries, () => this.#nodes.current);
+    this.#analyses = new AnalysisSeries(scrape, queries);
     this.#symbols = new SymbolSeries(scrape);
     this.#access = new AccessSeries(scrape);
     this.#audit = new AuditSeries(scrape, journal.audit);
-    this.#notifications = new NotificationSeries(scrape, figures);
-    watchEvidence(scrape, figures, limits);
+    this.#notifications = new NotificationSeries(scrape, queries);
+    watchEvidence(scrape, queries, limits);
     this.#stops = [this.#captures.follow(journal), this.#analyses.follow(journal)];
   }
 
@@ -74,8 +74,8 @@ export class Metrics {
 
   /** Adds the series of schedules; `timesOf` tells when a schedule comes again, by its name. */
   watchSchedules(timesOf: (schedule: string) => ScheduleTimes): void {
-    const { figures } = this.#rooms;
-    this.#countRun = watchSchedules(this.#scrape, figures, this.#captures, () => this.#nodes.current, timesOf);
+    const { queries } = this.#deps;
+    this.#countRun = watchSchedules(this.#scrape, queries, this.#captures, () => this.#nodes.current, timesOf);
     for (const run of this.#earlyRuns.splice(0)) this.#countRun(run);
   }
 

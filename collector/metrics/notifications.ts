@@ -1,4 +1,4 @@
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds } from './scrape.ts';
 
 const states = ['waiting', 'sent', 'failed'] as const;
@@ -10,14 +10,14 @@ export type ReloadedFile = 'schedules' | 'webhooks';
 /** Whom we tell, and what stands in the way of telling and writing down. */
 export class NotificationSeries {
   readonly #scrape: Scrape;
-  readonly #figures: Figures;
+  readonly #queries: MetricQueries;
   readonly #attempts;
   readonly #reloads;
   readonly #writes;
 
-  constructor(scrape: Scrape, figures: Figures) {
+  constructor(scrape: Scrape, queries: MetricQueries) {
     this.#scrape = scrape;
-    this.#figures = figures;
+    this.#queries = queries;
     this.#attempts = scrape.counter(
       'kcorder_notification_attempts_total',
       'Attempts to tell a webhook something, by how they ended.',
@@ -59,7 +59,7 @@ export class NotificationSeries {
       ['webhook'],
     );
     this.#scrape.read(() => {
-      const found = this.#figures.notifications();
+      const found = this.#queries.notifications();
       const names = new Set([...webhooks(), ...found.map(({ webhook }) => webhook)]);
       for (const webhook of names) for (const result of results) this.#attempts.inc({ webhook, result }, 0);
       const known = [...names].flatMap((webhook) => states.map((state) => ({ webhook, state })));

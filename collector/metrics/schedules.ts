@@ -1,4 +1,4 @@
-import type { Figures } from '../journal/metric-queries.ts';
+import type { MetricQueries } from '../journal/metric-queries.ts';
 import type { CaptureSeries } from './captures.ts';
 import { replace, type Scrape, seconds } from './scrape.ts';
 
@@ -47,7 +47,7 @@ const endings: readonly { readonly state: string; readonly reason: string }[] = 
  */
 export function watchSchedules(
   scrape: Scrape,
-  figures: Figures,
+  queries: MetricQueries,
   captures: CaptureSeries,
   nodes: () => ReadonlySet<string>,
   timesOf: (schedule: string) => ScheduleTimes,
@@ -81,7 +81,7 @@ export function watchSchedules(
     ['schedule', 'state', 'reason'],
   );
   scrape.read(() => {
-    const schedules = figures.schedules().map((schedule) => ({ ...schedule, times: timesOf(schedule.name) }));
+    const schedules = queries.schedules().map((schedule) => ({ ...schedule, times: timesOf(schedule.name) }));
     for (const { name } of schedules) for (const ending of endings) runsEnded.inc({ schedule: name, ...ending }, 0);
     const each = (value: (schedule: (typeof schedules)[number]) => number | undefined) =>
       schedules.map((schedule) => [{ schedule: schedule.name }, value(schedule)] as const);
@@ -107,16 +107,16 @@ export function watchSchedules(
     );
     replace(
       runs,
-      schedules.flatMap(({ name }) => runsOf(figures, name)),
+      schedules.flatMap(({ name }) => runsOf(queries, name)),
     );
   });
-  watchRecords(scrape, figures, captures, nodes);
+  watchRecords(scrape, queries, captures, nodes);
   return ({ schedule, state, reason, ticks }) => runsEnded.inc({ schedule, state, reason }, ticks);
 }
 
 /** Every state is there for every schedule, those without a reason at least. */
-function runsOf(figures: Figures, schedule: string) {
-  const newest = figures.newestRuns(schedule);
+function runsOf(queries: MetricQueries, schedule: string) {
+  const newest = queries.newestRuns(schedule);
   const absent = runStates.filter((state) => !newest.some((run) => run.state === state && run.reason === ''));
   return [...newest, ...absent.map((state) => ({ state, reason: '', count: 0 }))].map(
     ({ state, reason, count }) => [{ schedule, state, reason }, count] as const,
@@ -125,7 +125,7 @@ function runsOf(figures: Figures, schedule: string) {
 
 function watchRecords(
   scrape: Scrape,
-  figures: Figures,
+  queries: MetricQueries,
   captures: CaptureSeries,
   nodes: () => ReadonlySet<string>,
 ): void {
@@ -154,10 +154,10 @@ function watchRecords(
     const current = nodes();
     const byHand = [...captures.manualNodes].filter((node) => current.has(node));
     const pairs = [
-      ...figures.schedules().flatMap(({ name }) => figures.nodesOf(name).map((node) => ({ schedule: name, node }))),
+      ...queries.schedules().flatMap(({ name }) => queries.nodesOf(name).map((node) => ({ schedule: name, node }))),
       ...byHand.map((node) => ({ schedule: '', node })),
     ];
-    const records = pairs.map((labels) => ({ labels, record: figures.record(labels.schedule, labels.node) }));
+    const records = pairs.map((labels) => ({ labels, record: queries.record(labels.schedule, labels.node) }));
     const present = records.flatMap(({ labels, record }) => (record === undefined ? [] : [{ labels, record }]));
     replace(
       success,
@@ -167,7 +167,7 @@ function watchRecords(
       wanted,
       records
         .filter(({ labels, record }) => labels.schedule !== '' && record?.succeededAtMs === undefined)
-        .map(({ labels }) => [labels, seconds(figures.firstTickMs(labels.schedule, labels.node))]),
+        .map(({ labels }) => [labels, seconds(queries.firstTickMs(labels.schedule, labels.node))]),
     );
     replace(
       last,

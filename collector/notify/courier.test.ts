@@ -14,9 +14,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test('a delivery is signed, named, and whole', async () => {
   using receiver = await Receiver.open(status(204));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
   const [first] = await receiver.count(1);
   expect(first?.json).toMatchObject({
     format: 'kcorder-notification/1',
@@ -40,9 +40,9 @@ test('the verifying lines of the documentation take what is ours and refuse the 
     isGenuine(headers: object, body: string, secret: string, nowSeconds?: number): boolean;
   };
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
   const [first] = await receiver.count(1);
   const { headers = {}, body = '' } = first ?? {};
   expect(isGenuine(headers, body, secret)).toBe(true);
@@ -54,9 +54,9 @@ test('the verifying lines of the documentation take what is ours and refuse the 
 
 test('Slack gets its own form, without a signature', async () => {
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('chat', receiver.url, { format: 'slack', secret: undefined }));
-  desk.deleted();
+  await using orders = new Desk();
+  orders.use(webhook('chat', receiver.url, { format: 'slack', secret: undefined }));
+  orders.deleted();
   const [first] = await receiver.count(1);
   expect(first?.json).toMatchObject({
     text: expect.stringContaining('deleted by operator/alice'),
@@ -72,14 +72,14 @@ test.each([
   ['no answer in time', inTurn(never, status(200)), ['timeout'], 250],
 ])('after %s it is sent again, with the same id and body', async (_sentence, answer, reasons, deadlineMs) => {
   using receiver = await Receiver.open(answer);
-  await using desk = new Desk({ deadlineMs });
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
+  await using orders = new Desk({ deadlineMs });
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
   const received = await receiver.count(reasons.length + 1);
   expect(new Set(received.map(({ body }) => body)).size).toBe(1);
   expect(new Set(received.map(({ headers }) => headers['kcorder-delivery'])).size).toBe(1);
-  await until(() => desk.said.at(-1) === 'soc sent');
-  expect(desk.said).toEqual([...reasons.flatMap((reason) => ['soc failed', `soc postponed ${reason}`]), 'soc sent']);
+  await until(() => orders.said.at(-1) === 'soc sent');
+  expect(orders.said).toEqual([...reasons.flatMap((reason) => ['soc failed', `soc postponed ${reason}`]), 'soc sent']);
 });
 
 test.each([
@@ -88,22 +88,22 @@ test.each([
   ['a redirect', status(307, { location: 'http://127.0.0.1:1/' }), 'http_307'],
 ])('%s is final', async (_sentence, answer, reason) => {
   using receiver = await Receiver.open(inTurn(answer, status(200)));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
-  await until(() => desk.said.includes(`soc refused ${reason}`));
-  desk.deleted('c-2');
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
+  await until(() => orders.said.includes(`soc refused ${reason}`));
+  orders.deleted('c-2');
   const received = await receiver.count(2);
   expect(received.map(({ json }) => json.capture)).toMatchObject([{ id: 'c-1' }, { id: 'c-2' }]);
-  await until(() => desk.said.at(-1) === 'soc sent');
-  expect(desk.states()).toMatchObject([{ state: 'failed', reason }, { state: 'sent' }]);
+  await until(() => orders.said.at(-1) === 'soc sent');
+  expect(orders.states()).toMatchObject([{ state: 'failed', reason }, { state: 'sent' }]);
 });
 
 test('Retry-After is waited for', async () => {
   using receiver = await Receiver.open(inTurn(status(429, { 'retry-after': '1' }), status(200)));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
   const [first, second] = await receiver.count(2);
   expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990);
 });
@@ -118,24 +118,24 @@ test('an answer without an end holds nothing up', async () => {
     };
     more();
   });
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
-  desk.deleted('c-2');
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
+  orders.deleted('c-2');
   await receiver.count(2);
-  await until(() => desk.said.filter((text) => text === 'soc sent').length === 2);
+  await until(() => orders.said.filter((text) => text === 'soc sent').length === 2);
 });
 
 test('a webhook that is down is tried ever more rarely, and told all when it is up', async () => {
   const down = await Receiver.open(status(200));
   down[Symbol.dispose]();
-  await using desk = new Desk();
-  desk.use(webhook('soc', down.url));
-  desk.deleted();
-  desk.deleted('c-2');
-  await until(() => desk.said.filter((text) => text.startsWith('soc postponed ECONNREFUSED')).length >= 4);
+  await using orders = new Desk();
+  orders.use(webhook('soc', down.url));
+  orders.deleted();
+  orders.deleted('c-2');
+  await until(() => orders.said.filter((text) => text.startsWith('soc postponed ECONNREFUSED')).length >= 4);
   using up = await Receiver.open(status(200));
-  desk.notifier.use([webhook('soc', up.url)]);
+  orders.notifier.use([webhook('soc', up.url)]);
   const received = await up.count(2);
   expect(received.map(({ json }) => (json.capture as { id: string }).id).sort()).toEqual(['c-1', 'c-2']);
 });
@@ -143,20 +143,20 @@ test('a webhook that is down is tried ever more rarely, and told all when it is 
 test('a certificate of an authority that nobody knows is not spoken to', async () => {
   const leaf = makeAuthority(join(dir, 'authority')).server();
   using receiver = await Receiver.open(status(200), { certificate: leaf.certificate, key: leaf.key });
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
-  await until(() => desk.said.some((text) => /postponed (UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(text)));
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
+  await until(() => orders.said.some((text) => /postponed (UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/.test(text)));
   expect(receiver.received).toEqual([]);
 });
 
 test('one webhook that hangs holds up no other, and each has one delivery at a time', async () => {
   using hanging = await Receiver.open(never);
   using working = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('hangs', hanging.url), webhook('works', working.url));
-  desk.deleted();
-  desk.deleted('c-2');
+  await using orders = new Desk();
+  orders.use(webhook('hangs', hanging.url), webhook('works', working.url));
+  orders.deleted();
+  orders.deleted('c-2');
   await working.count(2);
   await hanging.settle();
   expect([hanging.received.length, hanging.mostAtOnce, working.mostAtOnce]).toEqual([1, 1, 1]);
@@ -166,10 +166,10 @@ test('one that is never taken holds up no other of the same webhook', async () =
   using receiver = await Receiver.open((response, nth) => {
     response.writeHead(receiver.received[nth]?.body.includes('c-1') ? 500 : 200).end();
   });
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.deleted();
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.deleted();
   await receiver.count(2);
-  desk.deleted('c-2');
-  await until(() => desk.said.includes('soc sent'));
+  orders.deleted('c-2');
+  await until(() => orders.said.includes('soc sent'));
 });

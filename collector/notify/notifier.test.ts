@@ -6,19 +6,19 @@ import { Receiver, status } from './testing/receiver.ts';
 test('the same thing is told once, and only to those who asked for it', async () => {
   using all = await Receiver.open(status(200));
   using few = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(
+  await using orders = new Desk();
+  orders.use(
     webhook('all', all.url),
     webhook('few', few.url, { events: ['evidence_deleted', 'finding'], minSeverity: 'critical' }),
   );
-  for (const captureId of ['c-1', 'c-1', 'c-2']) desk.deleted(captureId);
-  desk.notifier.tell({
+  for (const captureId of ['c-1', 'c-1', 'c-2']) orders.deleted(captureId);
+  orders.notifier.tell({
     kind: 'finding',
     captureId: 'c-1',
     findings: [{ severity: 'info', rule: 'executable_deleted' }],
   });
   for (const _ of [1, 2])
-    desk.notifier.tell({
+    orders.notifier.tell({
       kind: 'finding',
       captureId: 'c-2',
       findings: [{ severity: 'critical', rule: 'hidden_module' }],
@@ -32,13 +32,14 @@ test('the same thing is told once, and only to those who asked for it', async ()
 
 test('missed runs are joined, and what comes later waits for its turn', async () => {
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
   for (let nth = 0; nth < 1000; nth += 1)
-    desk.notifier.tell({ kind: 'run_missed', schedule: 'nightly', reason: 'node_offline' });
-  desk.notifier.tell({ kind: 'run_missed', schedule: 'weekly', reason: 'late' });
+    orders.notifier.tell({ kind: 'run_missed', schedule: 'nightly', reason: 'node_offline' });
+  orders.notifier.tell({ kind: 'run_missed', schedule: 'weekly', reason: 'late' });
   await receiver.count(2);
-  for (let nth = 0; nth < 3; nth += 1) desk.notifier.tell({ kind: 'run_missed', schedule: 'nightly', reason: 'late' });
+  for (let nth = 0; nth < 3; nth += 1)
+    orders.notifier.tell({ kind: 'run_missed', schedule: 'nightly', reason: 'late' });
   const received = await receiver.count(3);
   expect(received.map(({ json }) => [json.count, json.runs])).toEqual([
     [1000, { schedule: 'nightly', reasons: { node_offline: 1000 } }],
@@ -49,48 +50,48 @@ test('missed runs are joined, and what comes later waits for its turn', async ()
 
 test('the end of a capture and a failed analysis are told by themselves', async () => {
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.captures.apply('c-1', captureEvents.refused, 'agent');
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.captures.apply('c-1', captureEvents.refused, 'agent');
   const { opened, finished, sealed, analysis_started: started } = captureEvents;
   for (const event of [opened, { ...finished, durableBytes: 100 }, sealed, started])
-    desk.captures.apply('c-2', event, 'agent');
+    orders.captures.apply('c-2', event, 'agent');
   const ending = { kind: 'failed', reason: 'timeout', detail: '' } as const;
-  desk.captures.apply('c-2', { ...captureEvents.analysis_ended, ending }, 'collector');
+  orders.captures.apply('c-2', { ...captureEvents.analysis_ended, ending }, 'collector');
   const received = await receiver.count(3);
   expect(received.map(({ json }) => json.event)).toEqual(['capture_failed', 'capture_complete', 'analysis_failed']);
 });
 
 test('what was journaled while nobody could tell is found later and told once; what came before the webhook is not told', async () => {
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.captures.apply('c-1', captureEvents.refused, 'agent');
-  desk.use(webhook('soc', receiver.url));
-  await desk.notifier.close();
+  await using orders = new Desk();
+  orders.captures.apply('c-1', captureEvents.refused, 'agent');
+  orders.use(webhook('soc', receiver.url));
+  await orders.notifier.close();
   // As if the collector had been killed between the two changes on disk.
-  desk.captures.apply('c-2', captureEvents.expired, 'collector');
+  orders.captures.apply('c-2', captureEvents.expired, 'collector');
   for (let nth = 0; nth < 2; nth += 1) {
-    desk.notifier = desk.make();
-    desk.use(webhook('soc', receiver.url));
+    orders.notifier = orders.make();
+    orders.use(webhook('soc', receiver.url));
     await receiver.count(1);
     await receiver.settle();
-    await desk.notifier.close();
+    await orders.notifier.close();
   }
   expect(receiver.received.map(({ json }) => json.capture)).toMatchObject([{ id: 'c-2' }]);
 });
 
 test('a disk that takes nothing breaks nobody who tells, and the capture is told when it does again', async () => {
   using receiver = await Receiver.open(status(200));
-  await using desk = new Desk();
-  desk.use(webhook('soc', receiver.url));
-  desk.database.exec(
+  await using orders = new Desk();
+  orders.use(webhook('soc', receiver.url));
+  orders.database.exec(
     `CREATE TRIGGER full BEFORE INSERT ON notifications BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`,
   );
-  desk.captures.apply('c-1', captureEvents.refused, 'agent');
-  desk.deleted();
-  expect(desk.said).toEqual(['not written', 'not written']);
-  desk.database.exec('DROP TRIGGER full');
-  desk.captures.apply('c-2', captureEvents.refused, 'agent');
+  orders.captures.apply('c-1', captureEvents.refused, 'agent');
+  orders.deleted();
+  expect(orders.said).toEqual(['not written', 'not written']);
+  orders.database.exec('DROP TRIGGER full');
+  orders.captures.apply('c-2', captureEvents.refused, 'agent');
   const received = await receiver.count(2);
   expect(received.map(({ json }) => [json.event, json.capture])).toMatchObject([
     ['capture_failed', { id: 'c-1' }],
@@ -99,9 +100,9 @@ test('a disk that takes nothing breaks nobody who tells, and the capture is told
 });
 
 test('with nobody to tell, nothing is written', async () => {
-  await using desk = new Desk();
-  desk.use();
-  desk.deleted();
-  desk.captures.apply('c-1', captureEvents.refused, 'agent');
-  expect([desk.states(), desk.said]).toEqual([[], []]);
+  await using orders = new Desk();
+  orders.use();
+  orders.deleted();
+  orders.captures.apply('c-1', captureEvents.refused, 'agent');
+  expect([orders.states(), orders.said]).toEqual([[], []]);
 });

@@ -23,7 +23,7 @@ export interface ScheduleEvents {
 }
 
 /** All that the scheduler works with. */
-export interface SchedulerMeans {
+export interface SchedulerDeps {
   readonly clock: Clock;
   readonly schedules: ScheduleJournal;
   readonly runs: RunJournal;

@@ -1,22 +1,22 @@
 import type { Capture } from '../capture/capture.ts';
 import type { RunChange } from '../journal/runs.ts';
-import type { SchedulerMeans } from './deps.ts';
+import type { SchedulerDeps } from './deps.ts';
 
 /** Ends runs with their captures. */
 export class Following {
-  readonly #means: SchedulerMeans;
+  readonly #deps: SchedulerDeps;
   /** A run may not know of its capture's end. */
   #behind = true;
 
-  constructor(means: SchedulerMeans) {
-    this.#means = means;
+  constructor(deps: SchedulerDeps) {
+    this.#deps = deps;
   }
 
   /** Ends the runs whose captures ended while nobody followed them. Throws storage_failed. */
   look(): void {
     if (!this.#behind) return;
-    for (const { captureId } of this.#means.runs.overdue()) {
-      const capture = this.#means.captures.find(captureId);
+    for (const { captureId } of this.#deps.runs.overdue()) {
+      const capture = this.#deps.captures.find(captureId);
       if (capture !== undefined) this.#end(capture);
     }
     this.#behind = false;
@@ -30,17 +30,17 @@ export class Following {
     } catch (error) {
       // It is called by whoever changed the capture: that went well.
       this.#behind = true;
-      this.#means.events.trouble(`the run of capture ${capture.request.id} could not be ended`, error);
+      this.#deps.events.trouble(`the run of capture ${capture.request.id} could not be ended`, error);
     }
   }
 
   #end(capture: Capture): void {
     const end = endOf(capture);
     if (end === undefined) return;
-    const run = this.#means.runs.ofCapture(capture.request.id);
+    const run = this.#deps.runs.ofCapture(capture.request.id);
     if (run?.state !== 'running') return;
-    this.#means.runs.change([[run, { ...end, captureId: run.captureId }]]);
-    this.#means.events.runEnded({ ...run, reason: '', detail: '', ...end });
+    this.#deps.runs.change([[run, { ...end, captureId: run.captureId }]]);
+    this.#deps.events.runEnded({ ...run, reason: '', detail: '', ...end });
   }
 }
 

@@ -2,18 +2,18 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault } from '@kcorder/proto/fault.ts';
 import { expect, test } from 'vitest';
+import { CaptureSlots } from '../fleet/capture-slots.ts';
 import type { Captures } from '../fleet/captures.ts';
 import { type Attached, Fleet } from '../fleet/fleet.ts';
-import { Turns } from '../fleet/capture-slots.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { RunJournal } from '../journal/runs.ts';
 import { ScheduleJournal, type ScheduleTarget } from '../journal/schedules.ts';
-import { ordinary } from './testing/world.ts';
-import { openSchedules, scheduledNodes } from './open.ts';
 import { makeScratch } from '../testing/files.ts';
 import { request } from '../testing/states.ts';
+import { openSchedules, scheduledNodes } from './open.ts';
+import { ordinary } from './testing/world.ts';
 
 /** A folder with a database and a file of schedules. */
 function makeRooms() {
@@ -32,7 +32,7 @@ function makeRooms() {
         runs: new RunJournal(database),
         journal,
         fleet,
-        turns: new Turns(journal, fleet, { maxCaptures: 1, orderMs: 1 }),
+        slots: new CaptureSlots(journal, fleet, { maxCaptures: 1, orderMs: 1 }),
         captures: {} as unknown as Captures,
       },
       {
@@ -53,67 +53,67 @@ function makeRooms() {
 }
 
 test('schedules come from the file and go with it; what was made by call stays', async () => {
-  using rooms = makeRooms();
-  rooms.write('a', 'b');
-  const first = await rooms.open();
+  using deps = makeRooms();
+  deps.write('a', 'b');
+  const first = await deps.open();
   first.schedules.create({ ...ordinary, name: 'mine', cron: '@yearly' }, 'operator/alice');
-  rooms.write('b', 'c');
+  deps.write('b', 'c');
   await first.lookAtFile();
   const names = ({ schedules }: typeof first) =>
     schedules.list().map(({ spec, configured }) => `${spec.name} ${configured}`);
   expect(names(first)).toEqual(['b true', 'c true', 'mine false']);
-  expect(rooms.taken).toEqual([2]);
+  expect(deps.taken).toEqual([2]);
   await first.lookAtFile();
-  expect(rooms.taken).toEqual([2]);
+  expect(deps.taken).toEqual([2]);
   first.close();
-  const second = await rooms.open('');
+  const second = await deps.open('');
   expect(names(second)).toEqual(['mine false']);
   second.close();
 });
 
 test('a file that is wrong at the start is refused; one that becomes wrong is told once, and the last good one holds', async () => {
-  using rooms = makeRooms();
-  await expect(rooms.open()).rejects.toMatchObject({
+  using deps = makeRooms();
+  await expect(deps.open()).rejects.toMatchObject({
     code: 'config_invalid',
     message: expect.stringContaining('cannot be read'),
   });
-  writeFileSync(rooms.path, '{"schedules":[{"name":"A","cron":"x"}]}');
-  await expect(rooms.open()).rejects.toMatchObject({
+  writeFileSync(deps.path, '{"schedules":[{"name":"A","cron":"x"}]}');
+  await expect(deps.open()).rejects.toMatchObject({
     code: 'config_invalid',
     message: expect.stringMatching(/is wrong: schedules\[0\]\.name is not .*; schedules\[0\]\.cron is not /),
   });
-  rooms.write('a');
-  const opened = await rooms.open();
-  writeFileSync(rooms.path, 'no more');
+  deps.write('a');
+  const opened = await deps.open();
+  writeFileSync(deps.path, 'no more');
   await opened.lookAtFile();
   await opened.lookAtFile();
-  expect(rooms.refused.map(({ code }) => code)).toEqual(['config_invalid']);
+  expect(deps.refused.map(({ code }) => code)).toEqual(['config_invalid']);
   expect(opened.schedules.list()).toHaveLength(1);
-  rooms.write('a');
+  deps.write('a');
   await opened.lookAtFile();
-  expect(rooms.taken).toEqual([1]);
-  rmSync(rooms.path);
+  expect(deps.taken).toEqual([1]);
+  rmSync(deps.path);
   await opened.lookAtFile();
-  expect(rooms.refused).toHaveLength(2);
+  expect(deps.refused).toHaveLength(2);
   opened.close();
 });
 
 test('a schedule that was made by call and is in the file too: nothing starts, and both are named', async () => {
-  using rooms = makeRooms();
-  rooms.write();
-  const first = await rooms.open();
+  using deps = makeRooms();
+  deps.write();
+  const first = await deps.open();
   first.schedules.create({ ...ordinary, name: 'mine' }, 'operator/alice');
   first.close();
-  rooms.write('mine');
-  await expect(rooms.open()).rejects.toMatchObject({
+  deps.write('mine');
+  await expect(deps.open()).rejects.toMatchObject({
     code: 'config_invalid',
     message: expect.stringContaining('mine (made by operator/alice)'),
   });
 });
 
 test('which nodes a schedule is for', async () => {
-  using rooms = makeRooms();
-  const { fleet } = rooms;
+  using deps = makeRooms();
+  const { fleet } = deps;
   const agents = ['n1', 'n2', 'n3'].map((name): Attached => {
     const known = {
       name,

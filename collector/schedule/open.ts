@@ -1,10 +1,10 @@
 import { readBounded, TooLarge } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { ClusterRooms } from '../cluster/open.ts';
+import type { ClusterServices } from '../cluster/open.ts';
 import type { Config } from '../config.ts';
+import type { CaptureSlots } from '../fleet/capture-slots.ts';
 import type { Captures } from '../fleet/captures.ts';
 import { type Fleet, refusalsOf } from '../fleet/fleet.ts';
-import type { Turns } from '../fleet/capture-slots.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { RunJournal } from '../journal/runs.ts';
 import type { ScheduleJournal, ScheduleSpec, ScheduleTarget } from '../journal/schedules.ts';
@@ -24,15 +24,15 @@ export interface OpenedScheduleEvents extends ScheduleEvents {
 }
 
 /** What schedules are made of. */
-export interface ScheduleRooms {
+export interface OpenSchedulesDeps {
   readonly scheduleJournal: ScheduleJournal;
   readonly runs: RunJournal;
   readonly journal: CaptureJournal;
   readonly fleet: Fleet;
-  readonly turns: Turns;
+  readonly slots: CaptureSlots;
   readonly captures: Captures;
   /** Unset outside of a cluster. */
-  readonly cluster?: Pick<ClusterRooms, 'inStepAt' | 'nodeUid' | 'pressureOn' | 'nodesThatFit'>;
+  readonly cluster?: Pick<ClusterServices, 'inStepAt' | 'nodeUid' | 'pressureOn' | 'nodesThatFit'>;
 }
 
 /** Schedules that run. */
@@ -50,10 +50,10 @@ const lookMs = 15_000;
 /** Opens the schedules and those of the configuration, and begins. Throws config_invalid that names all that is wrong with the file, storage_failed. */
 export async function openSchedules(
   config: Pick<Config, 'schedulesFile' | 'approval'>,
-  rooms: ScheduleRooms,
+  deps: OpenSchedulesDeps,
   events: OpenedScheduleEvents,
 ): Promise<OpenedSchedules> {
-  const { scheduleJournal, runs, journal, fleet, turns, captures, cluster } = rooms;
+  const { scheduleJournal, runs, journal, fleet, slots, captures, cluster } = deps;
   const inCluster = cluster !== undefined;
   let text = await textOf(config.schedulesFile);
   const specs = parsed(config.schedulesFile, text, inCluster);
@@ -64,7 +64,7 @@ export async function openSchedules(
       runs,
       captures: journal,
       nodes: scheduledNodes(fleet, cluster),
-      free: () => turns.free(),
+      free: () => slots.free(),
       capture: async (run, { spec, configured }) => {
         const capture = await captures.create({
           nodeName: run.nodeName,
@@ -136,7 +136,7 @@ function parsed(path: string, text: string, inCluster: boolean): ScheduleSpec[] 
 }
 
 /** The nodes as schedules see them: by agents, and by the cluster's word where there is one. */
-export function scheduledNodes(fleet: Fleet, cluster: ScheduleRooms['cluster']): ScheduledNodes {
+export function scheduledNodes(fleet: Fleet, cluster: OpenSchedulesDeps['cluster']): ScheduledNodes {
   const named = (name: string): ScheduledNode => ({
     name,
     uid: cluster?.nodeUid(name) ?? fleet.named(name)?.uid ?? `name/${name}`,
@@ -172,7 +172,7 @@ const asksCluster = ({ nodeLabels, podNamespaces, podLabels }: ScheduleTarget): 
 const unique = (names: readonly string[]): string[] => [...new Set(names)].sort();
 
 /** Every node that has an agent; but one that the cluster does not have any more is gone. */
-function withAgents(fleet: Fleet, cluster: ScheduleRooms['cluster']): ScheduledNode[] {
+function withAgents(fleet: Fleet, cluster: OpenSchedulesDeps['cluster']): ScheduledNode[] {
   const byName = new Map<string, ScheduledNode>();
   const all = fleet.list();
   // Two of a name: the one that is attached, or else the one seen last, which comes first.

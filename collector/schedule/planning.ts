@@ -2,7 +2,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { Run } from '../journal/runs.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { ClockWatch } from './clock.ts';
-import type { SchedulerMeans } from './deps.ts';
+import type { SchedulerDeps } from './deps.ts';
 import { type Ending, lateDetail, overAtMs, recordOf, runsOf } from './planner.ts';
 import type { Roster } from './roster.ts';
 import { ticksBetween } from './ticks.ts';
@@ -13,7 +13,7 @@ const againMs = 5_000;
 
 /** Makes runs of ticks. */
 export class Planning {
-  readonly #means: SchedulerMeans;
+  readonly #deps: SchedulerDeps;
   readonly #roster: Roster;
   readonly #watch: ClockWatch;
   readonly #wake: () => void;
@@ -21,8 +21,8 @@ export class Planning {
   /** By schedule: why its tick could not be planned, and when it is tried again. */
   readonly #troubles = new Map<string, { readonly detail: string; readonly untilMs: number }>();
 
-  constructor(means: SchedulerMeans, roster: Roster, watch: ClockWatch, wake: () => void) {
-    this.#means = means;
+  constructor(deps: SchedulerDeps, roster: Roster, watch: ClockWatch, wake: () => void) {
+    this.#deps = deps;
     this.#roster = roster;
     this.#watch = watch;
     this.#wake = wake;
@@ -95,7 +95,7 @@ export class Planning {
         ticks.map((tick) => this.#record(schedule, [tick])),
       );
     } else {
-      const nodes = await this.#means.nodes.select(spec.target);
+      const nodes = await this.#deps.nodes.select(spec.target);
       this.#commit(schedule, [first], runsOf(spec, first, nodes));
     }
   }
@@ -118,15 +118,15 @@ export class Planning {
     const through = new Date(ticks.at(-1) ?? 0).toISOString();
     // It may have been changed, paused or deleted while nodes were asked for: then it is looked at anew.
     if (this.#roster.get(spec.name) !== schedule) return;
-    if (!this.#means.runs.plan({ name: spec.name, createdAt, plannedThrough, pausedBy }, through, runs)) return;
+    if (!this.#deps.runs.plan({ name: spec.name, createdAt, plannedThrough, pausedBy }, through, runs)) return;
     this.#troubles.delete(spec.name);
     this.#roster.planned(schedule, through);
-    for (const run of runs) if (run.state !== 'waiting') this.#means.events.runEnded(run);
+    for (const run of runs) if (run.state !== 'waiting') this.#deps.events.runEnded(run);
   }
 
   #failed(name: string, error: unknown): void {
     const fault = Fault.from(error);
-    this.#troubles.set(name, { detail: fault.message, untilMs: this.#means.clock.wall().getTime() + againMs });
-    this.#means.events.trouble(`the runs of schedule ${name} could not be planned`, error);
+    this.#troubles.set(name, { detail: fault.message, untilMs: this.#deps.clock.wall().getTime() + againMs });
+    this.#deps.events.trouble(`the runs of schedule ${name} could not be planned`, error);
   }
 }

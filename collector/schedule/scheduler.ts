@@ -1,7 +1,7 @@
 import type { StoredSchedule } from '../journal/schedules.ts';
 import { ClockWatch } from './clock.ts';
+import type { SchedulerDeps } from './deps.ts';
 import { Following } from './following.ts';
-import type { SchedulerMeans } from './deps.ts';
 import { Planning } from './planning.ts';
 import { Roster } from './roster.ts';
 import { Starting } from './starting.ts';
@@ -24,7 +24,7 @@ export class Scheduler {
   readonly roster: Roster;
   readonly planning: Planning;
   readonly starting: Starting;
-  readonly #means: SchedulerMeans;
+  readonly #deps: SchedulerDeps;
   readonly #following: Following;
   readonly #watch: ClockWatch;
   readonly #stopWatching: () => void;
@@ -39,20 +39,20 @@ export class Scheduler {
   #closed = false;
 
   /** Begins at once. */
-  constructor(given: SchedulerMeans) {
+  constructor(given: SchedulerDeps) {
     // What was begun may end after all is closed, the database too: it is taken up at the next start.
-    const trouble: SchedulerMeans['events']['trouble'] = (what, error) => {
+    const trouble: SchedulerDeps['events']['trouble'] = (what, error) => {
       if (!this.#closed) given.events.trouble(what, error);
     };
-    const means = { ...given, events: { ...given.events, trouble } };
-    this.#means = means;
-    this.roster = new Roster(means.schedules);
-    this.#watch = new ClockWatch(means.clock);
+    const deps = { ...given, events: { ...given.events, trouble } };
+    this.#deps = deps;
+    this.roster = new Roster(deps.schedules);
+    this.#watch = new ClockWatch(deps.clock);
     const wake = () => this.wake();
-    this.planning = new Planning(means, this.roster, this.#watch, wake);
-    this.starting = new Starting(means, this.roster, this.#watch, wake);
-    this.#following = new Following(means);
-    this.#stopWatching = means.captures.watch(({ capture: read, event }) => {
+    this.planning = new Planning(deps, this.roster, this.#watch, wake);
+    this.starting = new Starting(deps, this.roster, this.#watch, wake);
+    this.#following = new Following(deps);
+    this.#stopWatching = deps.captures.watch(({ capture: read, event }) => {
       if (event === undefined) return;
       const capture = read();
       this.#following.note(capture);
@@ -77,7 +77,7 @@ export class Scheduler {
 
   /** What has come up to now is on record when it returns; undefined for a schedule that is not there. */
   settle(name: string): StoredSchedule | undefined {
-    return this.planning.settle(name, this.#means.clock.wall().getTime());
+    return this.planning.settle(name, this.#deps.clock.wall().getTime());
   }
 
   close(): void {
@@ -89,11 +89,11 @@ export class Scheduler {
   #sleep(ms: number, toBeLookedAt = true): void {
     if (this.#closed) return;
     this.#woken ||= toBeLookedAt;
-    const atMs = this.#means.clock.monotonicMs() + ms;
+    const atMs = this.#deps.clock.monotonicMs() + ms;
     if (atMs >= this.#timerMs) return;
     this.#stopTimer?.();
     this.#timerMs = atMs;
-    this.#stopTimer = this.#means.clock.setTimer(ms, () => this.#timerFired());
+    this.#stopTimer = this.#deps.clock.setTimer(ms, () => this.#timerFired());
   }
 
   #timerFired(): void {
@@ -101,12 +101,12 @@ export class Scheduler {
     if (this.#closed) return;
     try {
       const { nowMs, jumpedMs } = this.#watch.look();
-      if (jumpedMs !== 0) this.#means.events.clockJumped(jumpedMs);
+      if (jumpedMs !== 0) this.#deps.events.clockJumped(jumpedMs);
       const nothing = !this.#woken && jumpedMs === 0 && nowMs < this.#momentMs;
       if (!nothing) this.#look(nowMs);
       this.#sleep(Math.min(clockMs, Math.max(0, this.#momentMs - nowMs)), false);
     } catch (error) {
-      this.#means.events.trouble('the schedules could not be seen to', error);
+      this.#deps.events.trouble('the schedules could not be seen to', error);
       this.#sleep(afterTroubleMs);
     }
   }
@@ -123,7 +123,7 @@ export class Scheduler {
   }
 
   #prune(nowMs: number): void {
-    const { clock, runs } = this.#means;
+    const { clock, runs } = this.#deps;
     if (clock.monotonicMs() - this.#prunedMs < pruneMs) return;
     const pruned = runs.prune(new Date(nowMs - keptMs).toISOString(), prunedAtOnce);
     // The rest at the next look.

@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Run } from '../journal/runs.ts';
 import type { RetentionRule, ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
-import type { SchedulerMeans } from './deps.ts';
+import type { SchedulerDeps } from './deps.ts';
 import { runsOf } from './planner.ts';
 import { Scheduler } from './scheduler.ts';
 import { problemsOf, sameSpec, sentenceOf } from './spec.ts';
@@ -19,16 +19,16 @@ const lookAheadMs = 400 * 24 * 3_600_000;
 /** What can be done with schedules. Every change is on the audit log before it is done. */
 export class Schedules {
   readonly scheduler: Scheduler;
-  readonly #means: SchedulerMeans;
+  readonly #deps: SchedulerDeps;
   readonly #record: Record;
   readonly #inCluster: boolean;
   readonly #intervals = new Map<string, { readonly spec: ScheduleSpec; readonly ms: number | undefined }>();
 
-  constructor(means: SchedulerMeans, record: Record, inCluster: boolean) {
-    this.#means = means;
+  constructor(deps: SchedulerDeps, record: Record, inCluster: boolean) {
+    this.#deps = deps;
     this.#record = record;
     this.#inCluster = inCluster;
-    this.scheduler = new Scheduler(means);
+    this.scheduler = new Scheduler(deps);
   }
 
   /** Throws schedule_unknown. */
@@ -95,7 +95,7 @@ export class Schedules {
 
   /** One round now, beside the clock's; the same key gives the same round. Throws schedule_unknown, cluster_unavailable, storage_failed. */
   async trigger(name: string, key: string, by: string): Promise<Run[]> {
-    const { runs, nodes } = this.#means;
+    const { runs, nodes } = this.#deps;
     const before = runs.ofTrigger(this.get(name).spec.name, key);
     if (before.length > 0) return before;
     const found = await nodes.select(this.get(name).spec.target);
@@ -104,11 +104,11 @@ export class Schedules {
     const meanwhile = runs.ofTrigger(name, key);
     if (meanwhile.length > 0) return meanwhile;
     this.#record(by, 'schedule_triggered', { name, key });
-    let tickMs = this.#means.clock.wall().getTime();
+    let tickMs = this.#deps.clock.wall().getTime();
     while (runs.has(name, new Date(tickMs).toISOString())) tickMs += 1;
     const round = runsOf(spec, tickMs, found, key);
     runs.add(round);
-    for (const run of round) if (run.state !== 'waiting') this.#means.events.runEnded(run);
+    for (const run of round) if (run.state !== 'waiting') this.#deps.events.runEnded(run);
     this.scheduler.wake();
     return runs.ofTrigger(name, key);
   }
@@ -121,17 +121,17 @@ export class Schedules {
 
   /** The newest first. */
   runs(options: { schedule?: string; nodeName?: string; limit: number }): Run[] {
-    return this.#means.runs.list(options);
+    return this.#deps.runs.list(options);
   }
 
-  newest(name: string): ReturnType<SchedulerMeans['runs']['newest']> {
-    return this.#means.runs.newest(name);
+  newest(name: string): ReturnType<SchedulerDeps['runs']['newest']> {
+    return this.#deps.runs.newest(name);
   }
 
   /** The ticks to come, at most so many; none while it is paused. In ms since 1970. */
   nextTicks({ spec, plannedThrough, pausedBy }: StoredSchedule, count: number): number[] {
     if (pausedBy !== '') return [];
-    const afterMs = Math.max(Date.parse(plannedThrough), this.#means.clock.wall().getTime());
+    const afterMs = Math.max(Date.parse(plannedThrough), this.#deps.clock.wall().getTime());
     return ticksBetween(spec, afterMs, Number.POSITIVE_INFINITY, count);
   }
 
@@ -180,7 +180,7 @@ export class Schedules {
   #change({ spec: { name } }: StoredSchedule, spec: ScheduleSpec): void {
     const schedule = this.scheduler.settle(name);
     if (schedule === undefined) return;
-    const throughMs = Math.max(this.#means.clock.wall().getTime(), Date.parse(schedule.plannedThrough));
+    const throughMs = Math.max(this.#deps.clock.wall().getTime(), Date.parse(schedule.plannedThrough));
     this.scheduler.roster.change(schedule, spec, new Date(throughMs).toISOString());
   }
 
@@ -200,7 +200,7 @@ export class Schedules {
   #intervalMs(spec: ScheduleSpec): number | undefined {
     const known = this.#intervals.get(spec.name);
     if (known?.spec === spec) return known.ms;
-    const nowMs = this.#means.clock.wall().getTime();
+    const nowMs = this.#deps.clock.wall().getTime();
     const ticks = ticksBetween(spec, nowMs, nowMs + lookAheadMs, intervalsLookedAt);
     const first = ticks[0] ?? nextTick(spec, nowMs);
     const second = first === undefined ? undefined : nextTick(spec, first);
@@ -212,7 +212,7 @@ export class Schedules {
   }
 
   #now(): string {
-    return this.#means.clock.wall().toISOString();
+    return this.#deps.clock.wall().toISOString();
   }
 }
 

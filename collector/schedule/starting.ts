@@ -2,8 +2,8 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { DueRun, Run, RunChange } from '../journal/runs.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { ClockWatch } from './clock.ts';
+import { keyOf, requesterOf, type SchedulerDeps } from './deps.ts';
 import { endOf } from './following.ts';
-import { keyOf, requesterOf, type SchedulerMeans } from './deps.ts';
 import { type Ending, judge, type Situation, type Verdict } from './planner.ts';
 import type { Roster } from './roster.ts';
 
@@ -22,7 +22,7 @@ interface Trouble {
 
 /** Makes captures of runs whose moment has come, or says why there is none. */
 export class Starting {
-  readonly #means: SchedulerMeans;
+  readonly #deps: SchedulerDeps;
   readonly #roster: Roster;
   readonly #watch: ClockWatch;
   readonly #wake: () => void;
@@ -35,8 +35,8 @@ export class Starting {
   /** A capture may have been made whose run does not know of it. */
   #lost = true;
 
-  constructor(means: SchedulerMeans, roster: Roster, watch: ClockWatch, wake: () => void) {
-    this.#means = means;
+  constructor(deps: SchedulerDeps, roster: Roster, watch: ClockWatch, wake: () => void) {
+    this.#deps = deps;
     this.#roster = roster;
     this.#watch = watch;
     this.#wake = wake;
@@ -44,14 +44,14 @@ export class Starting {
 
   /** Sees to what is due. Throws storage_failed. */
   look(nowMs: number): void {
-    const { runs } = this.#means;
+    const { runs } = this.#deps;
     if (this.#lost) this.#link();
     const now = new Date(nowMs).toISOString();
     this.#expire(now, nowMs);
     const room = {
-      free: this.#means.free() - this.#starting.size,
+      free: this.#deps.free() - this.#starting.size,
       running: this.#running(),
-      busy: this.#means.captures.running(),
+      busy: this.#deps.captures.running(),
     };
     // Those that wait already, as long as there are turns; then the new ones, each of them, since some are not wanted at all.
     let last: Pick<DueRun, 'dueAt' | 'row'> | undefined;
@@ -67,7 +67,7 @@ export class Starting {
 
   /** What waits is not wanted any more. What is being begun just now goes on. */
   drop(schedule: string, ending: Ending, which: (run: Run) => boolean = () => true): void {
-    const dropped = this.#means.runs.waiting(schedule).filter((run) => which(run) && !this.#starting.has(nameOf(run)));
+    const dropped = this.#deps.runs.waiting(schedule).filter((run) => which(run) && !this.#starting.has(nameOf(run)));
     this.#end(dropped.map((run) => [run, ending]));
   }
 
@@ -78,7 +78,7 @@ export class Starting {
 
   /** Moments at which there may be something to do. */
   nextMs(nowMs: number): number[] {
-    const { dueAt, deadlineAt } = this.#means.runs.nextMoments(new Date(nowMs).toISOString());
+    const { dueAt, deadlineAt } = this.#deps.runs.nextMoments(new Date(nowMs).toISOString());
     const moments = [dueAt, deadlineAt].filter((at) => at !== undefined).map((at) => Date.parse(at));
     const retryMs = this.#retried.sinceMs + retries.everyMs;
     return [...moments, ...[...this.#troubles.values()].map(({ untilMs }) => Math.max(untilMs, retryMs))];
@@ -93,9 +93,9 @@ export class Starting {
 
   #expire(now: string, nowMs: number): void {
     while (true) {
-      const page = this.#means.runs.expired(now, 1_000);
-      const busy = this.#means.captures.running();
-      const free = this.#means.free();
+      const page = this.#deps.runs.expired(now, 1_000);
+      const busy = this.#deps.captures.running();
+      const free = this.#deps.free();
       const changes = page
         .filter((run) => !this.#starting.has(nameOf(run)))
         .flatMap((run) => {
@@ -125,7 +125,7 @@ export class Starting {
       room.free -= 1;
       room.running.set(run.schedule, running + 1);
       // Whoever else is due there finds the node taken.
-      const { uid } = this.#means.nodes.state(run);
+      const { uid } = this.#deps.nodes.state(run);
       if (uid !== undefined) room.busy.set(uid, '');
       this.#start(run, schedule);
     }
@@ -139,14 +139,14 @@ export class Starting {
     const schedule = this.#roster.get(run.schedule);
     if (schedule === undefined) return { kind: 'end', ending: deleted };
     const { busy, ...rest } = now;
-    const { uid, ...node } = this.#means.nodes.state(run);
+    const { uid, ...node } = this.#deps.nodes.state(run);
     const captureId = uid === undefined ? undefined : busy.get(uid);
     const trouble = this.#troubles.get(nameOf(run));
-    return judge(run, schedule, { ...rest, approval: this.#means.approval, node: { ...node, captureId }, trouble });
+    return judge(run, schedule, { ...rest, approval: this.#deps.approval, node: { ...node, captureId }, trouble });
   }
 
   #running(): Map<string, number> {
-    const running = this.#means.runs.running();
+    const running = this.#deps.runs.running();
     for (const { schedule } of this.#starting.values()) running.set(schedule, (running.get(schedule) ?? 0) + 1);
     return running;
   }
@@ -154,7 +154,7 @@ export class Starting {
   #start(run: Run, schedule: StoredSchedule): void {
     const name = nameOf(run);
     this.#starting.set(name, run);
-    void this.#means
+    void this.#deps
       .capture(run, schedule)
       .then((captureId) => this.#started(run, captureId))
       .catch((error: unknown) => this.#notStarted(run, error))
@@ -166,9 +166,9 @@ export class Starting {
 
   #started(run: Run, captureId: string): void {
     this.#troubles.delete(nameOf(run));
-    const end = endOf(this.#means.captures.find(captureId));
-    this.#means.runs.change([[run, { state: 'running', ...end, captureId }]]);
-    if (end !== undefined) this.#means.events.runEnded({ ...run, reason: '', detail: '', ...end });
+    const end = endOf(this.#deps.captures.find(captureId));
+    this.#deps.runs.change([[run, { state: 'running', ...end, captureId }]]);
+    if (end !== undefined) this.#deps.events.runEnded({ ...run, reason: '', detail: '', ...end });
   }
 
   #notStarted(run: Run, error: unknown): void {
@@ -189,15 +189,12 @@ export class Starting {
         // Room may come in time.
         const before = this.#troubles.get(nameOf(run));
         const waitMs = Math.min(longestAgainMs, before === undefined ? againMs : before.againMs * 2);
-        const untilMs = this.#means.clock.wall().getTime() + waitMs;
+        const untilMs = this.#deps.clock.wall().getTime() + waitMs;
         const trouble = { reason: fault.code, detail: fault.message, untilMs, againMs: waitMs };
         this.#troubles.set(nameOf(run), trouble);
         if (fault.code === 'disk_too_small' || fault.code === 'quota_exceeded') return;
         this.#lost = true;
-        this.#means.events.trouble(
-          `the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`,
-          error,
-        );
+        this.#deps.events.trouble(`the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`, error);
       }
     }
   }
@@ -206,23 +203,23 @@ export class Starting {
     try {
       this.#end([[run, change]]);
     } catch (error) {
-      this.#means.events.trouble(`a run of schedule ${run.schedule} could not be ended`, error);
+      this.#deps.events.trouble(`a run of schedule ${run.schedule} could not be ended`, error);
     }
   }
 
   #end(changes: readonly (readonly [Run, RunChange])[]): void {
     if (changes.length === 0) return;
-    this.#means.runs.change(changes);
+    this.#deps.runs.change(changes);
     for (const [run, change] of changes) {
       this.#troubles.delete(nameOf(run));
-      this.#means.events.runEnded({ ...run, reason: '', detail: '', ...change });
+      this.#deps.events.runEnded({ ...run, reason: '', detail: '', ...change });
     }
   }
 
   /** A collector that was killed, or a disk that was full, between a capture and its run. */
   #link(): void {
-    for (const run of this.#means.runs.waiting()) {
-      const capture = this.#means.captures.findByKey(requesterOf(run.schedule), keyOf(run));
+    for (const run of this.#deps.runs.waiting()) {
+      const capture = this.#deps.captures.findByKey(requesterOf(run.schedule), keyOf(run));
       if (capture !== undefined) this.#started(run, capture.request.id);
     }
     this.#lost = false;

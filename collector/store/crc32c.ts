@@ -25,10 +25,10 @@ export class Crc32c {
 function sumOf(start: number, data: Uint8Array): number {
   // The words of a Uint32Array begin at a multiple of four.
   const head = -data.byteOffset & 3;
-  const turns = Math.floor((data.length - head) / slices);
-  if (turns <= 0) return sumBytes(start, data, 0, data.length);
-  const words = new Uint32Array(data.buffer, data.byteOffset + head, turns * 4);
-  return sumBytes(sumWords(sumBytes(start, data, 0, head), words), data, head + turns * slices, data.length);
+  const slots = Math.floor((data.length - head) / slices);
+  if (slots <= 0) return sumBytes(start, data, 0, data.length);
+  const words = new Uint32Array(data.buffer, data.byteOffset + head, slots * 4);
+  return sumBytes(sumWords(sumBytes(start, data, 0, head), words), data, head + slots * slices, data.length);
 }
 
 function sumBytes(start: number, data: Uint8Array, from: number, to: number): number {

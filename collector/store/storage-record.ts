@@ -5,7 +5,7 @@ import type { StoredObject } from './store.ts';
 /** Where the bytes of a sealed capture are. Times are ISO 8601, UTC. */
 export type StoragePlace =
   /** As they were acquired, in the capture's own directory; `trouble` says why the store has not got them, empty at first. */
-  | { readonly kind: 'spool'; readonly trouble: string }
+  | { readonly kind: 'spool'; readonly lastError: string }
   /** At rest. An object whose file ends with .zst is packed in frames, any other is the plain image. */
   | { readonly kind: 'store'; readonly object: StoredObject }
   /** Deleted for good; `left` says what is still to be removed and why, empty when nothing is. */
@@ -39,7 +39,7 @@ export interface StorageRecord {
   /** When the whole was last read and found to be what the manifest says. */
   readonly verifiedAt?: string;
   /** What the last verification found wrong; empty when it was well or there was none. */
-  readonly flaw: string;
+  readonly damage: string;
   /** Of the manifest as it was stored; empty before, lower-case hex. */
   readonly manifestSha256: string;
 }

@@ -4,11 +4,11 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { type KeptSymbols, SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, isBannerKey, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
 import type { Confine } from './confine.ts';
-import { Findings } from './lookups.ts';
-import { Remembered } from './negative-cache.ts';
+import { Lookups } from './lookups.ts';
+import { NegativeCache } from './negative-cache.ts';
 import { isBannerOf, isSameKernel } from './same-kernel.ts';
 import { SingleFlight } from './single-flight.ts';
-import type { Nothing, SymbolSource } from './sources/source.ts';
+import type { NotFound, SymbolSource } from './sources/source.ts';
 import { KernelStatus, Statuses } from './statuses.ts';
 import {
   identityOf,
@@ -42,7 +42,7 @@ const searchesAtOnce = 16;
 export class SymbolSearch implements Symbols {
   readonly cache: SymbolCache;
   readonly #settings: SymbolSettings;
-  readonly #remembered: Remembered;
+  readonly #remembered: NegativeCache;
   readonly #statuses = new Statuses();
   readonly #searches = new SingleFlight<SymbolsEnd>(searchesAtOnce);
   readonly #builds = new SingleFlight<unknown>(1);
@@ -50,7 +50,7 @@ export class SymbolSearch implements Symbols {
   private constructor(settings: SymbolSettings, cache: SymbolCache) {
     this.#settings = settings;
     this.cache = cache;
-    this.#remembered = new Remembered(join(settings.cacheDir, 'remembered.json'));
+    this.#remembered = new NegativeCache(join(settings.cacheDir, 'remembered.json'));
   }
 
   /** Opens the cache. Throws Fault storage_failed. */
@@ -136,7 +136,7 @@ export class SymbolSearch implements Symbols {
     const usable = held !== undefined && !differs ? held : undefined;
     status.report('cache', differs ? 'mismatch' : held ? 'found' : 'nothing', held?.source ?? this.#settings.cacheDir);
     if (usable?.quality === 'dwarf') return this.#use(usable, status);
-    const findings = new Findings();
+    const findings = new Lookups();
     findings.add({ kind: 'nothing', looked: [`symbol cache ${this.#settings.cacheDir}: nothing of this kernel`] });
     await using scratch = await this.cache.scratch();
     const refusedElfs: string[] = [];
@@ -169,7 +169,7 @@ export class SymbolSearch implements Symbols {
       readonly path: string;
       readonly refusedElfs: string[];
       readonly usable: CacheEntry | undefined;
-      readonly findings: Findings;
+      readonly findings: Lookups;
     },
     signal: AbortSignal,
   ): Promise<SymbolsEnd | undefined> {
@@ -234,10 +234,10 @@ export class SymbolSearch implements Symbols {
 
   async #nothing(
     name: SourceName,
-    answer: Nothing,
+    answer: NotFound,
     id: string,
     status: KernelStatus,
-    findings: Findings,
+    findings: Lookups,
     remember: boolean,
   ): Promise<undefined> {
     findings.add(answer);
@@ -274,7 +274,7 @@ export class SymbolSearch implements Symbols {
   }
 }
 
-function stateOf({ mismatch, rejected, transient }: Nothing): 'nothing' | 'failed' | 'mismatch' | 'rejected' {
+function stateOf({ mismatch, rejected, transient }: NotFound): 'nothing' | 'failed' | 'mismatch' | 'rejected' {
   if (mismatch !== undefined) return 'mismatch';
   if (rejected !== undefined) return 'rejected';
   return transient === true ? 'failed' : 'nothing';

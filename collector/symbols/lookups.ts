@@ -1,15 +1,15 @@
-import type { Nothing } from './sources/source.ts';
+import type { NotFound } from './sources/source.ts';
 import type { KernelIdentity, SymbolsEnd } from './symbols.ts';
 
 const maxLooked = 50;
 
 /** What a search has come upon that was of no use, until its end. */
-export class Findings {
+export class Lookups {
   readonly #looked: string[] = [];
   #mismatch: string | undefined;
   readonly #rejected: string[] = [];
 
-  add({ looked, mismatch, rejected }: Nothing): void {
+  add({ looked, mismatch, rejected }: NotFound): void {
     this.#looked.push(...looked);
     this.#mismatch ??= mismatch;
     if (rejected !== undefined) this.#rejected.push(rejected);

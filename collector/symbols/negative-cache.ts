@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import type { Nothing } from './sources/source.ts';
+import type { NotFound } from './sources/source.ts';
 import type { SourceName } from './symbols.ts';
 
 /** An answer without anything, and how long it counts. */
-export interface RememberedNothing {
-  readonly answer: Nothing;
+export interface NegativeEntry {
+  readonly answer: NotFound;
   /** ISO 8601, UTC. */
   readonly askedAt: string;
   readonly until: string;
@@ -18,9 +18,9 @@ const maxRemembered = 2_000;
 const maxUnits = 4 << 20;
 
 /** Remote sources that had nothing for a kernel, over restarts of the collector; the newest 2,000, or some 8 MB. A file that cannot be read or written only costs a repeated look. */
-export class Remembered {
+export class NegativeCache {
   readonly #path: string;
-  #answers: Map<string, RememberedNothing>;
+  #answers: Map<string, NegativeEntry>;
   #written: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -28,12 +28,12 @@ export class Remembered {
     this.#answers = load(path);
   }
 
-  get(source: SourceName, kernel: string): RememberedNothing | undefined {
+  get(source: SourceName, kernel: string): NegativeEntry | undefined {
     const known = this.#answers.get(`${source} ${kernel}`);
     return known !== undefined && known.until > new Date().toISOString() ? known : undefined;
   }
 
-  async put(source: SourceName, kernel: string, answer: Nothing): Promise<RememberedNothing> {
+  async put(source: SourceName, kernel: string, answer: NotFound): Promise<NegativeEntry> {
     const now = Date.now();
     const until = new Date(now + (answer.transient === true ? transientMs : absentMs)).toISOString();
     const entry = { answer, askedAt: new Date(now).toISOString(), until };
@@ -68,16 +68,16 @@ export class Remembered {
   }
 }
 
-function load(path: string): Map<string, RememberedNothing> {
+function load(path: string): Map<string, NegativeEntry> {
   try {
-    const entries = JSON.parse(readFileSync(path, 'utf8')) as [string, RememberedNothing][];
-    return new Map(entries.filter(([key, value]) => typeof key === 'string' && isRemembered(value)));
+    const entries = JSON.parse(readFileSync(path, 'utf8')) as [string, NegativeEntry][];
+    return new Map(entries.filter(([key, value]) => typeof key === 'string' && isNegativeEntry(value)));
   } catch {
     return new Map();
   }
 }
 
-function isRemembered(value: unknown): value is RememberedNothing {
+function isNegativeEntry(value: unknown): value is NegativeEntry {
   if (typeof value !== 'object' || value === null) return false;
   const { answer, askedAt, until } = value as Record<string, unknown>;
   const texts = typeof askedAt === 'string' && typeof until === 'string';

@@ -7,7 +7,7 @@ import type { Confine } from './confine.ts';
 import { inspectIsf } from './isf-file.ts';
 import { isBannerOf, isSameKernel, releaseOf } from './same-kernel.ts';
 import type { SingleFlight } from './single-flight.ts';
-import type { Nothing, SourceAnswer } from './sources/source.ts';
+import type { NotFound, SourceAnswer } from './sources/source.ts';
 import type { KernelIdentity, SourceName, SymbolsQuality } from './symbols.ts';
 
 /** What became of a source's answer. */
@@ -18,11 +18,11 @@ export type Taken =
   /** The collector's own disk or memory was in the way. */
   | { readonly kind: 'failed'; readonly detail: string }
   /** An ELF file that our builder cannot use. */
-  | { readonly kind: 'refused_elf'; readonly path: string; readonly nothing: Nothing }
-  | { readonly kind: 'nothing'; readonly nothing: Nothing };
+  | { readonly kind: 'refused_elf'; readonly path: string; readonly nothing: NotFound }
+  | { readonly kind: 'nothing'; readonly nothing: NotFound };
 
 /** What taking works with. */
-export interface TakeMeans {
+export interface TakeDeps {
   readonly cache: SymbolCache;
   /** One build at a time: each may take a core and half a gigabyte. */
   readonly builds: SingleFlight<unknown>;
@@ -34,23 +34,23 @@ export interface TakeMeans {
 /** Builds or checks what a source had, and keeps it. Throws the signal's reason, and Fault storage_failed when the cache cannot take it. */
 export async function take(
   source: SourceName,
-  answer: Exclude<SourceAnswer, Nothing>,
+  answer: Exclude<SourceAnswer, NotFound>,
   kernel: KernelIdentity,
-  means: TakeMeans,
+  deps: TakeDeps,
 ): Promise<Taken> {
-  const draftPath = join(means.scratchPath, `${source}.isf`);
-  if (answer.kind === 'isf') return await takeIsf(source, answer, kernel, draftPath, means);
+  const draftPath = join(deps.scratchPath, `${source}.isf`);
+  if (answer.kind === 'isf') return await takeIsf(source, answer, kernel, draftPath, deps);
   const input: BuildInput =
     answer.kind === 'elf'
       ? { kind: 'elf', path: answer.path }
       : { kind: 'types', btfPath: answer.btfPath, kallsymsPath: answer.kallsymsPath };
-  const end = await build(input, kernel, draftPath, means);
+  const end = await build(input, kernel, draftPath, deps);
   switch (end.kind) {
     case 'failed':
       return { kind: 'failed', detail: `the symbols from ${answer.from} could not be built: ${end.problem}` };
     case 'refused': {
       const rejected = `no symbols could be built from ${answer.from}: ${end.problem}`;
-      const nothing: Nothing = { kind: 'nothing', looked: [rejected], rejected };
+      const nothing: NotFound = { kind: 'nothing', looked: [rejected], rejected };
       return answer.kind === 'elf' ? { kind: 'refused_elf', path: answer.path, nothing } : { kind: 'nothing', nothing };
     }
     case 'built':
@@ -60,7 +60,7 @@ export async function take(
   const key = answer.kind === 'elf' ? elfKey : (nodeKey(kernel) ?? kernelKey(kernel));
   const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
   const entry = entryOf(kernel, key, quality, answer.from, end);
-  await means.cache.keep(draftPath, entry);
+  await deps.cache.keep(draftPath, entry);
   return isSameKernel(entry, kernel) ? { kind: 'kept', entry } : contradiction(entry, kernel);
 }
 
@@ -74,7 +74,7 @@ async function build(
   input: BuildInput,
   { banner }: KernelIdentity,
   draftPath: string,
-  { builds, confine, signal }: TakeMeans,
+  { builds, confine, signal }: TakeDeps,
 ) {
   // Not the release that the node tells beside it: the key of the symbols does not hold that, and others share them.
   const kernel = { banner, release: releaseOf(banner) ?? '' };
@@ -87,7 +87,7 @@ async function takeIsf(
   answer: Extract<SourceAnswer, { kind: 'isf' }>,
   kernel: KernelIdentity,
   draftPath: string,
-  { cache, signal }: TakeMeans,
+  { cache, signal }: TakeDeps,
 ): Promise<Taken> {
   const isf = await inspectIsf(answer.path, signal, { copyPath: draftPath }).catch((error: unknown) => {
     if (error instanceof Error && 'syscall' in error) return { kind: 'failed', problem: error.message } as const;

@@ -5,7 +5,7 @@ import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
 import { encode } from '../journal/encode.ts';
-import { Figures } from '../journal/metric-queries.ts';
+import { MetricQueries } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { openSymbols } from '../symbols/open.ts';
@@ -49,7 +49,7 @@ export async function everySeries(identity: Access['serving']['identity']['curre
   const node = { ...request, name: 'node-1', uid: 'uid-node-1', lastSeenAt: now, refusals: [] };
   fleet.attach({ node, instanceId: 'i', send: () => undefined, detach: () => undefined });
   const limits = { dataDir: scratch.dir, reserveBytes: 0, quotaBytes: 1 << 30 };
-  const metrics = new Metrics({ journal, figures: new Figures(database), fleet, limits, version: '0.1.0' });
+  const metrics = new Metrics({ journal, queries: new MetricQueries(database), fleet, limits, version: '0.1.0' });
   const sources = {
     symbolDirs: [],
     symbolCacheBytes: 1,

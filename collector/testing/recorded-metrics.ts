@@ -1,7 +1,7 @@
 import { Fleet } from '../fleet/fleet.ts';
 import { CaptureJournal } from '../journal/captures.ts';
 import { openDatabase } from '../journal/database.ts';
-import { Figures } from '../journal/metric-queries.ts';
+import { MetricQueries } from '../journal/metric-queries.ts';
 import { NodeJournal } from '../journal/nodes.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { makeScratch } from './files.ts';
@@ -33,8 +33,8 @@ export class RecordedMetrics implements Disposable {
 
   #start(): Metrics {
     const limits = { dataDir: this.#scratch.dir, reserveBytes: 0, quotaBytes: 0 };
-    const [figures, fleet] = [new Figures(this.database), new Fleet(this.#nodes)];
-    return new Metrics({ journal: this.journal, figures, fleet, limits, version: '0.1.0' });
+    const [queries, fleet] = [new MetricQueries(this.database), new Fleet(this.#nodes)];
+    return new Metrics({ journal: this.journal, queries, fleet, limits, version: '0.1.0' });
   }
 
   /** A node whose agent was last there at a moment. */

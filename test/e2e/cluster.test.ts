@@ -93,8 +93,8 @@ describe('a capture of the node that runs the test pod', () => {
     // In the node's memory only: made there, and brought there outside of the wire that is watched.
     await stage.cluster.onGuest(`MARKER=${marker} setsid sleep 3600 >/dev/null 2>&1 </dev/null &`);
     const stopWatching = await watchWire(stage, marker);
-    const wish = ['capture', '--pod', 'default/forensics-test', '--reason', 'INC-4711 beacon', '--wait'];
-    const { stdout, stderr, exitCode } = await stage.kcorder(wish);
+    const spec = ['capture', '--pod', 'default/forensics-test', '--reason', 'INC-4711 beacon', '--wait'];
+    const { stdout, stderr, exitCode } = await stage.kcorder(spec);
     const watched = await stopWatching();
     expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
     captureId = /c\d{8}t\d{6}-[0-9a-f]{8}/.exec(stderr + stdout)?.[0] ?? '';

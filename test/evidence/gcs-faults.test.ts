@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { FileToKeep, ObjectName } from '../../collector/store/store.ts';
 import { everythingIn, makeFileToKeep } from '../../collector/store/testing/store-contract.ts';
 import { makeScratch } from '../../collector/testing/files.ts';
-import { Random, seedOf } from '../faults/random.ts';
 import { type FaultProxy, faults, type GcsFault } from '../../tools/stage/fault-proxy.ts';
+import { Random, seedOf } from '../faults/random.ts';
 import { startBucket, type TestBucket } from './bucket.ts';
 
 const idle = new AbortController().signal;

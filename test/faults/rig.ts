@@ -163,8 +163,8 @@ export class FaultRig {
   async order(): Promise<string> {
     this.#captures += 1;
     rmSync(this.pidPath, { force: true });
-    const wish = { nodeName: 'n1', reason: 'a fault test', idempotencyKey: `key-${this.#captures}` };
-    const create = () => this.ask((operator) => operator.createCapture(wish));
+    const spec = { nodeName: 'n1', reason: 'a fault test', idempotencyKey: `key-${this.#captures}` };
+    const create = () => this.ask((operator) => operator.createCapture(spec));
     // After a restart of the collector an upload may be back before the agent's own stream is.
     return await until(() =>
       create().then(

@@ -15,13 +15,20 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cacheDir, repoDir } from '../../tools/setup/cache.ts';
-import { command } from '../../tools/setup/command.ts';
 import { type AppName, appVersion } from '../../tools/images/app.ts';
 import { type Archive, filesBelow, unpackArchive } from '../../tools/images/archive.ts';
-import { type BuiltImage, buildImage, dockerfilePath, ensureImages, imageNames, writeContext } from '../../tools/images/build.ts';
+import {
+  type BuiltImage,
+  buildImage,
+  dockerfilePath,
+  ensureImages,
+  imageNames,
+  writeContext,
+} from '../../tools/images/build.ts';
 import { digestOf } from '../../tools/images/oci.ts';
 import type { Component } from '../../tools/images/sbom.ts';
+import { cacheDir, repoDir } from '../../tools/setup/cache.ts';
+import { command } from '../../tools/setup/command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'images-'));
 let images: Record<AppName, BuiltImage>;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { faults } from '@kcorder/proto/fault.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeAuthority } from '../../tools/certificates.ts';
-import { repoDir } from '../../tools/setup/cache.ts';
 import { type Archive, filesBelow, unpackArchive } from '../../tools/images/archive.ts';
 import { ensureImages } from '../../tools/images/build.ts';
 import { type ContainerEnd, runInImage, startInImage } from '../../tools/images/container.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
 
 const upLimitMs = 30_000;
 const folder = mkdtempSync(join(tmpdir(), 'images-run-'));

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { repoDir } from '../../tools/setup/cache.ts';
-import { isAlive } from '../../tools/setup/process.ts';
 import { type LabCluster, startCluster } from '../../tools/lab/cluster/cluster.ts';
 import { ensureClusterImages } from '../../tools/lab/cluster/images.ts';
 import { ensureNodeImage } from '../../tools/lab/cluster/node-image.ts';
+import { repoDir } from '../../tools/setup/cache.ts';
+import { isAlive } from '../../tools/setup/process.ts';
 
 // One cluster serves all; the first run of all also builds Kubernetes.
 const setupLimitMs = 1_800_000;
@@ -111,8 +111,8 @@ test('two nodes are Ready: a virtual machine with a kernel of its own, and this 
 });
 
 test('pods of both nodes reach each other by address, and by a service', async () => {
-  const [keeper, script] = [await podReady('keeper'), await podReady('forensics-test')];
-  expect(await askedFrom('privileged-shell', keeper, 8080)).toBe('kept\n');
+  const [archiver, script] = [await podReady('keeper'), await podReady('forensics-test')];
+  expect(await askedFrom('privileged-shell', archiver, 8080)).toBe('kept\n');
   expect(await askedFrom('keeper', script, 8000)).toBe('beacon\n');
   const service = (await get(['service/keeper'])).spec.clusterIP;
   await expect.poll(() => askedFrom('privileged-shell', service, 80), { timeout: 30_000 }).toBe('kept\n');

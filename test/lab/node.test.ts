@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseLogLink } from '../../agent/containers.ts';
 import { makeAuthority } from '../../tools/certificates.ts';
-import { agentArguments } from '../../tools/stage/agent-launch.ts';
 import { type LabNode, startNode } from '../../tools/lab/node.ts';
 import { quote } from '../../tools/lab/quote.ts';
+import { agentArguments } from '../../tools/stage/agent-launch.ts';
 
 // Booting is slow, so one node serves all; the first run of all also fetches and builds what a node is made of.
 const setupLimitMs = 900_000;

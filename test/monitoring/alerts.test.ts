@@ -195,9 +195,9 @@ test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal',
     const captureId = (await rig.ask((operator) => operator.listCaptures({}))).captures[0]?.id ?? 'none';
     // An approval is an entry of the journal too; small ones may still find room.
     for (let n = 0; n < 500; n += 1) {
-      const wish = { nodeName: `n${n}`, reason: `${captureId} ${'x'.repeat(900)}` };
+      const spec = { nodeName: `n${n}`, reason: `${captureId} ${'x'.repeat(900)}` };
       const refused = await rig
-        .ask((operator) => operator.approveCapture(wish))
+        .ask((operator) => operator.approveCapture(spec))
         .then(
           () => false,
           (error: unknown) => Fault.from(error).code === 'storage_failed',

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Counters } from '../../agent/counters.ts';
 import { agentRegistry } from '../../agent/metrics.ts';
-import { Tally } from '../../agent/counters.ts';
 import { everySeries } from '../../collector/testing/every-series.ts';
 import { makeAuthority } from '../../tools/certificates.ts';
 import { repoDir } from '../../tools/setup/cache.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   exposed.collector = await everySeries(server);
   exposed.agent = await agentRegistry({
     version: '0.1.0',
-    tally: new Tally(),
+    counters: new Counters(),
     windowBytes: 1,
     certificate: () => server.certificate,
     refusals: () => [],

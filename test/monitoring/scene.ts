@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Watchtower } from '../../tools/stage/prometheus.ts';
 import { writeImage } from '../faults/image.ts';
 import { FaultRig, type RigOptions } from '../faults/rig.ts';
-import { Watchtower } from '../../tools/stage/prometheus.ts';
 import { shortenedRules } from './shortened.ts';
 
 /** A collector and an agent with a Prometheus and an Alertmanager that watch them. */

@@ -6,7 +6,7 @@ import { repoDir } from '../../tools/setup/cache.ts';
 export const rulesPath = join(repoDir, 'helm/kcorder/files/rules.yaml');
 
 /** Patience of single rules, in seconds as the file has it, and what it is here: each must be there as often as told. */
-const patience: readonly { readonly text: string; readonly short: string; readonly times: number }[] = [
+const timeouts: readonly { readonly text: string; readonly short: string; readonly times: number }[] = [
   { text: 'kcorder_capture_oldest_progress_timestamp_seconds[5m])) > 600', short: '> 6', times: 1 },
   { text: 'kcorder_analysis_oldest_waiting_timestamp_seconds[5m])) > 3600', short: '> 6', times: 1 },
   { text: 'kcorder_notification_oldest_waiting_timestamp_seconds[5m])) > 900', short: '> 6', times: 1 },
@@ -20,7 +20,7 @@ const patience: readonly { readonly text: string; readonly short: string; readon
  */
 export function shortenedRules(): string {
   let text = readFileSync(rulesPath, 'utf8');
-  for (const { text: before, short, times } of patience) {
+  for (const { text: before, short, times } of timeouts) {
     const parts = text.split(before);
     if (parts.length !== times + 1) throw new Error(`${rulesPath} has "${before}" ${parts.length - 1} times`);
     text = parts.join(before.replace(/> \d+$/, short));

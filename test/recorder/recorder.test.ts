@@ -6,14 +6,14 @@ import { Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { elfCore, elfNote } from '../../agent/testing/system-tree.ts';
 import { until } from '../../collector/testing/files.ts';
-import { dashboardExpressions, mayBeEmpty, ruleExpressions } from '../monitoring/expressions.ts';
-import { clears, fires, openScene } from '../monitoring/scene.ts';
-import { rulesPath, shortenedRules } from '../monitoring/shortened.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { type GcsServer, startGcs } from '../../tools/stage/gcs-server.ts';
 import { Watchtower } from '../../tools/stage/prometheus.ts';
 import { Stage } from '../../tools/stage/stage.ts';
+import { dashboardExpressions, mayBeEmpty, ruleExpressions } from '../monitoring/expressions.ts';
+import { clears, fires, openScene } from '../monitoring/scene.ts';
+import { rulesPath, shortenedRules } from '../monitoring/shortened.ts';
 
 interface JsonCapture {
   readonly id: string;

@@ -13,15 +13,15 @@ import { openFrames } from '../../collector/store/frames/open-frames.ts';
 import { packImage } from '../../collector/store/frames/pack.ts';
 import { globals } from '../../isf/btf/globals.ts';
 import { buildFromKernel } from '../../isf/build-from-kernel.ts';
-import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
-import { type ListedProcess, recallOf } from '../kernels/recall.ts';
-import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
 import { type LabNode, startNode } from '../../tools/lab/node.ts';
 import { repoDir } from '../../tools/setup/cache.ts';
 import { ensureIsf } from '../../tools/setup/isf.ts';
 import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
+import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
+import { type ListedProcess, recallOf } from '../kernels/recall.ts';
+import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
 import { isSameType } from './same-type.ts';
 
 const never = new AbortController().signal;

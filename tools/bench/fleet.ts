@@ -11,15 +11,15 @@ const processes = 3;
 export async function benchFleet({ sizes, plan }: { sizes: readonly number[]; plan: Plan }): Promise<Row[]> {
   const measured: SizeFigures[] = [];
   for (const size of sizes) {
-    const figures = await measureSize(size, processes, plan);
-    measured.push(figures);
-    say(`bench fleet: ${size} agents: ours ${tell(figures.ours)}; peer ${tell(figures.peer)}`);
+    const queries = await measureSize(size, processes, plan);
+    measured.push(queries);
+    say(`bench fleet: ${size} agents: ours ${tell(queries.ours)}; peer ${tell(queries.peer)}`);
   }
   return [...measured.flatMap(rowsOf), ...perAgent(measured), ...measured.flatMap(againstTargets)];
 }
 
 function rowsOf({ size, enrolSeconds, ours, peer }: SizeFigures): Row[] {
-  const row = (name: string, unit: string, pick: (figures: Figures) => number, note: string): Row => {
+  const row = (name: string, unit: string, pick: (queries: Figures) => number, note: string): Row => {
     const [a, b] = [pick(ours), pick(peer)];
     return { bench: 'fleet', case: `${name}-${size}`, ours: a, peer: b, ratio: b / a, unit, note };
   };

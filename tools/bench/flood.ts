@@ -105,7 +105,7 @@ async function suffer(
 }
 
 function rowsOf(attack: string, ours: Figures, peer: Figures): Row[] {
-  const row = (name: string, unit: string, pick: (figures: Figures) => number): Row => ({
+  const row = (name: string, unit: string, pick: (queries: Figures) => number): Row => ({
     ...{ bench: 'flood', case: `${attack}-${name}`, ours: pick(ours), peer: pick(peer), unit },
     ratio: pick(peer) / pick(ours),
     note: `ours ${tell(ours)}; peer, plain grpc-js: ${tell(peer)}`,

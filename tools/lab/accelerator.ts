@@ -17,9 +17,9 @@ export async function chooseAccelerator(
   kernel: Kernel,
   initrdPath: string,
 ): Promise<Accelerator> {
-  const wish = environment.accel;
-  if (wish === 'tcg' || wish === 'kvm') return wish;
-  if (wish) throw new Error(`KCORDER_ACCEL is "${wish}": it may be tcg or kvm`);
+  const spec = environment.accel;
+  if (spec === 'tcg' || spec === 'kvm') return spec;
+  if (spec) throw new Error(`KCORDER_ACCEL is "${spec}": it may be tcg or kvm`);
   const path = cachePath('lab', 'accelerator');
   const bootId = readIfThere('/proc/sys/kernel/random/boot_id').trim();
   return await withLock(`${path}.lock`, async () => {

@@ -70,8 +70,8 @@ export class Stage {
 
   /** Starts the node's agent, which enrols with a token of its own. */
   async startAgent(node: LabNode, options: { privileged?: boolean } = {}): Promise<void> {
-    const wish = ['join-token', 'create', '--node', node.name, '--uid', `uid-${node.name}`];
-    const { exitCode, stdout, stderr } = await kcorder(this.context, wish);
+    const spec = ['join-token', 'create', '--node', node.name, '--uid', `uid-${node.name}`];
+    const { exitCode, stdout, stderr } = await kcorder(this.context, spec);
     if (exitCode !== 0) throw new Error(`there is no join token for ${node.name}: ${stderr}`);
     const enrol = { port: this.#apiPort, token: stdout.trim(), caPath: join(this.authority.dir, 'ca.crt') };
     await node.startAgent({ collectorPort: this.collector.options.port, enrol, ...options });

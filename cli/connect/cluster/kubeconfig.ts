@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type Cluster, type Context, KubeConfig, loadYaml, type User } from '@kubernetes/client-node';
 import { fileProblem } from '../connection.ts';
-import type { ClusterWay } from '../target.ts';
+import type { ClusterTarget } from '../target.ts';
 
 const handshakeTimeoutMs = 15_000;
 
@@ -22,7 +22,7 @@ class Kubeconfig extends KubeConfig {
 }
 
 /** Loads the kubeconfig of a way, with its context chosen. Throws config_invalid for whatever is wrong with it. */
-export function loadKubeconfig({ kubeconfigs, named, context }: ClusterWay): KubeConfig {
+export function loadKubeconfig({ kubeconfigs, named, context }: ClusterTarget): KubeConfig {
   const paths = named ? kubeconfigs : kubeconfigs.filter((path) => existsSync(path));
   if (paths.length === 0) {
     const looked =

@@ -1,9 +1,9 @@
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { keepLoopbackFromProxies } from '../../config.ts';
-import { openForwarded } from '../connection.ts';
 import { spokenByCollector } from '../../failure.ts';
-import type { ClusterWay, Reach } from '../target.ts';
+import { openForwarded } from '../connection.ts';
+import type { ClusterTarget, Connection } from '../target.ts';
 import { apiOf } from './api.ts';
 import { authorised } from './authorized.ts';
 import { bearerOf, signIn } from './bearer.ts';
@@ -13,7 +13,7 @@ import { findRelease, readyPod, trustBundle } from './release.ts';
 import { openTunnel } from './tunnel.ts';
 
 /** Finds the collector of a cluster and forwards a port of its pod, as whoever the kubeconfig says. */
-export async function reachCluster(way: ClusterWay, interrupt: AbortSignal): Promise<Reach> {
+export async function openClusterConnection(way: ClusterTarget, interrupt: AbortSignal): Promise<Connection> {
   const kubeconfig = loadKubeconfig(way);
   const api = apiOf(kubeconfig, interrupt);
   await signIn(kubeconfig);

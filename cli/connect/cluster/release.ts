@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1Pod, V1Service } from '@kubernetes/client-node';
-import type { ClusterWay } from '../target.ts';
+import type { ClusterTarget } from '../target.ts';
 import type { Api } from './api.ts';
 import { podState } from './pod-state.ts';
 
@@ -23,7 +23,7 @@ export function connectRole(fullname: string): string {
 }
 
 /** Finds the only release of a namespace, or the one that is wanted. */
-export async function findRelease(api: Api, { namespace, release }: ClusterWay): Promise<Release> {
+export async function findRelease(api: Api, { namespace, release }: ClusterTarget): Promise<Release> {
   const labelSelector =
     release === undefined ? collectorLabels : `${collectorLabels},app.kubernetes.io/instance=${release}`;
   const asked = { verb: 'list', resource: 'services', namespace, role: connectRole(release ?? 'kcorder') };

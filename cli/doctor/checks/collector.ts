@@ -1,11 +1,11 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { V1PersistentVolumeClaim } from '@kubernetes/client-node';
-import { failureOf } from '../../failure.ts';
-import type { ClusterWay } from '../../connect/target.ts';
 import type { Api } from '../../connect/cluster/api.ts';
-import { reachCluster } from '../../connect/cluster/open.ts';
+import { openClusterConnection } from '../../connect/cluster/open.ts';
 import { collectorPods, type Release, readyPod, trustBundle } from '../../connect/cluster/release.ts';
+import type { ClusterTarget } from '../../connect/target.ts';
+import { failureOf } from '../../failure.ts';
 import { type Finding, someOf } from './check.ts';
 
 /** Whether the collector's pod is ready. */
@@ -67,8 +67,8 @@ async function claimsOf(api: Api, release: Release): Promise<V1PersistentVolumeC
 }
 
 /** Whether the collector answers the caller, all the way. */
-export async function checkAnswer(way: ClusterWay, interrupt: AbortSignal): Promise<Finding> {
-  const reach = await reachCluster(way, interrupt);
+export async function checkAnswer(way: ClusterTarget, interrupt: AbortSignal): Promise<Finding> {
+  const reach = await openClusterConnection(way, interrupt);
   try {
     const { version } = await reach.calls(OperatorService).getVersion({}, { signal: interrupt });
     return { state: 'ok', detail: `${reach.place} answers: version ${version}` };

@@ -1,7 +1,7 @@
-import type { Credential } from '../../connect/target.ts';
 import type { Api } from '../../connect/cluster/api.ts';
 import { bindCommand, subject } from '../../connect/cluster/api-faults.ts';
 import { connectRole } from '../../connect/cluster/release.ts';
+import type { Credential } from '../../connect/target.ts';
 import type { Finding } from './check.ts';
 
 interface Right {

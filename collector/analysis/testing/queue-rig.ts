@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AnalysisEnding, Outcome, Request } from '../../capture/capture.ts';
-import { EvidenceDirectory } from '../../evidence/evidence-directory.ts';
 import { Images } from '../../custody/images.ts';
-import { LocalStore } from '../../store/local-store.ts';
-import { AnalysesAgain } from '../../journal/reanalyses.ts';
+import { EvidenceDirectory } from '../../evidence/evidence-directory.ts';
 import { CaptureJournal } from '../../journal/captures.ts';
 import { openDatabase } from '../../journal/database.ts';
+import { Reanalyses } from '../../journal/reanalyses.ts';
 import { StorageJournal } from '../../journal/storage.ts';
+import { LocalStore } from '../../store/local-store.ts';
 import type { Symbols, SymbolsEnd } from '../../symbols/symbols.ts';
 import { makeScratch, until } from '../../testing/files.ts';
 import { events, request, evidence as sealedEvidence } from '../../testing/states.ts';
@@ -53,7 +53,7 @@ export function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze']
     return (await parts.analyze?.(job, signal)) ?? report;
   };
   const open = () => {
-    const again = new AnalysesAgain(database);
+    const again = new Reanalyses(database);
     const queue = new AnalysisQueue({
       ...{ journal, again, evidence, images, symbols, analysis: { analyze } },
       events: {

@@ -5,12 +5,12 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { Connection } from './connection.ts';
 import { type ConnectionRefused, Connections } from './connections.ts';
-import { type CallMeans, GuardedCall } from './guarded-call.ts';
+import { type CallDeps, GuardedCall } from './guarded-call.ts';
 import { doorLimits } from './limits.ts';
 import { UploadWindows } from './upload-windows.ts';
 
 /** What the door asks and tells. */
-export interface DoorMeans extends Pick<CallMeans, 'meet' | 'supervise' | 'refused'> {
+export interface DoorDeps extends Pick<CallDeps, 'meet' | 'supervise' | 'refused'> {
   readonly connectionRefused: ConnectionRefused;
 }
 
@@ -24,13 +24,13 @@ const unseenMs = 100;
 export class Door {
   readonly connections: Connections;
   readonly budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
-  readonly #calls: CallMeans;
+  readonly #calls: CallDeps;
   readonly #http2 = http2.createServer(sessionOptions);
   readonly #timers: readonly NodeJS.Timeout[];
   #arriving: Connection | undefined;
   #stream: { readonly stream: ServerHttp2Stream; readonly connection: Connection } | undefined;
 
-  constructor({ meet, supervise, refused, connectionRefused }: DoorMeans) {
+  constructor({ meet, supervise, refused, connectionRefused }: DoorDeps) {
     this.connections = new Connections(connectionRefused);
     this.#calls = {
       ...{ meet, supervise, refused, connections: this.connections, budget: this.budget },

@@ -31,7 +31,7 @@ export interface Welcome {
 }
 
 /** What calls are held against. */
-export interface CallMeans {
+export interface CallDeps {
   readonly connections: Connections;
   readonly budget: ByteBudget;
   readonly windows: UploadWindows;
@@ -55,7 +55,7 @@ const farewellMs = 1_000;
 
 /** One call from its headers to its end: nothing of its body is read before its headers are admitted, and no more than it may have. */
 export class GuardedCall implements OpenCall {
-  readonly #means: CallMeans;
+  readonly #deps: CallDeps;
   readonly #connection: Connection;
   readonly #stream: ServerHttp2Stream;
   readonly #method: Method;
@@ -81,13 +81,13 @@ export class GuardedCall implements OpenCall {
   #stopWatching = (): void => undefined;
 
   constructor(
-    means: CallMeans,
+    deps: CallDeps,
     connection: Connection,
     stream: ServerHttp2Stream,
     method: Method,
     call: ServerInterceptingCallInterface,
   ) {
-    this.#means = means;
+    this.#deps = deps;
     this.#connection = connection;
     this.#stream = stream;
     this.#method = method;
@@ -150,16 +150,16 @@ export class GuardedCall implements OpenCall {
     const { path } = this.#method;
     this.#arrival = { path, metadata, peerNames, ...(peerCertificate && { peerCertificate }), peer };
     try {
-      const { identity } = await this.#means.meet(this.#arrival);
+      const { identity } = await this.#deps.meet(this.#arrival);
       if (this.#hasEnded) return;
       if (identity !== undefined) {
-        this.#means.connections.identify(this.#connection, identity);
-        this.#means.connections.called(identity, this);
+        this.#deps.connections.identify(this.#connection, identity);
+        this.#deps.connections.called(identity, this);
         this.#who = identity;
       }
       if (identity !== undefined && isUpload(path))
-        this.#means.windows.widen(this.#stream, identity, this.#connection.calls.size);
-      this.#stopWatching = this.#means.supervise(this.#arrival, (fault) => this.#refuse(fault));
+        this.#deps.windows.widen(this.#stream, identity, this.#connection.calls.size);
+      this.#stopWatching = this.#deps.supervise(this.#arrival, (fault) => this.#refuse(fault));
     } catch (error) {
       this.#refuse(Fault.from(error));
       return;
@@ -189,7 +189,7 @@ export class GuardedCall implements OpenCall {
 
   #take(chunk: Buffer): void {
     if (this.#hasEnded) return;
-    if (!this.#means.budget.take(this.#who, chunk.length)) {
+    if (!this.#deps.budget.take(this.#who, chunk.length)) {
       this.#refuse(
         new Fault('resource_exhausted', 'too much is being sent at once: come again in a second', {
           retryAfterMs: 1_000,
@@ -222,7 +222,7 @@ export class GuardedCall implements OpenCall {
   #give(bytes: number): void {
     const given = Math.min(bytes, this.#budgeted);
     this.#budgeted -= given;
-    this.#means.budget.give(this.#who, given);
+    this.#deps.budget.give(this.#who, given);
   }
 
   #refuse(fault: Fault): void {
@@ -231,7 +231,7 @@ export class GuardedCall implements OpenCall {
     const hasAnswers = this.#stream.headersSent;
     this.#call.sendStatus(ending);
     this.#end(ending);
-    if (this.#arrival !== undefined) this.#means.refused(this.#arrival, fault);
+    if (this.#arrival !== undefined) this.#deps.refused(this.#arrival, fault);
     // The rest of the body would be read only to be thrown away. A status that follows answers is sent a little later, and lost if it closed now.
     if (!hasAnswers && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
@@ -240,7 +240,7 @@ export class GuardedCall implements OpenCall {
   #conclude<T extends Pick<StatusObject, 'code'>>(ending: T, next: (ending: T) => void): void {
     if (this.#hasEnded) return;
     const pays = free.includes(ending.code) ? undefined : this.#identity;
-    const waitMs = pays === undefined ? undefined : this.#means.connections.mayFail(pays);
+    const waitMs = pays === undefined ? undefined : this.#deps.connections.mayFail(pays);
     if (waitMs !== undefined) {
       setTimeout(() => this.#conclude(ending, next), waitMs).unref();
       return;
@@ -255,9 +255,9 @@ export class GuardedCall implements OpenCall {
     if (this.#hasEnded || this.#stream.aborted || this.#stream.destroyed) return;
     this.#hasEnded = true;
     this.#release();
-    if (code === status.OK) this.#means.connections.succeeded(this.#connection);
+    if (code === status.OK) this.#deps.connections.succeeded(this.#connection);
     if (this.#identity === undefined ? code !== status.OK : !this.#isCharged && !free.includes(code))
-      this.#means.connections.failed(this.#connection, 'refused', this.#identity);
+      this.#deps.connections.failed(this.#connection, 'refused', this.#identity);
     // Its peer may leave its half of the stream open for ever, and what comes on it would count for nobody.
     if (!this.#stream.readableEnded)
       setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), farewellMs).unref();
@@ -270,8 +270,8 @@ export class GuardedCall implements OpenCall {
 
   #closed(): void {
     this.#connection.calls.delete(this);
-    this.#means.connections.left(this.#who, this);
-    if (!this.#hasEnded) this.#means.connections.failed(this.#connection, 'reset', this.#identity);
+    this.#deps.connections.left(this.#who, this);
+    if (!this.#hasEnded) this.#deps.connections.failed(this.#connection, 'reset', this.#identity);
     this.#hasEnded = true;
     this.#release();
   }

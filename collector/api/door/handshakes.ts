@@ -12,7 +12,7 @@ interface Turn {
 /** Has the handshakes of one origin begin a few at a time, so that a crowd does not keep everybody else from their turn. */
 export class Handshakes {
   readonly #pace: HandshakePace;
-  readonly #turns = new Map<string, Turn>();
+  readonly #slots = new Map<string, Turn>();
 
   constructor(pace: HandshakePace) {
     this.#pace = pace;
@@ -20,7 +20,7 @@ export class Handshakes {
 
   /** Begins now, or when it is its turn. */
   begin(origin: string, handshake: () => void): void {
-    const turn = this.#turns.get(origin) ?? this.#open(origin);
+    const turn = this.#slots.get(origin) ?? this.#open(origin);
     if (turn.left === 0) {
       turn.waiting.push(handshake);
       return;
@@ -32,12 +32,12 @@ export class Handshakes {
   #open(origin: string): Turn {
     const { atOnce, everyMs } = this.#pace;
     const turn: Turn = { left: atOnce, waiting: [] };
-    this.#turns.set(origin, turn);
+    this.#slots.set(origin, turn);
     const timer = setInterval(() => {
       const next = turn.waiting.splice(0, atOnce);
       if (next.length === 0) {
         clearInterval(timer);
-        this.#turns.delete(origin);
+        this.#slots.delete(origin);
       }
       turn.left = atOnce - next.length;
       for (const handshake of next) handshake();

@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { zstdDecompressSync } from 'node:zlib';
 import { expect } from 'vitest';
-import { until } from '../../testing/files.ts';
 import { sha256Of } from '../../evidence/check-manifest.ts';
 import type { EvidenceStore } from '../../store/store.ts';
-import type { CustodyScene } from './custody-scene.ts';
 import type { ScriptedStore } from '../../store/testing/scripted-store.ts';
+import { until } from '../../testing/files.ts';
+import type { CustodyScene } from './custody-scene.ts';
 
 /** Runs a keeper until a look gives something. */
 export async function keepUntil(scene: CustodyScene, store: EvidenceStore, look: () => boolean): Promise<void> {
-  const keeper = scene.keeper(store);
-  keeper.start();
+  const archiver = scene.archiver(store);
+  archiver.start();
   await until(() => {
-    keeper.wake();
+    archiver.wake();
     return look();
   });
-  await keeper.close();
+  await archiver.close();
 }
 
 /** Whether a capture's image is in the store, and nothing beside it. */

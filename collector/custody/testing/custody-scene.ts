@@ -1,25 +1,25 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { sha256Of } from '../../evidence/check-manifest.ts';
+import { EvidenceDirectory } from '../../evidence/evidence-directory.ts';
+import { seal } from '../../evidence/seal.ts';
 import { AuditLog } from '../../journal/audit.ts';
 import { CaptureJournal } from '../../journal/captures.ts';
 import { CustodyQueue } from '../../journal/custody-queue.ts';
 import { openDatabase } from '../../journal/database.ts';
 import { StorageJournal } from '../../journal/storage.ts';
+import type { EvidenceStore } from '../../store/store.ts';
 import { makeScratch } from '../../testing/files.ts';
 import { limeImage } from '../../testing/lime-image.ts';
 import { end, events, request } from '../../testing/states.ts';
-import { sha256Of } from '../../evidence/check-manifest.ts';
-import { EvidenceDirectory } from '../../evidence/evidence-directory.ts';
+import { Archiver, type ArchiverDeps } from '../archiver.ts';
 import { Images } from '../images.ts';
-import { Keeper, type KeeperMeans } from '../archiver.ts';
-import { Patience } from '../retry-schedule.ts';
-import { seal } from '../../evidence/seal.ts';
-import type { EvidenceStore } from '../../store/store.ts';
+import { RetrySchedule } from '../retry-schedule.ts';
 
 /** Retries come at once, almost. */
-const hasty = (): Patience =>
-  new Patience({ capture: { first: 5, most: 50 }, all: { first: 1, most: 2 }, readMs: 1, damagedMs: 5 });
+const hasty = (): RetrySchedule =>
+  new RetrySchedule({ capture: { first: 5, most: 50 }, all: { first: 1, most: 2 }, readMs: 1, damagedMs: 5 });
 
 /** Sealed captures with their journal, as a collector has them when it starts. */
 export class CustodyScene implements Disposable {
@@ -62,8 +62,8 @@ export class CustodyScene implements Disposable {
     this.images.set(id, image);
   }
 
-  keeper(store: EvidenceStore, changes: Partial<KeeperMeans> = {}): Keeper {
-    const means: KeeperMeans = {
+  archiver(store: EvidenceStore, changes: Partial<ArchiverDeps> = {}): Archiver {
+    const deps: ArchiverDeps = {
       directory: this.directory,
       store,
       record: this.storage,
@@ -79,7 +79,7 @@ export class CustodyScene implements Disposable {
       },
       ...changes,
     };
-    return new Keeper(means, hasty());
+    return new Archiver(deps, hasty());
   }
 
   files(id: string): string[] {

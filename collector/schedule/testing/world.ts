@@ -2,9 +2,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Outcome } from '../../capture/capture.ts';
 import type { CaptureEvent } from '../../capture/event.ts';
 import type { EvidenceDirectory } from '../../evidence/evidence-directory.ts';
+import { CaptureSlots } from '../../fleet/capture-slots.ts';
 import { Captures } from '../../fleet/captures.ts';
 import { type Attached, Fleet } from '../../fleet/fleet.ts';
-import { Turns } from '../../fleet/capture-slots.ts';
 import type { Acquisitions } from '../../ingest/acquisitions.ts';
 import { Approvals } from '../../journal/approvals.ts';
 import { CaptureJournal } from '../../journal/captures.ts';
@@ -12,10 +12,10 @@ import { openDatabase } from '../../journal/database.ts';
 import { NodeJournal } from '../../journal/nodes.ts';
 import { RunJournal } from '../../journal/runs.ts';
 import { ScheduleJournal, type ScheduleSpec } from '../../journal/schedules.ts';
-import { scheduledNodes } from '../open.ts';
 import { makeScratch } from '../../testing/files.ts';
 import { events, partial, request, start } from '../../testing/states.ts';
 import { keyOf, reasonOf, requesterOf, type ScheduleEvents } from '../deps.ts';
+import { scheduledNodes } from '../open.ts';
 import { Schedules } from '../schedules.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -104,7 +104,7 @@ export class World implements Disposable {
     const { database, clock } = this;
     const journal = new CaptureJournal(database);
     const fleet = new Fleet(new NodeJournal(database));
-    const turns = new Turns(journal, fleet, { maxCaptures: this.maxCaptures, orderMs: 600_000 });
+    const slots = new CaptureSlots(journal, fleet, { maxCaptures: this.maxCaptures, orderMs: 600_000 });
     const living = { alive: true };
     const step = async (): Promise<void> => {
       await clock.sleep(this.#chances.stepMs());
@@ -123,7 +123,7 @@ export class World implements Disposable {
       {} as unknown as Acquisitions,
       evidence,
       fleet,
-      turns,
+      slots,
       new Approvals(database),
       limits,
     );
@@ -147,7 +147,7 @@ export class World implements Disposable {
             return await nodes.select(target);
           },
         },
-        free: () => turns.free(),
+        free: () => slots.free(),
         capture: async (run, { spec, configured }) => {
           await step();
           const capture = await captures.create({
@@ -172,7 +172,7 @@ export class World implements Disposable {
       (actor, action, detail) => journal.recordAct(actor, action, detail),
       false,
     );
-    const stopGiving = journal.watch(({ event }) => event && turns.give());
+    const stopGiving = journal.watch(({ event }) => event && slots.give());
     const collector = { schedules, captures, journal, fleet, alive: true };
     this.#collector = collector;
     this.#kill = () => {
@@ -207,9 +207,9 @@ export class World implements Disposable {
 
   /** Somebody asks for a capture by hand; nothing comes of it where one runs. */
   async byHand(node: SimulatedNode, key: string): Promise<void> {
-    const wish = { nodeName: node.name, reason: 'a look', idempotencyKey: key, requestedBy: 'operator/alice' };
+    const spec = { nodeName: node.name, reason: 'a look', idempotencyKey: key, requestedBy: 'operator/alice' };
     await this.#living()
-      .captures.create({ ...wish, pods: async () => [] })
+      .captures.create({ ...spec, pods: async () => [] })
       .catch(() => undefined);
   }
 

@@ -9,7 +9,7 @@ import {
   parseContentRange,
   readVersion,
 } from './object-version.ts';
-import { type Patience, parseRetryAfter } from './timeouts.ts';
+import { parseRetryAfter, type Timeouts } from './timeouts.ts';
 
 /** A try that ended for a reason that may pass. `advanced`: it brought the download on by much. */
 export interface Again {
@@ -28,7 +28,7 @@ const advanceBytes = 1 << 20;
 export class Attempts {
   readonly #request: DownloadRequest;
   readonly #take: Take;
-  readonly #patience: Patience;
+  readonly #retries: Timeouts;
   #whole: boolean;
   /** Next byte to get. */
   #atBytes: number;
@@ -39,11 +39,11 @@ export class Attempts {
   #version: ObjectVersion | undefined;
   #bytesRead = 0;
 
-  constructor(request: DownloadRequest, take: Take, patience: Patience) {
+  constructor(request: DownloadRequest, take: Take, timeouts: Timeouts) {
     const { range } = request;
     this.#request = request;
     this.#take = take;
-    this.#patience = patience;
+    this.#retries = timeouts;
     this.#whole = range === undefined;
     this.#atBytes = range?.offsetBytes ?? 0;
     this.#highBytes = this.#atBytes;
@@ -59,7 +59,7 @@ export class Attempts {
     // fetch itself asks for identity when there is a range, and would say it twice.
     const headers: Record<string, string> =
       range === undefined ? { 'accept-encoding': 'identity' } : { range, ...(ifRange && { 'if-range': ifRange }) };
-    const answer = await exchange(this.#request.url, headers, this.#patience, signal);
+    const answer = await exchange(this.#request.url, headers, this.#retries, signal);
     if (answer.kind === 'failed') {
       const { reason, again, transient } = answer;
       return again ? this.#again(reason) : { kind: 'failed', reason, transient };

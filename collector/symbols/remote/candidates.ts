@@ -5,8 +5,8 @@ import { defaultElfLimits, type ElfLimits } from './elf-limits.ts';
 import { fetchElf } from './fetch-elf.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { fetchFile } from './fetch-file.ts';
-import { defaultPatience, type Patience } from './timeouts.ts';
 import type { Found, RemoteSource } from './source.ts';
+import { defaultTimeouts, type Timeouts } from './timeouts.ts';
 
 /** A place where a kernel's file may be. */
 export interface Candidate {
@@ -16,14 +16,14 @@ export interface Candidate {
 
 /** Bounds of a search. `patience.wallMs` is for all candidates together. */
 export interface SearchSettings {
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
   readonly elfLimits: ElfLimits;
   /** Largest ISF, as it lies there. */
   readonly isfLimitBytes: number;
 }
 
 export const defaultSettings: SearchSettings = {
-  patience: defaultPatience,
+  timeouts: defaultTimeouts,
   elfLimits: defaultElfLimits,
   isfLimitBytes: 1 << 30,
 };
@@ -92,9 +92,9 @@ async function fetchCandidate(
   { settings, buildId, onProgress }: CandidateSearch,
   signal: AbortSignal,
 ): Promise<FetchEnd> {
-  const wallMs = Math.ceil(settings.patience.wallMs - spentMs);
+  const wallMs = Math.ceil(settings.timeouts.wallMs - spentMs);
   if (wallMs <= 0) return { kind: 'failed', reason: 'not asked: the time for this search was over', transient: true };
-  const request = { url, path, patience: { ...settings.patience, wallMs }, onProgress };
+  const request = { url, path, timeouts: { ...settings.timeouts, wallMs }, onProgress };
   if (kind === 'isf') return fetchFile({ ...request, limitBytes: settings.isfLimitBytes }, signal);
   return fetchElf({ ...request, buildId, limits: settings.elfLimits }, signal);
 }

@@ -1,12 +1,12 @@
 import { below } from './address.ts';
 import { defaultSettings, type SearchSettings, searchCandidates } from './candidates.ts';
-import { defaultPatience } from './timeouts.ts';
 import { isBuildId, nothing, type RemoteSource } from './source.ts';
+import { defaultTimeouts } from './timeouts.ts';
 
 /** A server may have to unpack a package of a gigabyte before it answers; its own client waits 90 s too (debuginfod-find(1)). */
 const debuginfodSettings: SearchSettings = {
   ...defaultSettings,
-  patience: { ...defaultPatience, headersMs: 90_000 },
+  timeouts: { ...defaultTimeouts, headersMs: 90_000 },
 };
 
 /** Where servers have the debug file of a build-id (debuginfod(8), "WEBAPI"), in the servers' order; none when it is no build-id. */

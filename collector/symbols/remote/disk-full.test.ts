@@ -49,7 +49,7 @@ test.each(cases)('a limit on the size of files: %s', async (_what, kind, how) =>
 test.skipIf(!mayMount).each(cases)('a full disk: %s (needs the right to mount)', async (_what, kind, how) => {
   using disk = makeTinyDisk();
   await using server = await SymbolServer.start();
-  const place = { url: server.put('/vmlinux', elf.bytes, () => how), path: join(disk.dir, 'vmlinux'), patience: quick };
+  const place = { url: server.put('/vmlinux', elf.bytes, () => how), path: join(disk.dir, 'vmlinux'), timeouts: quick };
   const end = await (kind === 'elf'
     ? fetchElf({ ...place, buildId }, never)
     : fetchFile({ ...place, limitBytes: 1 << 30 }, never));

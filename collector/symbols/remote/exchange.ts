@@ -1,7 +1,7 @@
 import { redirectRefusal, refusal, shown } from './address.ts';
 import { Body } from './body.ts';
 import { isCertificate, networkReason } from './network-reason.ts';
-import type { Patience } from './timeouts.ts';
+import type { Timeouts } from './timeouts.ts';
 
 /** One request up to the header of its answer. */
 export type Exchange =
@@ -19,14 +19,14 @@ const redirects: readonly number[] = [301, 302, 303, 307, 308];
 export async function exchange(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  patience: Patience,
+  timeouts: Timeouts,
   signal: AbortSignal,
 ): Promise<Exchange> {
   const problem = refusal(url);
   if (problem !== undefined) return refused(`is not asked: it ${problem}`);
   let current = url;
   for (let hops = 0; hops <= maxRedirects; hops += 1) {
-    const end = await ask(current, headers, patience, signal);
+    const end = await ask(current, headers, timeouts, signal);
     if (end.kind === 'failed' || !redirects.includes(end.status)) return end;
     end.body.discard();
     const location = end.headers.get('location');
@@ -46,7 +46,7 @@ export async function exchange(
 async function ask(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  patience: Patience,
+  timeouts: Timeouts,
   signal: AbortSignal,
 ): Promise<Exchange> {
   signal.throwIfAborted();
@@ -54,15 +54,15 @@ async function ask(
   const onAbort = () => stop.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const release = () => signal.removeEventListener('abort', onAbort);
-  const late = new Error(`gave no answer within ${patience.headersMs / 1000} s`);
-  const timer = setTimeout(() => stop.abort(late), patience.headersMs);
+  const late = new Error(`gave no answer within ${timeouts.headersMs / 1000} s`);
+  const timer = setTimeout(() => stop.abort(late), timeouts.headersMs);
   try {
     const response = await fetch(withoutLogin(url), {
       headers: { 'user-agent': 'kcorder', ...login(url), ...headers },
       redirect: 'manual',
       signal: stop.signal,
     });
-    const body = new Body(response, stop, signal, patience.idleMs, release);
+    const body = new Body(response, stop, signal, timeouts.idleMs, release);
     return { kind: 'answer', status: response.status, headers: response.headers, body };
   } catch (error) {
     release();

@@ -43,7 +43,7 @@ async function fetchFrom({ bytes = elf.bytes, script = [], signal = never, ...re
   using scratch = makeScratch();
   const url = server.put('/vmlinux', bytes, script);
   const path = join(scratch.dir, 'vmlinux');
-  const limits = { patience: quick, limits: small, buildId };
+  const limits = { timeouts: quick, limits: small, buildId };
   const end = await fetchElf({ ...limits, url, path, ...request }, signal).catch((error: unknown) => ({
     thrown: error,
   }));
@@ -111,7 +111,7 @@ test.each<[string, Behaviour[]]>([
   ],
   ['a silent part', [{}, {}, {}, {}, { stallBytes: 9000 }]],
 ])('%s do not matter', async (_what, script) => {
-  const got = await fetchFrom({ script, patience: { ...quick, idleMs: 300, attempts: 4 } });
+  const got = await fetchFrom({ script, timeouts: { ...quick, idleMs: 300, attempts: 4 } });
   expect(got.end).toMatchObject({ kind: 'fetched' });
   expectParts(elf, got.content);
 });
@@ -190,12 +190,12 @@ test.each<[string, Options, object]>([
   ['a cut at every restart', { script: () => ({ ignoreRange: true, cutBytes: 9000 }) }, failed('tried 3 times')],
   [
     'silence for ever',
-    { script: () => ({ stallBytes: 100 }), patience: { ...quick, idleMs: 30 } },
+    { script: () => ({ stallBytes: 100 }), timeouts: { ...quick, idleMs: 30 } },
     failed('sent no byte'),
   ],
   [
     'no end in sight',
-    { script: () => ({ dripBytes: 10 }), patience: { ...quick, wallMs: 100 } },
+    { script: () => ({ dripBytes: 10 }), timeouts: { ...quick, wallMs: 100 } },
     failed('did not end'),
   ],
   [
@@ -214,7 +214,7 @@ test('a file that is there already stays as it is', async () => {
   using scratch = makeScratch();
   const path = join(scratch.dir, 'vmlinux');
   await writeFile(path, 'mine');
-  const request = { url: server.put('/vmlinux', elf.bytes), path, buildId, patience: quick };
+  const request = { url: server.put('/vmlinux', elf.bytes), path, buildId, timeouts: quick };
   await expect(fetchElf(request, never)).rejects.toThrow('EEXIST');
   expect(await readFile(path, 'utf8')).toBe('mine');
 });

@@ -6,9 +6,9 @@ import { readFrom, withDraft, writeAt } from './draft.ts';
 import { defaultElfLimits, type ElfLimits } from './elf-limits.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { download } from './http.ts';
-import { defaultPatience, type Patience, withinWall } from './timeouts.ts';
 import { planRanges } from './plan-ranges.ts';
 import { RangedFile, type Stop, Stopped } from './ranged-file.ts';
+import { defaultTimeouts, type Timeouts, withinWall } from './timeouts.ts';
 
 /** An ELF file to fetch. */
 export interface ElfRequest {
@@ -18,7 +18,7 @@ export interface ElfRequest {
   /** Must not exist yet. */
   readonly path: string;
   readonly limits?: ElfLimits;
-  readonly patience?: Patience;
+  readonly timeouts?: Timeouts;
   readonly onProgress?: OnProgress;
 }
 
@@ -33,8 +33,8 @@ const tries = [{ ranges: true }, { ranges: true }, { ranges: false }] as const;
  * file, which is judged afterwards. A full disk ends as `failed`. Throws the signal's reason and other errors of the file system.
  */
 export async function fetchElf(request: ElfRequest, signal: AbortSignal): Promise<FetchEnd> {
-  const { patience = defaultPatience } = request;
-  return withinWall<FetchEnd>(patience.wallMs, signal, async (bounded) => {
+  const { timeouts = defaultTimeouts } = request;
+  return withinWall<FetchEnd>(timeouts.wallMs, signal, async (bounded) => {
     let reason = '';
     for (const { ranges } of tries) {
       const end = await withDraft(request.path, (draft) => fill(draft, request, ranges, bounded));
@@ -51,7 +51,7 @@ async function fill(
   ranges: boolean,
   signal: AbortSignal,
 ): Promise<FetchEnd | Changed> {
-  const { url, limits = defaultElfLimits, patience = defaultPatience, onProgress } = request;
+  const { url, limits = defaultElfLimits, timeouts = defaultTimeouts, onProgress } = request;
   let declared = false;
   const take = (offsetBytes: number, bytes: Buffer, declaredBytes: number | undefined) => {
     declared = declaredBytes !== undefined;
@@ -59,7 +59,7 @@ async function fill(
     onProgress?.(offsetBytes + bytes.length, declaredBytes ?? 0);
   };
   const firstPage = { range: { offsetBytes: 0, lengthBytes: limits.pageBytes } };
-  const first = await download({ url, limitBytes: limits.fileBytes, ...(ranges && firstPage) }, take, patience, signal);
+  const first = await download({ url, limitBytes: limits.fileBytes, ...(ranges && firstPage) }, take, timeouts, signal);
   if (first.kind !== 'ok') return first;
   const { version, bytesRead } = first;
   const { sizeBytes } = version;
@@ -73,7 +73,7 @@ async function fill(
     const problem = await judge({ sizeBytes, read }, request.buildId, !declared);
     return problem ?? { kind: 'fetched', bytesRead, sizeBytes };
   }
-  const remote = { url, version: { ...version, sizeBytes }, limits, patience, signal };
+  const remote = { url, version: { ...version, sizeBytes }, limits, timeouts, signal };
   return fetchParts(new RangedFile(draft, remote), request, bytesRead, limits);
 }
 

@@ -1,7 +1,7 @@
 import { withDraft, writeAt } from './draft.ts';
 import type { FetchEnd, OnProgress } from './fetch-end.ts';
 import { download } from './http.ts';
-import { defaultPatience, type Patience, withinWall } from './timeouts.ts';
+import { defaultTimeouts, type Timeouts, withinWall } from './timeouts.ts';
 
 /** A file to fetch whole. */
 export interface FileRequest {
@@ -10,7 +10,7 @@ export interface FileRequest {
   readonly path: string;
   /** Largest file taken. */
   readonly limitBytes: number;
-  readonly patience?: Patience;
+  readonly timeouts?: Timeouts;
   readonly onProgress?: OnProgress;
 }
 
@@ -19,14 +19,14 @@ export interface FileRequest {
  * reason and errors of the file system other than a full disk, which ends as `failed`.
  */
 export async function fetchFile(request: FileRequest, signal: AbortSignal): Promise<FetchEnd> {
-  const { url, limitBytes, patience = defaultPatience, onProgress } = request;
-  return withinWall(patience.wallMs, signal, (bounded) =>
+  const { url, limitBytes, timeouts = defaultTimeouts, onProgress } = request;
+  return withinWall(timeouts.wallMs, signal, (bounded) =>
     withDraft<FetchEnd>(request.path, async (draft) => {
       const take = (offsetBytes: number, bytes: Buffer, declaredBytes: number | undefined) => {
         writeAt(draft, offsetBytes, bytes);
         onProgress?.(offsetBytes + bytes.length, declaredBytes ?? 0);
       };
-      const end = await download({ url, limitBytes }, take, patience, bounded);
+      const end = await download({ url, limitBytes }, take, timeouts, bounded);
       if (end.kind === 'changed') return { kind: 'failed', reason: end.reason, transient: true };
       if (end.kind !== 'ok') return end;
       const { sizeBytes = 0 } = end.version;

@@ -4,9 +4,9 @@ import { expect, test } from 'vitest';
 import { until } from '../../testing/files.ts';
 import type { DownloadRequest } from './download.ts';
 import { download } from './http.ts';
-import type { Patience } from './timeouts.ts';
 import { quick } from './testing/quick.ts';
 import { type Behaviour, SymbolServer } from './testing/symbol-server.ts';
+import type { Timeouts } from './timeouts.ts';
 
 const never = new AbortController().signal;
 const object = randomBytes(300_000);
@@ -16,14 +16,14 @@ const limitBytes = 1 << 20;
 let takenBytes = 0;
 
 /** Downloads into memory. */
-async function get(request: Omit<DownloadRequest, 'limitBytes'>, patience: Partial<Patience> = {}, signal = never) {
+async function get(request: Omit<DownloadRequest, 'limitBytes'>, timeouts: Partial<Timeouts> = {}, signal = never) {
   let content = Buffer.alloc(0);
   const take = (offsetBytes: number, bytes: Buffer) => {
     expect(offsetBytes).toBeLessThanOrEqual(content.length);
     content = Buffer.concat([content.subarray(0, offsetBytes), bytes]);
     takenBytes += bytes.length;
   };
-  const end = await download({ limitBytes, ...request }, take, { ...quick, ...patience }, signal);
+  const end = await download({ limitBytes, ...request }, take, { ...quick, ...timeouts }, signal);
   return { end, content };
 }
 

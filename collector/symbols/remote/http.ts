@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Attempts } from './attempts.ts';
 import type { DownloadEnd, DownloadRequest, Take } from './download.ts';
-import { type Patience, pauseMs } from './timeouts.ts';
+import { pauseMs, type Timeouts } from './timeouts.ts';
 
 /**
  * Gets an object or a part of it by HTTP. Network errors, cut and silent bodies and 408, 429 and 5xx are tried again after a pause, from the
@@ -11,19 +11,19 @@ import { type Patience, pauseMs } from './timeouts.ts';
 export async function download(
   request: DownloadRequest,
   take: Take,
-  patience: Patience,
+  timeouts: Timeouts,
   signal: AbortSignal,
 ): Promise<DownloadEnd> {
-  const attempts = new Attempts(request, take, patience);
+  const attempts = new Attempts(request, take, timeouts);
   let failures = 0;
   while (true) {
     const end = await attempts.next(signal);
     if (end.kind !== 'again') return end;
     failures = end.advanced ? 1 : failures + 1;
-    if (failures >= patience.attempts) {
+    if (failures >= timeouts.attempts) {
       return { kind: 'failed', reason: `${end.reason}; tried ${failures} times`, transient: true };
     }
-    await sleep(pauseMs(failures, end.retryAfterMs, patience), undefined, { signal }).catch(() => {});
+    await sleep(pauseMs(failures, end.retryAfterMs, timeouts), undefined, { signal }).catch(() => {});
     signal.throwIfAborted();
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { parseRetryAfter, pauseMs, withinWall } from './timeouts.ts';
 import { quick } from './testing/quick.ts';
+import { parseRetryAfter, pauseMs, withinWall } from './timeouts.ts';
 
 const never = new AbortController().signal;
 const nowMs = Date.parse('Tue, 15 Nov 1994 12:45:26 GMT');
@@ -24,9 +24,9 @@ test.each<[number, number | undefined, number, number]>([
   [1, 500, 500, 500],
   [1, 3_600_000, 1000, 1000],
 ])('pause after failure %i, asked for %s', (failures, retryAfterMs, least, most) => {
-  const patience = { ...quick, backoffMs: 100, backoffLimitMs: 800, retryAfterLimitMs: 1000 };
+  const timeouts = { ...quick, backoffMs: 100, backoffLimitMs: 800, retryAfterLimitMs: 1000 };
   for (let count = 0; count < 50; count += 1) {
-    const pause = pauseMs(failures, retryAfterMs, patience);
+    const pause = pauseMs(failures, retryAfterMs, timeouts);
     expect(pause).toBeGreaterThanOrEqual(least);
     expect(pause).toBeLessThanOrEqual(most);
   }

@@ -6,7 +6,7 @@ import { readFrom, writeAt } from './draft.ts';
 import type { ElfLimits } from './elf-limits.ts';
 import { download } from './http.ts';
 import type { ObjectVersion } from './object-version.ts';
-import type { Patience } from './timeouts.ts';
+import type { Timeouts } from './timeouts.ts';
 
 /** Why no more of a file can be had. */
 export type Stop = Exclude<DownloadEnd, { kind: 'ok' }>;
@@ -34,7 +34,7 @@ interface Remote {
   readonly url: URL;
   readonly version: ObjectVersion & { readonly sizeBytes: number };
   readonly limits: ElfLimits;
-  readonly patience: Patience;
+  readonly timeouts: Timeouts;
   readonly signal: AbortSignal;
 }
 
@@ -119,13 +119,13 @@ export class RangedFile implements RandomAccess {
   }
 
   async #get(range: ByteRange, signal: AbortSignal, onBytes?: (count: number) => void): Promise<Stop | undefined> {
-    const { url, limits, patience } = this.#remote;
+    const { url, limits, timeouts } = this.#remote;
     const take = (offsetBytes: number, bytes: Buffer) => {
       writeAt(this.#draft, offsetBytes, bytes);
       onBytes?.(bytes.length);
     };
     const request = { url, range, version: this.#version, limitBytes: limits.fileBytes };
-    const end = await download(request, take, patience, signal);
+    const end = await download(request, take, timeouts, signal);
     if (end.kind !== 'ok') return end;
     this.#bytesRead += end.bytesRead;
     // A server that does not know If-Range is found out once.

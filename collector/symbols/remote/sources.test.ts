@@ -15,7 +15,7 @@ const never = new AbortController().signal;
 const buildId = '3b43fad5034874490492495d552c0af6a5fab235';
 const otherBuildId = '00112233445566778899aabbccddeeff00112233';
 const elf = makeDebugElf(buildId, 64 << 10);
-const settings = { patience: quick, elfLimits: small, isfLimitBytes: 1 << 20 };
+const settings = { timeouts: quick, elfLimits: small, isfLimitBytes: 1 << 20 };
 const kernel: WantedKernel = { buildId, release: '6.6.72+', architecture: 'x86_64', cosBuildId: '18244.582.2' };
 const isf = Buffer.from('{"metadata":{}}');
 
@@ -137,8 +137,8 @@ test.each<[string, number, string, boolean]>([
 test('debuginfod: the wall time is for all servers together', async () => {
   await using server = await SymbolServer.start();
   server.put(`/buildid/${buildId}/debuginfo`, elf.bytes, () => ({ stallBytes: 100 }));
-  const patience = { ...quick, wallMs: 60 };
-  const { found } = await find(createDebuginfodSource([server.base, server.base], { ...settings, patience }));
+  const timeouts = { ...quick, wallMs: 60 };
+  const { found } = await find(createDebuginfodSource([server.base, server.base], { ...settings, timeouts }));
   expect(found).toMatchObject({ kind: 'nothing', transient: true });
   if (found.kind === 'nothing') expect(found.looked[1]).toContain('the time for this search was over');
 });

@@ -1,5 +1,5 @@
 /** How long and how often a place is tried. */
-export interface Patience {
+export interface Timeouts {
   /** From the request to the header of the answer, connecting included. */
   readonly headersMs: number;
   /** Without a byte of a body. */
@@ -15,7 +15,7 @@ export interface Patience {
   readonly retryAfterLimitMs: number;
 }
 
-export const defaultPatience: Patience = {
+export const defaultTimeouts: Timeouts = {
   headersMs: 30_000,
   idleMs: 30_000,
   wallMs: 600_000,
@@ -58,10 +58,10 @@ export async function withinWall<T>(
  * Pause before the next try: exponential with full jitter above one half, so that many collectors do not come back at the same moment, or what
  * Retry-After asked for. `failures` is 1 after the first.
  */
-export function pauseMs(failures: number, retryAfterMs: number | undefined, patience: Patience): number {
-  const ceilingMs = Math.min(patience.backoffMs * 2 ** (failures - 1), patience.backoffLimitMs);
+export function pauseMs(failures: number, retryAfterMs: number | undefined, timeouts: Timeouts): number {
+  const ceilingMs = Math.min(timeouts.backoffMs * 2 ** (failures - 1), timeouts.backoffLimitMs);
   const ownMs = ceilingMs * (0.5 + Math.random() / 2);
-  return Math.max(ownMs, Math.min(retryAfterMs ?? 0, patience.retryAfterLimitMs));
+  return Math.max(ownMs, Math.min(retryAfterMs ?? 0, timeouts.retryAfterLimitMs));
 }
 
 /** Retry-After (RFC 9110 section 10.2.3), seconds or a date, in milliseconds from now; undefined when there is none that makes sense. */

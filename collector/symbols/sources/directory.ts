@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isBannerOf, releaseOf } from '../same-kernel.ts';
 import type { KernelIdentity } from '../symbols.ts';
 import { KnownFiles, type SymbolFile } from './known-files.ts';
-import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
+import type { NotFound, SourceAnswer, SymbolSource } from './source.ts';
 
 const maxFiles = 2000;
 
@@ -48,7 +48,7 @@ async function seek(
     }
   }
   if (isf !== undefined) return isf;
-  const nothing: Nothing = { kind: 'nothing', looked };
+  const nothing: NotFound = { kind: 'nothing', looked };
   return {
     ...nothing,
     ...(mismatch === undefined ? {} : { mismatch }),

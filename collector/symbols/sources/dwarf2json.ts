@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runChild } from '../child.ts';
 import type { Confine } from '../confine.ts';
 import { isfLimitBytes } from '../isf-file.ts';
-import type { Nothing, SourceAnswer, SymbolSource } from './source.ts';
+import type { NotFound, SourceAnswer, SymbolSource } from './source.ts';
 
 const blockBytes = 512;
 const defaultWallMs = 600_000;
@@ -26,7 +26,7 @@ export function createDwarf2json(program: string, confine: Confine, wallMs = def
       const problem = await run(program, elfPath, path, confine, wallMs, signal);
       if (problem === undefined) return { kind: 'isf', path, from: `dwarf2json on ${elfPath}`, origin: '' };
       const rejected = `no symbols could be built from ${elfPath}: ${problem}`;
-      const nothing: Nothing = { kind: 'nothing', looked: [problem], rejected };
+      const nothing: NotFound = { kind: 'nothing', looked: [problem], rejected };
       return nothing;
     },
   };

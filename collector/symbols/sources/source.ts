@@ -8,10 +8,10 @@ export type SourceAnswer =
   | { readonly kind: 'elf'; readonly path: string; readonly from: string }
   /** What a node sent. */
   | { readonly kind: 'types'; readonly btfPath: string; readonly kallsymsPath: string; readonly from: string }
-  | Nothing;
+  | NotFound;
 
 /** Nothing that could be used, and why. */
-export interface Nothing {
+export interface NotFound {
   readonly kind: 'nothing';
   /** Each place and what was there, in sentences for people. */
   readonly looked: readonly string[];

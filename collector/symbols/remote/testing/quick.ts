@@ -1,8 +1,8 @@
 import type { ElfLimits } from '../elf-limits.ts';
-import type { Patience } from '../timeouts.ts';
+import type { Timeouts } from '../timeouts.ts';
 
 /** Waits that a test can afford. */
-export const quick: Patience = {
+export const quick: Timeouts = {
   headersMs: 20_000,
   idleMs: 20_000,
   wallMs: 20_000,
