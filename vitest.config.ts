@@ -1,8 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-/** What boots nodes or starts many processes runs alone, after everything else. */
-const system = ['test/**/*.test.ts'];
 const quick = ['test/kernels/recall.test.ts'];
+/** Real processes, but no node: they mostly wait for each other, so two files share the two processors. */
+const processes = [
+  'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
+  'test/images/dockerfile.test.ts',
+  'test/symbols/{fixtures,programs}.test.ts',
+];
+/** Each boots a node, or builds something large: one after the other. */
+const system = ['test/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -26,9 +32,18 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'process',
+          include: processes,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
           name: 'system',
           include: system,
-          exclude: quick,
+          exclude: [...quick, ...processes],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

@@ -34,6 +34,7 @@ export async function test(args: readonly string[]): Promise<number> {
   tallies.push(await vitest('unit', files));
   if (!unitOnly) {
     if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
+    tallies.push(await vitest('process', files));
     tallies.push(await vitest('system', files));
   }
   const passed = tallies.reduce((sum, counters) => sum + counters.passed, 0);
@@ -83,7 +84,10 @@ function sayTimes(files: Report['testResults']): void {
 }
 
 /** Runs the tests of one project, or those whose paths hold one of `files`. */
-export async function vitest(project: 'unit' | 'system' | 'soak', files: readonly string[]): Promise<Tally> {
+export async function vitest(
+  project: 'unit' | 'process' | 'system' | 'soak',
+  files: readonly string[],
+): Promise<Tally> {
   const folder = cachePath('test');
   mkdirSync(folder, { recursive: true });
   const report = join(folder, `${project}.json`);
