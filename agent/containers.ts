@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/006-pod-names-from-log-links.md
+
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/024-agents-listen-on-nothing.md
+
 import { X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/007-fifo.md
+
 import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/011-window.md
+
 import { crc32 } from 'node:zlib';
 import { chunkHeadroomBytes } from '@kcorder/proto/bridge/chunk.ts';
 import { Fault } from '@kcorder/proto/fault.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/026-ranges-for-the-analysis.md
+
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { RangeSource } from '../store/range-source.ts';

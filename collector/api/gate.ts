@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/017-rights.md
+
 import type { Metadata } from '@grpc/grpc-js';
 import type { AnyMessage } from '@kcorder/proto/bridge/definition.ts';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/015-two-ports.md
+
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { constants } from 'node:crypto';
 import net from 'node:net';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/010-no-splicing.md
+
 import type { AcquisitionEnd, Barren, CaptureState, Outcome } from './capture.ts';
 import type { CaptureEvent } from './event.ts';
 

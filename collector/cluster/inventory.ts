@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/018-what-is-known-of-the-cluster.md
+
 import type { V1Node, V1Pod } from '@kubernetes/client-node';
 import type { NamedContainer, NodeIdentity } from '../capture/capture.ts';
 import type { Cluster } from './client.ts';

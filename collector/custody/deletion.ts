@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/025-deletion-and-tombstone.md
+
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { SealedImage } from '../store/storage-record.ts';

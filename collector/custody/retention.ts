@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/032-own-evidence-and-paced-records.md
+
 import type { RetentionRecord } from '../store/storage-record.ts';
 
 /** What may be deleted of what a schedule made: see Retention of the contract. 0: not set. */

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/016-enrolment.md
+
 import { X509Certificate } from 'node:crypto';
 import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { NodeIdentity } from '../capture/capture.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/030-standing-connections.md
+
 import { createHash, X509Certificate } from 'node:crypto';
 import type { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import { Fault } from '@kcorder/proto/fault.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/004-journaled-durable-offset.md
+
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Capture, CaptureState, NamedContainer, Request } from '../capture/capture.ts';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/005-journal-folder.md
+
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/023-metrics-of-state.md
+
 import type { DatabaseSync } from 'node:sqlite';
 
 /** How many captures of a node have ended in a way, those of one schedule or those by hand. */

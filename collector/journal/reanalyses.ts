@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/027-analysing-again.md
+
 import type { DatabaseSync } from 'node:sqlite';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import { AuditLog } from './audit.ts';

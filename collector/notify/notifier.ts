@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/019-notifications.md
+
 import { randomUUID } from 'node:crypto';
 import type { CaptureJournal, Change } from '../journal/captures.ts';
 import type { Outbox, Waiting } from '../journal/notifications.ts';

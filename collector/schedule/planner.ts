@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/022-runs-are-records.md
+
 import { createHash } from 'node:crypto';
 import type { Run, RunState } from '../journal/runs.ts';
 import type { ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';

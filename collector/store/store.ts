@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/021-one-store.md
+
 import type { RangeSource } from './range-source.ts';
 
 /** Which object: the capture it is of, an id that the collector made, and a file name. */

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/013-what-a-node-tells.md
+
 import { isBuildId } from './cache/entry.ts';
 
 const printable = /^[ -~]*$/;

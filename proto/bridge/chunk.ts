@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/003-checksums.md
+
 import { EncodedMessage } from './definition.ts';
 
 /** Room that the fields before the data of an encoded chunk need at most. */

@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/028-emulator-and-kernels.md
+
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadWithDependencies, unpackDebs } from './apt-download.ts';

@@ -1,3 +1,4 @@
+# Why it is done this way: docs/decisions/029-confinement.md
 """Rights that this process gives up before it reads anything that an attacker may have written."""
 
 import contextlib

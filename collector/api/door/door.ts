@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/031-front-door.md
+
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { type Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';

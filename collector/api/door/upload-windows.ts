@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/009-receive-window.md
+
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { ByteBudget } from './byte-budget.ts';
 import { doorLimits } from './limits.ts';

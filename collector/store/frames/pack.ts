@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/020-frames.md
+
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';

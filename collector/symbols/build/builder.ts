@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/012-own-symbol-builder.md
+
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';

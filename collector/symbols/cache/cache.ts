@@ -1,3 +1,5 @@
+// Why it is done this way: docs/decisions/014-all-symbols-in-the-cache.md
+
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
