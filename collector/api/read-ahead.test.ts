@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { pump } from '@kcorder/proto/bridge/stream.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { DownloadEvidenceResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
@@ -93,7 +94,7 @@ class Download {
   }
 
   async end(): Promise<void> {
-    this.#ending.abort();
+    this.#ending.abort(new Fault('canceled', 'the caller went away'));
     await expect(this.ended).rejects.toThrow();
   }
 }

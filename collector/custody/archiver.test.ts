@@ -74,7 +74,7 @@ test('one image that cannot be stored does not hold up the others', async () => 
   await keepUntil(scene, store, () => isKept(scene, 'c-2')() && isKept(scene, 'c-3')());
   expect(scene.storage.get('c-1')?.place).toEqual({
     kind: 'spool',
-    trouble: expect.stringContaining('is there with other bytes'),
+    lastError: expect.stringContaining('is there with other bytes'),
   });
   expect(scene.plain('c-1')?.equals(scene.images.get('c-1') as Buffer)).toBe(true);
 });
@@ -133,7 +133,7 @@ test.each([
     await keepUntil(scene, store, () => scene.told.filter((told) => told.startsWith('troubled c-1')).length >= 3);
     expect(scene.told.filter((told) => told.startsWith('flawed c-1'))).toHaveLength(1);
     expect(scene.actions('c-1').filter((action) => action === 'flaw_found')).toHaveLength(1);
-    expect(scene.storage.get('c-1')).toMatchObject({ place: { kind: 'spool' }, flaw: expect.stringContaining('c-1') });
+    expect(scene.storage.get('c-1')).toMatchObject({ place: { kind: 'spool' }, damage: expect.stringContaining('c-1') });
     expect(store.objects.has('c-1/image.lime.zst')).toBe(false);
     expect(scene.files('c-1')).toEqual(before);
   },

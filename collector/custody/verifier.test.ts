@@ -68,7 +68,7 @@ test.each(['gcs', 'local'] as const)(
     );
     expect(verdict).toEqual({ kind: 'intact', sha256: scene.storage.sealed('c-1').evidence.sha256 });
     expect(told.at(-1)).toBe(scene.images.get('c-1')?.length);
-    expect(scene.storage.get('c-1')).toMatchObject({ verifiedAt: expect.any(String), flaw: '' });
+    expect(scene.storage.get('c-1')).toMatchObject({ verifiedAt: expect.any(String), damage: '' });
     expect(scene.actions('c-1').at(-1)).toBe('verified');
   },
 );

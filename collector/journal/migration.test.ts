@@ -122,12 +122,12 @@ test('what ended before there was a store is in the spool after the migration, a
   for (const [id, state] of Object.entries(captures)) expect(journal.get(id).state).toEqual(state);
   expect(journal.audit.firstBroken()).toBeUndefined();
   const spool = {
-    place: { kind: 'spool', trouble: '' },
+    place: { kind: 'spool', lastError: '' },
     nodeName: 'n1',
     schedule: '',
     sealedAt: at,
     holds: [],
-    flaw: '',
+    damage: '',
   };
   expect(storage.get('c-done')).toMatchObject({ ...spool, complete: true, imageBytes: 100 });
   expect(storage.get('c-partial')).toMatchObject({ ...spool, complete: false, imageBytes: 60 });

@@ -65,13 +65,13 @@ test('a sealed image is in the spool, then where it was stored, then deleted; ea
     sealedAt: '2026-01-01T00:00:00.000Z',
     complete: true,
     imageBytes: 100,
-    place: { kind: 'spool', trouble: '' },
+    place: { kind: 'spool', lastError: '' },
     holds: [],
-    flaw: '',
+    damage: '',
     manifestSha256: '',
   });
   storage.noteTrouble('c-1', 'the bucket is not there');
-  expect(storage.get('c-1')?.place).toEqual({ kind: 'spool', trouble: 'the bucket is not there' });
+  expect(storage.get('c-1')?.place).toEqual({ kind: 'spool', lastError: 'the bucket is not there' });
   expect(storage.noteStored('c-1', object('c-1'), 'ab')).toBe(true);
   storage.noteVerified('c-1', 'collector');
   expect(storage.get('c-1')).toMatchObject({

@@ -4,7 +4,7 @@ import type { StoredObject } from './store.ts';
 
 /** Where the bytes of a sealed capture are. Times are ISO 8601, UTC. */
 export type StoragePlace =
-  /** As they were acquired, in the capture's own directory; `trouble` says why the store has not got them, empty at first. */
+  /** As they were acquired, in the capture's own directory; `lastError` says why the store has not got them, empty at first. */
   | { readonly kind: 'spool'; readonly lastError: string }
   /** At rest. An object whose file ends with .zst is packed in frames, any other is the plain image. */
   | { readonly kind: 'store'; readonly object: StoredObject }

@@ -22,7 +22,7 @@ const kernel: KernelIdentity = {
   cosBuildId: '',
 };
 const never = new AbortController().signal;
-const fixture = (name: string) => join(import.meta.dirname, 'isf', 'fixtures', `${name}.elf`);
+const fixture = (name: string) => join(import.meta.dirname, '../../isf/fixtures', `${name}.elf`);
 
 let home: string;
 let files: string;

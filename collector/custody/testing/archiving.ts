@@ -35,7 +35,7 @@ export function expectKept(scene: CustodyScene, store: ScriptedStore, id: string
   });
   const manifest = readFileSync(scene.directory.manifestPath(id));
   expect(store.objects.get(`${id}/manifest.json`)?.bytes.equals(manifest)).toBe(true);
-  expect(scene.storage.get(id)).toMatchObject({ manifestSha256: sha256Of(manifest), flaw: '' });
+  expect(scene.storage.get(id)).toMatchObject({ manifestSha256: sha256Of(manifest), damage: '' });
   expect(scene.files(id)).toEqual(['manifest.json']);
   expect(scene.actions(id).filter((action) => action === 'stored')).toHaveLength(1);
   expect(scene.journal.audit.firstBroken()).toBeUndefined();
