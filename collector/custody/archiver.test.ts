@@ -133,7 +133,10 @@ test.each([
     await keepUntil(scene, store, () => scene.told.filter((told) => told.startsWith('troubled c-1')).length >= 3);
     expect(scene.told.filter((told) => told.startsWith('flawed c-1'))).toHaveLength(1);
     expect(scene.actions('c-1').filter((action) => action === 'flaw_found')).toHaveLength(1);
-    expect(scene.storage.get('c-1')).toMatchObject({ place: { kind: 'spool' }, damage: expect.stringContaining('c-1') });
+    expect(scene.storage.get('c-1')).toMatchObject({
+      place: { kind: 'spool' },
+      damage: expect.stringContaining('c-1'),
+    });
     expect(store.objects.has('c-1/image.lime.zst')).toBe(false);
     expect(scene.files('c-1')).toEqual(before);
   },
