@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Server } from '@grpc/grpc-js';
 import { messageLimitBytes, transportOptions } from '@kcorder/proto/bridge/channel.ts';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
@@ -175,9 +176,10 @@ export async function listen(
     close: async () => {
       agents.close();
       api?.close();
-      const timer = setTimeout(() => server.forceShutdown(), closingMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(timer);
+      // grpc-js waits for ever for a session that is destroyed at this very moment.
+      const late = sleep(closingMs, undefined, { ref: false });
+      await Promise.race([new Promise<void>((resolve) => server.tryShutdown(() => resolve())), late]);
+      server.forceShutdown();
       door.close();
     },
   };

@@ -152,6 +152,11 @@ export class Connections {
     }
   }
 
+  /** Nothing is served any more. */
+  destroyAll(): void {
+    for (const connection of this.#all) connection.destroy();
+  }
+
   #end(connection: Connection, reason: ConnectionRefusal, how: 'idle' | 'refused' | 'reset' = 'idle'): void {
     if (connection.isEnding) return;
     this.#refused(connection, reason);

@@ -102,6 +102,7 @@ export class Door {
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
+    this.connections.destroyAll();
   }
 }
 
