@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { Counters } from './counters.ts';
 import { serveAgentMetrics } from './metrics.ts';
@@ -99,6 +99,19 @@ test('all who scrape at once share one answer', async () => {
   const end = await serveAgentMetrics(address, { ...facts, refusals });
   await Promise.all(Array.from({ length: 16 }, () => read(address)));
   expect(readings).toBeLessThan(16);
+  end();
+});
+
+test('who sends many scrapes at once on one connection loses it, and the next scrape is answered', async () => {
+  const address = await freeAddress();
+  const end = await serveAgentMetrics(address, facts);
+  // The pause after it keeps the next answer pending.
+  await read(address);
+  const socket = connect(Number(address.split(':')[1]), '127.0.0.1').on('error', () => undefined);
+  socket.resume().write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2_000));
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(socket.bytesRead).toBe(0);
+  expect(await value(address, 'kcorder_agent_captures_running')).toBe(0);
   end();
 });
 

@@ -1,7 +1,7 @@
 // Why it is done this way: docs/decisions/024-agents-listen-on-nothing.md
 
 import { X509Certificate } from 'node:crypto';
-import { createServer } from 'node:http';
+import { oneRequestServer } from '@kcorder/proto/bounds/one-request.ts';
 import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
@@ -128,16 +128,13 @@ const limits = {
 /** Serves GET /metrics on host:port, and nothing else. Returns the function that ends it. Throws config_invalid when the port is taken. */
 export async function serveAgentMetrics(address: string, facts: AgentFacts): Promise<() => void> {
   const registry = agentRegistry(facts);
-  const answer = sharedAnswer(() => registry.metrics());
-  const server = createServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+  const answer = sharedAnswer(() => registry.metrics(), registry.contentType);
+  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
     }
-    answer().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    );
+    answer(response);
   });
   server.maxConnections = 16;
   // A peer that takes nothing of its answer for so long is gone.

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
@@ -86,6 +95,57 @@ test.each<{ sentence: string; lose: (path: string) => void }>([
   expect(() => openDatabase(scratch.dir)).toThrow(says);
   expect(existsSync(path)).toBe(there);
   expect(readFileSync(`${path}-wal`, 'utf8')).toBe('records');
+});
+
+test.each<{ sentence: string; put: (path: string) => void }>([
+  {
+    sentence: 'lost its log and holds nothing without it',
+    put: (path) => {
+      const database = new DatabaseSync(path);
+      database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (a); DROP TABLE t');
+      database.close();
+    },
+  },
+  {
+    sentence: "is another program's",
+    put: (path) => {
+      const database = new DatabaseSync(path);
+      database.exec('CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)');
+      database.close();
+    },
+  },
+])('a database that $sentence is not begun anew beside evidence, and not written to', ({ put }) => {
+  using scratch = makeScratch();
+  fill(scratch.dir);
+  const path = join(scratch.dir, 'kcorder.db');
+  rmSync(path);
+  put(path);
+  writeFileSync(`${path}-wal`, 'records');
+  const before = readFileSync(path);
+  expect(before.length).toBeGreaterThanOrEqual(4096);
+  const says = `the database ${path} is missing or empty, and ${join(scratch.dir, 'evidence')} is not; restore it`;
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const open = () => openDatabase(scratch.dir);
+    expect(open).toThrow(
+      expect.objectContaining({ code: 'database_unusable', message: expect.stringContaining(says) }),
+    );
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readFileSync(`${path}-wal`, 'utf8')).toBe('records');
+  }
+});
+
+test('a database whose only schema is in its log is opened beside evidence', () => {
+  using scratch = makeScratch();
+  const from = join(scratch.dir, 'from');
+  const to = join(scratch.dir, 'to');
+  mkdirSync(join(to, 'evidence'), { recursive: true });
+  writeFileSync(join(to, 'evidence', 'image.lime'), 'evidence');
+  const database = openDatabase(from);
+  for (const name of ['kcorder.db', 'kcorder.db-wal']) copyFileSync(join(from, name), join(to, name));
+  database.close();
+  const file = join(to, 'kcorder.db');
+  expect(new Set(readFileSync(file).subarray(60, 64))).toEqual(new Set([0]));
+  openDatabase(to).close();
 });
 
 test('a first start that was interrupted begins again: there is no evidence yet', () => {

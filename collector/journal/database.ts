@@ -1,9 +1,10 @@
 // Why it is done this way: docs/decisions/005-journal-folder.md
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { isLost } from './lost.ts';
 import { addChecks } from './quarantine.ts';
 
 /** The one database; only the journal speaks with it. */
@@ -203,8 +204,12 @@ export function openDatabase(dataDir: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    // Before SQLite looks: it takes no file for an empty database, and deletes the log beside it.
-    refuseLoss(path, join(dataDir, 'evidence'));
+    const evidence = join(dataDir, 'evidence');
+    // Before SQLite may write: it takes no file for an empty database, and deletes the log beside it.
+    if (isLost(path, evidence)) {
+      const advice = `restore it from a copy. To start without it, move ${evidence} to another place first`;
+      throw unusable(path, `is missing or empty, and ${evidence} is not; ${advice}`);
+    }
     database = new DatabaseSync(path);
     chmodSync(path, 0o600);
     database.exec(
@@ -224,14 +229,6 @@ export function openDatabase(dataDir: string): DatabaseSync {
 }
 
 const isDamaged = 'cannot be read; restore it from a copy. The evidence beside it is untouched';
-
-/** Throws database_unusable when captures have left evidence, and nothing is left of the database that knew of them. */
-function refuseLoss(path: string, evidence: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > 0 || !existsSync(evidence) || readdirSync(evidence).length === 0) return;
-  const advice = `restore it from a copy. To start without it, move ${evidence} to another place first`;
-  throw unusable(path, `is missing or empty, and ${evidence} is not; ${advice}`);
-}
 
 /** Tells a damaged file from one that is sound and out of reach: to put an older copy in its place would lose what it holds. */
 function explain(error: unknown): string {

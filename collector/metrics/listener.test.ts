@@ -10,12 +10,13 @@ import { Scrape } from './scrape.ts';
 const kubelet = '127.0.0.2';
 
 /** A port with one series, and how often it was read. */
-async function serving() {
+async function serving(held?: Promise<void>) {
   const port = await freePort();
   const scrape = new Scrape();
   const reads = { count: 0 };
   scrape.read(async () => {
     reads.count += 1;
+    await held;
     await new Promise((resolve) => setImmediate(resolve));
   });
   const sockets: Socket[] = [];
@@ -66,4 +67,16 @@ test('all who scrape at once share one answer', async () => {
   const answers = await Promise.all(Array.from({ length: 40 }, () => port.ask('/metrics', '127.0.0.1')));
   for (const answer of answers) expect(await text(answer)).toContain('process_cpu_seconds_total');
   expect(port.reads.count).toBeLessThan(20);
+});
+
+test('who sends many scrapes at once on one connection loses it, and the next scrape is answered', async () => {
+  const held = Promise.withResolvers<void>();
+  using port = await serving(held.promise);
+  const socket = await port.connect('127.0.0.1');
+  socket.resume().write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2_000));
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(socket.bytesRead).toBe(0);
+  held.resolve();
+  expect((await port.ask('/metrics', kubelet)).statusCode).toBe(200);
+  expect(port.reads.count).toBeLessThanOrEqual(2);
 });

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { oneRequestServer } from '@kcorder/proto/bounds/one-request.ts';
 import { sharedAnswer } from '@kcorder/proto/bounds/shared-answer.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Scrape } from './scrape.ts';
@@ -21,8 +22,8 @@ const silentMs = 10_000;
  * function that ends it. Throws config_invalid when the port is taken.
  */
 export async function serveMetrics(address: string, scrape: Scrape, ready: () => boolean): Promise<() => void> {
-  const answer = sharedAnswer(() => scrape.text());
-  const server = createServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+  const answer = sharedAnswer(() => scrape.text(), scrape.contentType);
+  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
     if (request.method === 'GET' && (request.url === '/healthz' || request.url === '/readyz')) {
       const good = ready() || request.url === '/healthz';
       response.writeHead(good ? 200 : 503).end(good ? 'ok\n' : 'starting\n');
@@ -32,10 +33,7 @@ export async function serveMetrics(address: string, scrape: Scrape, ready: () =>
       response.writeHead(404).end();
       return;
     }
-    answer().then(
-      (text) => response.writeHead(200, { 'content-type': scrape.contentType }).end(text),
-      () => response.writeHead(500).end(),
-    );
+    answer(response);
   });
   server.setTimeout(silentMs);
   const crowd = new Crowd(mostConnections);

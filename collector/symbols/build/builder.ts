@@ -1,12 +1,15 @@
 // Why it is done this way: docs/decisions/012-own-symbol-builder.md
 
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { WorkerEnd, WorkerJob } from '@kcorder/isf/worker.ts';
+import type { WorkerJob } from '@kcorder/isf/worker.ts';
 import { runChild } from '../child.ts';
 import type { Confine } from '../confine.ts';
 import { isfLimitBytes } from '../isf-file.ts';
+import { parseWorkerEnd } from './worker-end.ts';
 
 /** What an ISF is built from. */
 export type BuildInput =
@@ -69,7 +72,7 @@ export async function buildIsf(
   const end = await runChild({ argv: ['sh', '-c', limits, 'sh', ...program], output, wallMs }, signal);
   switch (end.kind) {
     case 'exited':
-      return end.code === 0 ? endOf(JSON.parse(printed) as WorkerEnd) : broke(`exit code ${end.code}`, end.stderr);
+      return end.code === 0 ? await endOf(printed, outputPath, signal) : broke(`exit code ${end.code}`, end.stderr);
     case 'killed':
       return broke(end.by, end.stderr);
     case 'timeout':
@@ -95,19 +98,38 @@ function jobOf(
   return { kind: 'types', btfPath: input.btfPath, kallsymsPath: input.kallsymsPath, outputPath, banner, release };
 }
 
-function endOf(end: WorkerEnd): BuildEnd {
-  switch (end.kind) {
+/** A builder that was taken over prints whatever it likes, and the digest becomes part of a path: it is taken of the file. */
+async function endOf(printed: string, outputPath: string, signal: AbortSignal): Promise<BuildEnd> {
+  const end = parseWorkerEnd(printed);
+  switch (end?.kind) {
     case 'built': {
-      const { summary, sha256, sizeBytes } = end;
-      const { banner, bannerTold, remarks } = summary;
+      const { banner, bannerTold, remarks } = end.summary;
       if (banner === undefined) return { kind: 'refused', problem: 'does not say which kernel it is of' };
-      return { kind: 'built', banner, bannerTold, sha256, sizeBytes, remarks };
+      try {
+        return { kind: 'built', banner, bannerTold, ...(await digestOf(outputPath, signal)), remarks };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { kind: 'failed', problem: error instanceof Error ? error.message : String(error) };
+      }
     }
     case 'refused':
       return end;
     case 'not_written':
       return { kind: 'failed', problem: end.problem };
+    case undefined:
+      return { kind: 'failed', problem: 'the builder broke (it printed what it never prints)' };
   }
+}
+
+async function digestOf(path: string, signal: AbortSignal): Promise<{ sha256: string; sizeBytes: number }> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
+    hash.update(piece);
+    sizeBytes += piece.length;
+  }
+  return { sha256: hash.digest('hex'), sizeBytes };
 }
 
 /** Running out of the memory that it may take is the input's fault; any other unforeseen end is not laid at its door. */
