@@ -1,5 +1,6 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { RunState, ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
@@ -81,4 +82,21 @@ test('what cannot be done says why', async () => {
     calls.triggerSchedule({ name: 'none', idempotencyKey: 'k' }),
   ])
     await expect(call).rejects.toMatchObject({ code: 'schedule_unknown' });
+});
+
+test('rounds that end at once are paced by who triggers them, whatever the schedule', async () => {
+  await using rig = await Rig.start(parties);
+  const calls = callsOf(rig);
+  const names = Array.from({ length: 12 }, (_, index) => `yearly-${index}`);
+  for (const name of names) await calls.createSchedule({ spec: { ...yearly, name } });
+  const codes = [];
+  for (const name of names) {
+    const refused = calls.triggerSchedule({ name, idempotencyKey: 'k' }).then(
+      () => undefined,
+      (error: unknown) => Fault.from(error),
+    );
+    codes.push(await refused);
+  }
+  expect(codes.slice(0, 10)).toEqual(Array(10).fill(undefined));
+  expect(codes.at(-1)).toMatchObject({ code: 'resource_exhausted', retryAfterMs: expect.any(Number) });
 });

@@ -44,6 +44,8 @@ export const doorLimits = {
   failuresOfIdentity: { burst: 200, everyMs: 50 },
   /** Calls of one identity that the audit log, which nobody can shorten, has a record of. */
   actsOfIdentity: { burst: 60, everyMs: 100 },
+  /** Triggers of schedules by one identity: each writes a row for every node. */
+  triggersOfIdentity: { burst: 10, everyMs: 10_000 },
   /** Failures on one connection without identity, while its address has a budget left. */
   failuresOfStranger: 5,
   /** From the first byte until a call is admitted. */
