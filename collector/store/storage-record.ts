@@ -64,7 +64,7 @@ export interface RetentionRecord {
   /** ISO 8601, UTC. */
   readonly sealedAt: string;
   readonly complete: boolean;
-  /** False on hold, and while the capture is not done or is being analysed again. */
+  /** False on hold, and while the capture is not done. */
   readonly deletable: boolean;
 }
 
