@@ -112,7 +112,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const approvals = new Approvals(database);
   const captures = new Captures(journal, acquisitions, evidence, fleet, slots, approvals, config);
   const recorder = await openRecorder({
-    ...{ config, database, journal, directory: evidence, fleet, slots, captures, metrics, log },
+    ...{ config, database, journal, again, directory: evidence, fleet, slots, captures, metrics, log },
     ...(cluster && { cluster }),
   });
   const { custody, findings } = recorder;

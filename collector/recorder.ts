@@ -16,6 +16,7 @@ import type { Database } from './journal/database.ts';
 import { FindingJournal } from './journal/findings.ts';
 import { MetricQueries } from './journal/metric-queries.ts';
 import { Outbox } from './journal/notifications.ts';
+import type { Reanalyses } from './journal/reanalyses.ts';
 import { RunJournal } from './journal/runs.ts';
 import { ScheduleJournal } from './journal/schedules.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -40,6 +41,7 @@ export interface RecorderDeps {
   readonly config: Config;
   readonly database: Database;
   readonly journal: CaptureJournal;
+  readonly again: Reanalyses;
   readonly directory: EvidenceDirectory;
   readonly fleet: Fleet;
   readonly slots: CaptureSlots;
@@ -68,6 +70,7 @@ export async function openRecorder(deps: RecorderDeps): Promise<Recorder> {
     config,
     database,
     journal,
+    again: deps.again,
     directory,
     schedules: () => opened?.schedules.retentionRules() ?? new Map(),
     log,

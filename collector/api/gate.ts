@@ -76,7 +76,8 @@ export class Gate {
     const rule = ruleOf(path);
     if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
       await this.#checkRight(person, rule, nameIn(request, rule.nameField));
-    if (identity !== undefined && rule?.by === 'right' && rule.onRecord) this.#paceAct(actorOf(identity), path);
+    if (identity !== undefined && rule?.by === 'right' && rule.onRecord)
+      this.#paceAct(actorOf(identity), path, request);
     if (identity !== undefined) callers.set(context, identity);
     if (person !== undefined) persons.set(context, person);
   }
@@ -111,13 +112,15 @@ export class Gate {
     return { identity };
   }
 
-  #paceAct(who: string, path: string): void {
-    const retryAfterMs = this.#acts.take(who);
+  #paceAct(who: string, path: string, request: AnyMessage | undefined): void {
+    const { burst, everyMs, bytesOfToken } = doorLimits.actsOfIdentity;
+    // The record has in its detail at most what the request says.
+    const tokens = Math.max(1, Math.ceil(sizeOf(request) / bytesOfToken));
+    const retryAfterMs = this.#acts.take(who, performance.now(), tokens);
     if (retryAfterMs === undefined) return;
-    const { burst, everyMs } = doorLimits.actsOfIdentity;
     throw new Fault(
       'resource_exhausted',
-      `${path} was refused: ${who} made more than ${burst} calls in a row that the audit log records, and ${1_000 / everyMs} per second beyond. Retry in ${retryAfterMs} ms`,
+      `${path} was refused: ${who} made more than ${burst} calls in a row that the audit log records, and ${1_000 / everyMs} per second beyond, each ${bytesOfToken >> 10} KiB of a request counted as one. Retry in ${retryAfterMs} ms`,
       { retryAfterMs },
     );
   }
@@ -215,6 +218,14 @@ function bearerToken(metadata: Metadata): string | undefined {
   if (token === undefined) throw new Fault('unauthenticated', 'the authorization is not one bearer token');
   return token;
 }
+
+/** Bytes of a request as the JSON of a record. */
+const sizeOf = (request: AnyMessage | undefined): number =>
+  request === undefined
+    ? 0
+    : Buffer.byteLength(
+        JSON.stringify(request, (_key, item: unknown) => (typeof item === 'bigint' ? `${item}` : item)),
+      );
 
 function nameIn(request: AnyMessage | undefined, field: string | undefined): string {
   if (request === undefined || field === undefined) return '';

@@ -1,5 +1,6 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { RunState, ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
@@ -81,4 +82,46 @@ test('what cannot be done says why', async () => {
     calls.triggerSchedule({ name: 'none', idempotencyKey: 'k' }),
   ])
     await expect(call).rejects.toMatchObject({ code: 'schedule_unknown' });
+});
+
+test('rounds that end at once are paced by who triggers them, whatever the schedule', async () => {
+  await using rig = await Rig.start(parties);
+  const calls = callsOf(rig);
+  const names = Array.from({ length: 12 }, (_, index) => `yearly-${index}`);
+  for (const name of names) await calls.createSchedule({ spec: { ...yearly, name } });
+  const codes = [];
+  for (const name of names) {
+    const refused = calls.triggerSchedule({ name, idempotencyKey: 'k' }).then(
+      () => undefined,
+      (error: unknown) => Fault.from(error),
+    );
+    codes.push(await refused);
+  }
+  expect(codes.slice(0, 10)).toEqual(Array(10).fill(undefined));
+  expect(codes.at(-1)).toMatchObject({ code: 'resource_exhausted', retryAfterMs: expect.any(Number) });
+});
+
+test('whoever makes and deletes schedules of many nodes again and again fills the audit log no faster than by small calls', async () => {
+  await using rig = await Rig.start(parties);
+  const calls = callsOf(rig);
+  const nodeNames = Array.from({ length: 240 }, (_, index) => `${index}-`.padEnd(240, 'n'));
+  const spec = { ...yearly, target: { nodeNames } };
+  const bytes = JSON.stringify(nodeNames).length;
+  expect(bytes).toBeGreaterThan(56 << 10);
+  let made = 0;
+  const attack = async () => {
+    while (made * bytes < 1 << 20) {
+      await calls.createSchedule({ spec });
+      made += 1;
+      await calls.deleteSchedule({ name: spec.name });
+    }
+  };
+  // 60 tokens at once, of which each of these takes 15, are a quarter of a MiB; what comes while it runs is less than as much again.
+  await expect(attack()).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    message: expect.stringContaining('each 4 KiB of a request counted as one'),
+    retryAfterMs: expect.any(Number),
+  });
+  expect(made).toBeGreaterThanOrEqual(3);
+  expect(made * bytes).toBeLessThan(1 << 20);
 });

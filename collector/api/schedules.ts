@@ -2,8 +2,10 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { Paces } from '../identity/pace.ts';
 import type { StoredSchedule } from '../journal/schedules.ts';
 import type { Schedules } from '../schedule/schedules.ts';
+import { doorLimits } from './door/limits.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
 import { presentRun, presentSchedule, specOf } from './present-schedule.ts';
@@ -26,6 +28,7 @@ export function scheduleHandlers(
     const [nextTickMs] = schedules.nextTicks(schedule, 1);
     return presentSchedule(schedule, nextTickMs, schedules.newest(schedule.spec.name));
   };
+  const triggers = new Paces(doorLimits.triggersOfIdentity.burst, doorLimits.triggersOfIdentity.everyMs);
   return {
     createSchedule: async ({ spec }, context) => {
       const wanted = specOf(spec);
@@ -48,6 +51,7 @@ export function scheduleHandlers(
     triggerSchedule: async ({ name, idempotencyKey }, context) => {
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit)
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
+      paceTrigger(triggers, actor(context));
       const runs = await schedules.trigger(name, idempotencyKey, actor(context));
       return { runs: runs.map(presentRun) };
     },
@@ -68,3 +72,14 @@ export function scheduleHandlers(
 }
 
 const actor = (context: CallContext): string => actorOf(callerOf(context));
+
+function paceTrigger(triggers: Paces, who: string): void {
+  const retryAfterMs = triggers.take(who);
+  if (retryAfterMs === undefined) return;
+  const { burst, everyMs } = doorLimits.triggersOfIdentity;
+  throw new Fault(
+    'resource_exhausted',
+    `the schedule was not triggered: ${who} triggered more than ${burst} rounds in a row, and one per ${everyMs / 1_000} s beyond. Retry in ${retryAfterMs} ms`,
+    { retryAfterMs },
+  );
+}

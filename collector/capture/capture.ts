@@ -53,8 +53,8 @@ export interface Request {
   readonly pods?: readonly PodOnNode[];
   /** The second person, where one is asked for. */
   readonly approvedBy?: string;
-  /** The schedule that asked for it, and the moment of the clock that it is for. */
-  readonly schedule?: { readonly name: string; readonly tick: string };
+  /** The schedule that asked for it, and the moment of the clock that it is for, or at which somebody triggered it. */
+  readonly schedule?: { readonly name: string; readonly tick: string; readonly triggered?: true };
   /** False when no analysis follows. */
   readonly analyze?: boolean;
 }

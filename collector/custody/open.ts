@@ -7,6 +7,7 @@ import type { CaptureJournal } from '../journal/captures.ts';
 import { CustodyQueue } from '../journal/custody-queue.ts';
 import type { Database } from '../journal/database.ts';
 import { MetricQueries } from '../journal/metric-queries.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
 import { StorageJournal } from '../journal/storage.ts';
 import { openStore } from '../store/open.ts';
 import type { EvidenceStore } from '../store/store.ts';
@@ -43,6 +44,7 @@ export interface CustodyDeps {
   readonly config: Config;
   readonly database: Database;
   readonly journal: CaptureJournal;
+  readonly again: Reanalyses;
   readonly directory: EvidenceDirectory;
   /** By name, what each schedule that is known keeps. */
   schedules(): RetentionRules['schedules'];
@@ -54,8 +56,8 @@ const closingMs = 2_000;
 
 /** Opens the store and everything around it. Throws config_invalid, storage_failed. */
 export async function openCustody(deps: CustodyDeps): Promise<Custody> {
-  const { config, database, journal, directory, events, log } = deps;
-  const storage = new StorageJournal(database);
+  const { config, database, journal, again, directory, events, log } = deps;
+  const storage = new StorageJournal(database, again);
   const queue = new CustodyQueue(database);
   const queries = new MetricQueries(database);
   const store = await openStore(config.store, config.dataDir);

@@ -23,7 +23,7 @@ export interface RetentionRules {
    * nothing is ever deleted by a rule that nobody can see, nor by one of a later schedule of the name.
    */
   readonly schedules: ReadonlyMap<string, ScheduleRule>;
-  /** For what people asked for; 0: it stays. */
+  /** For what people asked for, rounds that they triggered included; 0: it stays. */
   readonly retentionMs: number;
 }
 

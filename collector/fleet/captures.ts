@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { NodeIdentity, PodOnNode } from '../capture/capture.ts';
+import type { NodeIdentity, PodOnNode, Request } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import { imageCeilingBytes } from '../ingest/image-progress.ts';
@@ -20,7 +20,12 @@ export interface CaptureSpec {
   /** Finds the pods that it is about; none when it is about the node. Asked only for a capture that is not there yet. */
   pods(): Promise<readonly PodOnNode[]>;
   /** The schedule that asks. One that is part of the configuration needs no second person. */
-  readonly schedule?: { readonly name: string; readonly tick: string; readonly configured: boolean };
+  readonly schedule?: {
+    readonly name: string;
+    readonly tick: string;
+    readonly configured: boolean;
+    readonly triggered: boolean;
+  };
   /** False when no analysis follows. */
   readonly analyze?: boolean;
 }
@@ -84,7 +89,7 @@ export class Captures {
       agentVersion,
       ...(pods.length === 0 ? {} : { pods }),
       ...(approval === undefined ? {} : { approvedBy: approval.approvedBy }),
-      ...(schedule === undefined ? {} : { schedule: { name: schedule.name, tick: schedule.tick } }),
+      ...(schedule === undefined ? {} : { schedule: roundOf(schedule) }),
       ...(analyze === false ? { analyze } : {}),
     };
     const { capture, created } = this.#journal.create(request, spec.idempotencyKey, freeBytes, () => {
@@ -177,6 +182,9 @@ function approvalRequired({ nodeName, reason }: CaptureSpec): Fault {
 
 /** For a shell, where a double-quoted reason could run what is in it. */
 const quoted = (text: string): string => (/^[A-Za-z0-9._-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+const roundOf = ({ name, tick, triggered }: CaptureSpec['schedule'] & object): Request['schedule'] & object =>
+  triggered ? { name, tick, triggered } : { name, tick };
 
 function sameSpec(capture: JournaledCapture, spec: CaptureSpec): JournaledCapture {
   const { id, node } = capture.request;

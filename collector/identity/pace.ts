@@ -12,10 +12,10 @@ export class Pace {
     this.#atMs = nowMs;
   }
 
-  /** Takes a token; otherwise milliseconds until there is one. */
-  take(nowMs: number): number | undefined {
+  /** Takes so many tokens when there is one, what is missing from those to come; otherwise milliseconds until there is one. */
+  take(nowMs: number, tokens = 1): number | undefined {
     const waitMs = this.wait(nowMs);
-    if (waitMs === undefined) this.#left -= 1;
+    if (waitMs === undefined) this.#left -= tokens;
     return waitMs;
   }
 
@@ -59,9 +59,9 @@ export class Paces {
     this.#rest = new Pace(burst, everyMs, performance.now());
   }
 
-  /** Milliseconds that this name has to wait; undefined when it need not, and has one token less. */
-  take(name: string, nowMs: number = performance.now()): number | undefined {
-    return this.#of(name, nowMs).take(nowMs);
+  /** Milliseconds that this name has to wait; undefined when it need not, and has so many tokens less. */
+  take(name: string, nowMs: number = performance.now(), tokens = 1): number | undefined {
+    return this.#of(name, nowMs).take(nowMs, tokens);
   }
 
   /** The same, taking none. */

@@ -174,14 +174,14 @@ export class CaptureJournal extends OpenCaptures {
   /** Applies an event. A refused step changes nothing. Throws storage_failed. */
   apply(captureId: string, event: CaptureEvent, actor: string): Step {
     const step = transact(this.#database, () => {
-      const { state } = this.get(captureId);
+      const { request, state } = this.get(captureId);
       const result = next(state, event);
       if (result.kind === 'refused') return result;
       this.#database
         .prepare('UPDATE captures SET phase = ?, state = ? WHERE id = ?')
         .run(result.state.phase, encode(result.state), captureId);
       if (event.kind === 'opened' && state.phase === 'requested') this.#noteStart(captureId, event);
-      if (event.kind !== 'analysis_started' && event.kind !== 'analysis_ended') this.#noteEnd(captureId, result.state);
+      if (event.kind !== 'analysis_started' && event.kind !== 'analysis_ended') this.#noteEnd(request, result.state);
       const detail = detailOf(event, state.phase === 'requested');
       this.audit.append({ at: event.at, captureId, actor, action: event.kind, detail });
       return result;
@@ -198,7 +198,7 @@ export class CaptureJournal extends OpenCaptures {
   }
 
   /** Keeps what is asked for by sums and conditions in columns, and opens the record of where the image is. */
-  #noteEnd(captureId: string, state: CaptureState): void {
+  #noteEnd({ id: captureId, schedule }: Request, state: CaptureState): void {
     if (!('endedAt' in state)) return;
     const { outcome, endedAt } = state;
     const reason = 'reason' in outcome ? outcome.reason : '';
@@ -206,12 +206,14 @@ export class CaptureJournal extends OpenCaptures {
       .prepare('UPDATE captures SET outcome = ?, outcome_reason = ?, ended_at = ? WHERE id = ?')
       .run(outcome.kind, reason, endedAt, captureId);
     if (state.evidence === undefined) return;
+    // Who triggers a round asks for its captures: a schedule's retention neither covers nor counts them.
+    const maker = schedule === undefined || schedule.triggered ? '' : schedule.name;
     this.#database
       .prepare(
         `INSERT INTO storage (capture_id, node_name, schedule, sealed_at, complete, image_bytes, stored_bytes)
-         SELECT id, node_name, schedule, ?1, ?2, ?3, ?3 FROM captures WHERE id = ?4`,
+         SELECT id, node_name, ?1, ?2, ?3, ?4, ?4 FROM captures WHERE id = ?5`,
       )
-      .run(endedAt, outcome.kind === 'complete' ? 1 : 0, state.evidence.bytes, captureId);
+      .run(maker, endedAt, outcome.kind === 'complete' ? 1 : 0, state.evidence.bytes, captureId);
   }
 
   /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { RetentionRecord, SealedImage } from '../store/storage-record.ts';
 import type { ObjectName } from '../store/store.ts';
-import { analysedAgain, holdsOf, sealedRows, toRetained, toSealed } from './storage-row.ts';
+import { holdsOf, sealedRows, toRetained, toSealed } from './storage-row.ts';
 
 const clockSlackMs = 3_600_000;
 
@@ -86,7 +86,7 @@ export class CustodyQueue {
   madeBy(schedule: string, nodeName: string): RetentionRecord[] {
     return this.#database
       .prepare(
-        `SELECT storage.*, requested_at, phase = 'done' AND NOT ${analysedAgain}
+        `SELECT storage.*, requested_at, phase = 'done'
            AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.capture_id = storage.capture_id) AS deletable
          FROM storage JOIN captures ON id = capture_id
          WHERE storage.schedule = ? AND storage.node_name = ? AND place IN ('spool', 'store') ORDER BY sequence`,

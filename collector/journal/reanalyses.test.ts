@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
+import { events, request } from '../testing/states.ts';
 import { AuditLog } from './audit.ts';
+import { CaptureJournal } from './captures.ts';
+import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
 import { Reanalyses } from './reanalyses.ts';
+import { StorageJournal } from './storage.ts';
 
 function journal() {
   const scratch = makeScratch();
@@ -63,4 +67,37 @@ test('the one that has waited longest is next, and a restart forgets none of the
   expect(restarted.next()).toBe('c-2');
   restarted.end('c-2', { kind: 'done' });
   expect(restarted.next()).toBe('c-1');
+});
+
+test('whoever asks for more analyses keeps nothing from being deleted but what is being analyzed', () => {
+  using j = journal();
+  const { database, again, actions } = j;
+  const [captures, queue] = [new CaptureJournal(database), new CustodyQueue(database)];
+  const storage = new StorageJournal(database, again);
+  for (const id of ['c-1', 'c-2', 'c-3']) {
+    captures.create({ ...request, id, node: { name: 'n1', uid: id } }, id, 10_000);
+    for (const event of [events.opened, events.finished, events.sealed, events.analysis_ended])
+      captures.apply(id, event, 'node/n1');
+    again.ask(id, 'operator/mallory');
+  }
+  again.begin('c-1');
+  expect(queue.madeBy('', 'n1').map(({ deletable }) => deletable)).toEqual([true, true, true]);
+  const busy = () => storage.beginDeletion('c-1', 'operator/alice', 'space');
+  expect(busy).toThrow(expect.objectContaining({ code: 'capture_running' }));
+  expect(actions('c-1').at(-1)).toBe('analysis_asked by operator/mallory');
+  const told: string[] = [];
+  again.watch((id) => told.push(id));
+  storage.beginDeletion('c-2', 'operator/alice', 'space');
+  expect(told).toEqual(['c-2']);
+  expect(again.get('c-2')).toMatchObject({ kind: 'ended', ending: { kind: 'skipped', reason: 'evidence_deleted' } });
+  expect(actions('c-2').slice(-3)).toEqual([
+    'analysis_asked by operator/mallory',
+    'deletion_begun by operator/alice',
+    'analysed_again by collector',
+  ]);
+  again.end('c-1', { kind: 'done' });
+  again.ask('c-1', 'operator/mallory');
+  busy();
+  expect(again.next()).toBe('c-3');
+  expect(new AuditLog(database).firstBroken()).toBeUndefined();
 });

@@ -50,7 +50,7 @@ export class Reanalyses {
         .run(captureId, at, actor);
       this.#audit.append({ at, captureId, actor, action: 'analysis_asked', detail: {} });
     });
-    this.#tell(captureId);
+    this.tell(captureId);
   }
 
   /** The capture whose wish has waited longest. */
@@ -73,20 +73,31 @@ export class Reanalyses {
       this.#database.prepare('UPDATE analyses_again SET begun = begun + 1 WHERE capture_id = ?').run(captureId),
     );
     this.#running = captureId;
-    this.#tell(captureId);
+    this.tell(captureId);
   }
 
   /** The analysis has ended like this. */
   end(captureId: string, ending: AnalysisEnding): void {
     const at = new Date().toISOString();
-    transact(this.#database, () => {
-      this.#database
-        .prepare('UPDATE analyses_again SET ending = ? WHERE capture_id = ?')
-        .run(encode(ending), captureId);
-      this.#audit.append({ at, captureId, actor: 'collector', action: 'analysed_again', detail: ending });
-    });
+    transact(this.#database, () => this.#putEnd(captureId, at, ending));
     this.#running = undefined;
-    this.#tell(captureId);
+    this.tell(captureId);
+  }
+
+  #putEnd(captureId: string, at: string, ending: AnalysisEnding): void {
+    this.#database.prepare('UPDATE analyses_again SET ending = ? WHERE capture_id = ?').run(encode(ending), captureId);
+    this.#audit.append({ at, captureId, actor: 'collector', action: 'analysed_again', detail: ending });
+  }
+
+  /**
+   * Ends a wish that waits, since its evidence is to be deleted; call it in the transaction of the deletion, and `tell` after it. Nothing waits: no
+   * change. False while it runs.
+   */
+  giveUp(captureId: string, at: string): boolean {
+    const wish = this.get(captureId);
+    if (wish?.kind === 'running') return false;
+    if (wish?.kind === 'waiting') this.#putEnd(captureId, at, evidenceIsDeleted);
+    return true;
   }
 
   /** Calls back at every change, until the returned function is called. */
@@ -95,7 +106,14 @@ export class Reanalyses {
     return () => this.#watchers.delete(changed);
   }
 
-  #tell(captureId: string): void {
+  /** Tells those who watch that a wish has changed. */
+  tell(captureId: string): void {
     for (const changed of this.#watchers) changed(captureId);
   }
 }
+
+const evidenceIsDeleted: AnalysisEnding = {
+  kind: 'skipped',
+  reason: 'evidence_deleted',
+  detail: 'the evidence was deleted before its turn came',
+};

@@ -173,6 +173,15 @@ export class RunJournal {
       .map(toRun);
   }
 
+  /** The moment of a triggered round of which a run still waits or runs. */
+  openTrigger(schedule: string): string | undefined {
+    const row = this.#prepare(
+      `SELECT tick FROM runs INDEXED BY runs_open
+       WHERE schedule = ? AND state IN ('waiting', 'running') AND triggered = 1 LIMIT 1`,
+    ).get(schedule);
+    return textOf(row?.tick);
+  }
+
   has(schedule: string, tick: string): boolean {
     return this.#prepare('SELECT 1 FROM runs WHERE schedule = ? AND tick = ?').get(schedule, tick) !== undefined;
   }

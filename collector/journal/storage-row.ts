@@ -7,8 +7,6 @@ type Row = Record<string, unknown>;
 
 /** Rows that `toSealed` takes. */
 export const sealedRows = 'SELECT storage.*, captures.state FROM storage JOIN captures ON id = capture_id';
-/** Whether a row of storage belongs to a capture that waits for another analysis. */
-export const analysedAgain = `EXISTS (SELECT 1 FROM analyses_again AS a WHERE a.capture_id = storage.capture_id AND a.ending = '')`;
 
 /** How many holds a capture can have. */
 export const mostHolds = 16;

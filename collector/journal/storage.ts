@@ -5,7 +5,8 @@ import { evidenceDeleted, type SealedImage, type StorageRecord } from '../store/
 import type { StoredObject } from '../store/store.ts';
 import { AuditLog } from './audit.ts';
 import { transact } from './database.ts';
-import { analysedAgain, holdsOf, mostHolds, sealedRows, toRecord, toSealed } from './storage-row.ts';
+import { Reanalyses } from './reanalyses.ts';
+import { holdsOf, mostHolds, sealedRows, toRecord, toSealed } from './storage-row.ts';
 
 /** What the audit log calls the events of custody. None of them changes the state of a capture. */
 export const custodyActions = [
@@ -29,9 +30,12 @@ type CustodyAction = (typeof custodyActions)[number];
 export class StorageJournal {
   readonly #database: DatabaseSync;
   readonly #audit: AuditLog;
+  readonly #again: Reanalyses;
 
-  constructor(database: DatabaseSync) {
+  /** `again` knows which analysis runs. */
+  constructor(database: DatabaseSync, again: Reanalyses = new Reanalyses(database)) {
     this.#database = database;
+    this.#again = again;
     this.#audit = new AuditLog(database);
   }
 
@@ -157,7 +161,8 @@ export class StorageJournal {
 
   /**
    * Puts on record that it is to be deleted: from here on nobody reads it, and a crash ends in its deletion. No error when it is on record or
-   * deleted already. Throws what `sealed` throws, capture_running while it is being analysed, evidence_held.
+   * deleted already. An analysis that was asked for again and still waits is ended: whoever may ask for one cannot keep evidence from being
+   * deleted. Throws what `sealed` throws, capture_running before it is done or while an analysis of it runs, evidence_held.
    */
   beginDeletion(captureId: string, actor: string, reason: string): void {
     transact(this.#database, () => {
@@ -170,18 +175,14 @@ export class StorageJournal {
           `the evidence of capture ${captureId} is on hold by ${hold.by} (${hold.reason}): it can be deleted when 'kcorder release ${captureId}' has taken the hold away`,
         );
       }
-      const busy = this.#one(
-        `SELECT phase <> 'done' OR ${analysedAgain} AS busy FROM storage JOIN captures ON id = capture_id
-        WHERE storage.capture_id = ?`,
-        captureId,
-      )?.busy;
-      if (busy === 1) {
+      const isDone = this.#one('SELECT phase FROM captures WHERE id = ?', captureId)?.phase === 'done';
+      const at = this.#append(captureId, actor, 'deletion_begun', { reason });
+      if (!isDone || !this.#again.giveUp(captureId, at)) {
         throw new Fault(
           'capture_running',
-          `capture ${captureId} is not done, or is being analysed again: delete its evidence when that has ended`,
+          `the evidence of capture ${captureId} was not deleted: the capture is not done, or an analysis of it runs. Retry when that has ended`,
         );
       }
-      const at = this.#append(captureId, actor, 'deletion_begun', { reason });
       this.#run(
         `UPDATE storage SET place = 'deleting', trouble = '', deleted_at = ?, deleted_by = ?, delete_reason = ? WHERE capture_id = ?`,
         at,
@@ -190,6 +191,7 @@ export class StorageJournal {
         captureId,
       );
     });
+    this.#again.tell(captureId);
   }
 
   /** The store keeps it, by its own word whole: it is where it was before. */

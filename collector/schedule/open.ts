@@ -73,7 +73,7 @@ export async function openSchedules(
           idempotencyKey: keyOf(run),
           requestedBy: requesterOf(run.schedule),
           pods: async () => [],
-          schedule: { name: run.schedule, tick: run.tick, configured },
+          schedule: { name: run.schedule, tick: run.tick, triggered: run.triggered, configured },
           analyze: spec.analyze,
         });
         return capture.request.id;

@@ -93,15 +93,18 @@ export class Schedules {
     return this.get(name);
   }
 
-  /** One round now, beside the clock's; the same key gives the same round. Throws schedule_unknown, cluster_unavailable, storage_failed. */
+  /**
+   * One round now, beside the clock's, of which one at a time is open; the same key gives the same round. Throws schedule_unknown, capture_running
+   * while an earlier round waits or runs, cluster_unavailable, storage_failed.
+   */
   async trigger(name: string, key: string, by: string): Promise<Run[]> {
     const { runs, nodes } = this.#deps;
-    const before = runs.ofTrigger(this.get(name).spec.name, key);
+    const before = this.#roundOf(name, key);
     if (before.length > 0) return before;
     const found = await nodes.select(this.get(name).spec.target);
-    // While nodes were asked for, it may have been deleted, or another call with this key may have been faster.
+    // While nodes were asked for, it may have been deleted, or another call may have been faster.
     const { spec } = this.get(name);
-    const meanwhile = runs.ofTrigger(name, key);
+    const meanwhile = this.#roundOf(name, key);
     if (meanwhile.length > 0) return meanwhile;
     this.#record(by, 'schedule_triggered', { name, key });
     let tickMs = this.#deps.clock.wall().getTime();
@@ -111,6 +114,18 @@ export class Schedules {
     for (const run of round) if (run.state !== 'waiting') this.#deps.events.runEnded(run);
     this.scheduler.wake();
     return runs.ofTrigger(name, key);
+  }
+
+  /** The round of a key; none when it is still to be made. Throws schedule_unknown, capture_running. */
+  #roundOf(name: string, key: string): Run[] {
+    const { runs } = this.#deps;
+    const round = runs.ofTrigger(this.get(name).spec.name, key);
+    const open = round.length > 0 ? undefined : runs.openTrigger(name);
+    if (open === undefined) return round;
+    throw new Fault(
+      'capture_running',
+      `schedule ${name} was not triggered: its round triggered at ${open} still waits or runs. See 'kcorder schedule runs ${name}' and retry when it has ended, or capture single nodes with 'kcorder capture'`,
+    );
   }
 
   /** What waits is skipped; captures that run go on. Throws schedule_unknown, schedule_configured, storage_failed. */

@@ -28,7 +28,7 @@ export interface Hold {
 export interface StorageRecord {
   readonly captureId: string;
   readonly nodeName: string;
-  /** Empty when a person asked for it. */
+  /** The schedule whose retention covers it. Empty when a person asked for it, also by triggering a schedule. */
   readonly schedule: string;
   readonly sealedAt: string;
   readonly complete: boolean;
@@ -55,7 +55,7 @@ export interface SealedImage {
 export interface RetentionRecord {
   readonly captureId: string;
   readonly nodeName: string;
-  /** Empty when a person asked for it. */
+  /** See StorageRecord. */
   readonly schedule: string;
   /** The order in which images were sealed, whatever the clock said then. */
   readonly sequence: number;
@@ -64,7 +64,7 @@ export interface RetentionRecord {
   /** ISO 8601, UTC. */
   readonly sealedAt: string;
   readonly complete: boolean;
-  /** False on hold, and while the capture is not done or is being analysed again. */
+  /** False on hold, and while the capture is not done. */
   readonly deletable: boolean;
 }
 

@@ -42,8 +42,10 @@ export const doorLimits = {
    */
   failuresOfAddress: { burst: 40, everyMs: 100 },
   failuresOfIdentity: { burst: 200, everyMs: 50 },
-  /** Calls of one identity that the audit log, which nobody can shorten, has a record of. */
-  actsOfIdentity: { burst: 60, everyMs: 100 },
+  /** Calls of one identity that the audit log, which nobody can shorten, has a record of: one token for each 4 KiB of the request, and at least one. */
+  actsOfIdentity: { burst: 60, everyMs: 100, bytesOfToken: 4 << 10 },
+  /** Triggers of schedules by one identity: each writes a row for every node. */
+  triggersOfIdentity: { burst: 10, everyMs: 10_000 },
   /** Failures on one connection without identity, while its address has a budget left. */
   failuresOfStranger: 5,
   /** From the first byte until a call is admitted. */

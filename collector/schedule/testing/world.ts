@@ -156,7 +156,7 @@ export class World implements Disposable {
             idempotencyKey: keyOf(run),
             requestedBy: requesterOf(run.schedule),
             pods: async () => [],
-            schedule: { name: run.schedule, tick: run.tick, configured },
+            schedule: { name: run.schedule, tick: run.tick, triggered: run.triggered, configured },
             analyze: spec.analyze,
           });
           await step();

@@ -143,7 +143,8 @@ export const ScheduleTargetSchema: GenMessage<ScheduleTarget> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_schedule, 1);
 
 /**
- * What may be deleted of what was requested since the schedule was created. With nothing set: nothing.
+ * What may be deleted of what the schedule requested by its clock since it was created; a triggered round is kept like what people ask for.
+ * With nothing set: nothing.
  *
  * @generated from message kcorder.v1.Retention
  */
