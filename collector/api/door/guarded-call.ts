@@ -133,6 +133,7 @@ export class GuardedCall implements OpenCall {
       },
       (read) => this.#read(read),
       (isSending) => this.#sending(isSending),
+      () => this.#hasRoom(),
     );
   }
 
@@ -178,6 +179,18 @@ export class GuardedCall implements OpenCall {
     this.#readMeanwhile += 1;
     this.#waitingSinceMs ??= performance.now();
     read();
+  }
+
+  /** Returns true if an answer may be sent. If the caller has too much to take, the call ends: many may have come before the first answer. */
+  #hasRoom(): boolean {
+    if (this.#hasEnded) return true;
+    try {
+      this.#deps.connections.checkAnswers(this.#who);
+      return true;
+    } catch (error) {
+      this.#refuse(Fault.from(error));
+      return false;
+    }
   }
 
   #sending(isSending: boolean): void {

@@ -66,7 +66,7 @@ export const doorLimits = {
   messagesOfPiece: 64,
   /** Pieces in which a message may arrive, and one more for each KiB of it. */
   pieces: 64,
-  /** Answers of one identity that are not taken: above it, no further call. */
+  /** Answers of one identity that are not taken: above it, no further call and no further answer. */
   answersOfIdentity: 32 << 20,
   /** Messages that are read of a call while an answer of it is not taken. */
   readWhileSending: 16,
