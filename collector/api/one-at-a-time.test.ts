@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { oneAtATime } from './one-at-a-time.ts';
+import { oneAtATime, Turns, turnsOfOne } from './one-at-a-time.ts';
 
 test('one runs at a time, in order, also after one that failed', async () => {
   const inTurn = oneAtATime();
@@ -18,4 +18,33 @@ test('one runs at a time, in order, also after one that failed', async () => {
   await expect(one).rejects.toThrow('no');
   await two;
   expect(log).toEqual(['one begins', 'one ends', 'two']);
+});
+
+test('a caller who takes no answer has one in memory, few calls that wait, and keeps nobody else waiting', async () => {
+  const turns = new Turns();
+  const made: string[] = [];
+  const calls = new Map<string, AbortController>();
+  const call = (name: string): Promise<number> => {
+    const ending = new AbortController();
+    calls.set(name, ending);
+    return turns.run(name.slice(0, 1), ending.signal, async () => made.push(name));
+  };
+  const [first, ...waiting] = Array.from({ length: turnsOfOne }, (_, i) => call(`a${i}`));
+  await first;
+  await expect(call('a-more')).rejects.toMatchObject({ code: 'resource_exhausted', retryAfterMs: 1_000 });
+  await call('b0');
+  await call('c0');
+  expect(made).toEqual(['a0', 'b0', 'c0']);
+  // The first is taken, the second was given up while it waited: the third is next, and there is room for two more.
+  calls.get('a1')?.abort(new Error('given up'));
+  calls.get('a0')?.abort();
+  await expect(waiting[0]).rejects.toThrow('given up');
+  await waiting[1];
+  expect(made).toEqual(['a0', 'b0', 'c0', 'a2']);
+  const more = [call('a4'), call('a5')];
+  await expect(call('a6')).rejects.toMatchObject({ code: 'resource_exhausted' });
+  for (const name of ['a2', 'a3', 'a4', 'a5']) calls.get(name)?.abort(new Error('over'));
+  expect((await Promise.allSettled([waiting[2], ...more])).map(({ status }) => status)).toEqual(
+    Array(3).fill('rejected'),
+  );
 });

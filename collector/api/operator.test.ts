@@ -4,6 +4,7 @@ import { afterAll, expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
+import { turnsOfOne } from './one-at-a-time.ts';
 
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
@@ -209,3 +210,12 @@ test.each(['getCapture', 'cancelCapture', 'getAnalysis'] as const)(
     });
   },
 );
+
+test('results that are taken one after the other are given as often as they are asked for', async () => {
+  await using rig = await Rig.start(parties);
+  const operator = rig.operator();
+  await rig.agent().attach();
+  const captureId = (await operator.createCapture(spec)).capture?.id ?? '';
+  for (let i = 0; i < 2 * turnsOfOne; i += 1)
+    expect((await operator.getAnalysis({ captureId })).capture?.id).toBe(captureId);
+});

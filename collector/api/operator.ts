@@ -19,7 +19,7 @@ import { ByteBudget } from './door/byte-budget.ts';
 import { aheadLimits, downloadEvidence } from './download.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
-import { oneAtATime } from './one-at-a-time.ts';
+import { Turns } from './one-at-a-time.ts';
 import { presentCapture, presentNode } from './present.ts';
 import { type PodPlaces, podsOn, resolvePods } from './targets.ts';
 import { validity } from './validity.ts';
@@ -61,7 +61,7 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
   const { journal, captures, acquisitions, fleet, evidence, symbols, places, approvals } = deps;
   const ahead = new ByteBudget(aheadLimits.most, aheadLimits.mostOfOne);
   // What is found may be large: that of one answer at once is read.
-  const inTurn = oneAtATime();
+  const turns = new Turns();
   const present = (capture: JournaledCapture) =>
     presentCapture(
       capture,
@@ -110,10 +110,9 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
     getAnalysis: async ({ captureId, rowPlugins }, context) => {
       const capture = journal.get(captureId);
       const wanted = [...new Set(rowPlugins)];
-      const results = await inTurn(async () => {
-        context.signal.throwIfAborted();
-        return await presentAnalysis(capture, evidence, wanted, deps.findings);
-      });
+      const results = await turns.run(actor(context), context.signal, () =>
+        presentAnalysis(capture, evidence, wanted, deps.findings),
+      );
       // Nothing has left yet. Without results nothing is read, and all these names are of plugins that there are.
       if (results.plugins !== undefined)
         journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins: wanted });

@@ -89,16 +89,28 @@ export class Connections {
   /** Counts a call of this identity until it has left. Throws resource_exhausted when one more is too much. */
   called(identity: string, call: OpenCall): void {
     const calls = this.#calls.get(identity) ?? new Set();
-    const answersLeft = [...calls].reduce((sum, one) => sum + one.answersLeft, 0);
     if (calls.size >= doorLimits.callsOfIdentity)
       throw new Fault('resource_exhausted', `${identity} has ${calls.size} calls open: wait until some have ended`, {
         retryAfterMs: 1_000,
       });
-    if (answersLeft > doorLimits.answersOfIdentity)
-      throw new Fault('resource_exhausted', `${identity} has ${answersLeft} bytes of answers to take first`, {
+    this.checkAnswers(identity);
+    this.#calls.set(identity, calls.add(call));
+  }
+
+  /** Returns the bytes of answers that this identity has not taken. */
+  answersLeft(identity: string): number {
+    let bytes = 0;
+    for (const { answersLeft } of this.#calls.get(identity) ?? []) bytes += answersLeft;
+    return bytes;
+  }
+
+  /** Throws resource_exhausted when this identity has too many answers to take. */
+  checkAnswers(identity: string): void {
+    const bytes = this.answersLeft(identity);
+    if (bytes > doorLimits.answersOfIdentity)
+      throw new Fault('resource_exhausted', `${identity} has ${bytes} bytes of answers to take first`, {
         retryAfterMs: 1_000,
       });
-    this.#calls.set(identity, calls.add(call));
   }
 
   /** A call is over. */

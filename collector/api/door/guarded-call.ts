@@ -11,8 +11,8 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { Connection, OpenCall } from './connection.ts';
 import type { Connections } from './connections.ts';
-import { doorLimits, isUpload, messageBytes } from './limits.ts';
-import { MessageMeter } from './message-meter.ts';
+import { Intake, withoutRest } from './intake.ts';
+import { doorLimits, isUpload } from './limits.ts';
 import { PatientCall } from './patient-call.ts';
 import type { UploadWindows } from './upload-windows.ts';
 
@@ -60,13 +60,9 @@ export class GuardedCall implements OpenCall {
   readonly #stream: ServerHttp2Stream;
   readonly #method: Method;
   readonly #call: ServerInterceptingCallInterface;
-  readonly #meter: MessageMeter;
-  /** Sizes of whole messages that were not given out. */
-  readonly #unread: number[] = [];
+  readonly #intake: Intake;
   #arrival: Arrival | undefined;
   #who = strangers;
-  /** What this call has of the budget. */
-  #budgeted = 0;
   /** An answer is on its way and not taken. */
   #isSending = false;
   #readMeanwhile = 0;
@@ -74,7 +70,7 @@ export class GuardedCall implements OpenCall {
   /** Since its headers came, or its handler asked for a message; undefined while it asks for none. */
   #waitingSinceMs: number | undefined = performance.now();
   #messageSinceMs = 0;
-  #hasMessage = false;
+  #isAdmitted = false;
   #isServed = false;
   #isCharged = false;
   #hasEnded = false;
@@ -92,10 +88,14 @@ export class GuardedCall implements OpenCall {
     this.#stream = stream;
     this.#method = method;
     this.#call = call;
-    this.#meter = new MessageMeter(messageBytes(method.path));
+    this.#intake = new Intake(deps.budget, method.path);
     connection.calls.add(this);
-    // Before grpc-js, which keeps what it is given.
-    stream.prependListener('data', (chunk: Buffer) => this.#take(chunk));
+    // Before Node buffers it: a stream that is paused has no 'data'.
+    const push = stream.push.bind(stream);
+    stream.push = (chunk: Buffer | null, encoding?: BufferEncoding) => {
+      if (chunk === null) return push(null);
+      return this.#hasEnded || (this.#takes(chunk) && push(withoutRest(chunk), encoding));
+    };
     stream.once('close', () => this.#closed());
     // Node keeps a stream that was reset without an error as long as its answers are not taken, which nobody does any more.
     stream.once('aborted', () => {
@@ -123,7 +123,7 @@ export class GuardedCall implements OpenCall {
             onReceiveMessage: (message, given) => {
               this.#waitingSinceMs = undefined;
               this.#isServed = true;
-              this.#give(this.#unread.shift() ?? 0);
+              this.#intake.give();
               given(message);
             },
             // Also when grpc-js ends the call below this guard: its time is over, or was never readable.
@@ -133,12 +133,13 @@ export class GuardedCall implements OpenCall {
       },
       (read) => this.#read(read),
       (isSending) => this.#sending(isSending),
+      () => this.#hasRoom(),
     );
   }
 
   checkTime(nowMs: number): void {
     if (this.#hasEnded || this.#waitingSinceMs === undefined) return;
-    const isDue = !this.#hasMessage || !this.#method.requestStream || this.#meter.isInMessage;
+    const isDue = !this.#isServed || !this.#method.requestStream || this.#intake.isInMessage;
     const sinceMs = Math.max(this.#waitingSinceMs, this.#messageSinceMs);
     const allowedMs = this.#connection.identity === undefined ? doorLimits.strangerMessageMs : doorLimits.messageMs;
     if (isDue && nowMs - sinceMs > allowedMs)
@@ -157,8 +158,10 @@ export class GuardedCall implements OpenCall {
         this.#deps.connections.called(identity, this);
         this.#who = identity;
       }
-      if (identity !== undefined && isUpload(path))
-        this.#deps.windows.widen(this.#stream, identity, this.#connection.calls.size);
+      const isWide = identity !== undefined && isUpload(path);
+      const window = isWide ? this.#deps.windows.widen(this.#stream, identity, this.#connection.calls.size) : undefined;
+      this.#isAdmitted = true;
+      this.#intake.admit(this.#who, window);
       this.#stopWatching = this.#deps.supervise(this.#arrival, (fault) => this.#refuse(fault));
     } catch (error) {
       this.#refuse(Fault.from(error));
@@ -178,6 +181,18 @@ export class GuardedCall implements OpenCall {
     read();
   }
 
+  /** Returns true if an answer may be sent. If the caller has too much to take, the call ends: many may have come before the first answer. */
+  #hasRoom(): boolean {
+    if (this.#hasEnded) return true;
+    try {
+      this.#deps.connections.checkAnswers(this.#who);
+      return true;
+    } catch (error) {
+      this.#refuse(Fault.from(error));
+      return false;
+    }
+  }
+
   #sending(isSending: boolean): void {
     this.#isSending = isSending;
     if (isSending) return;
@@ -187,42 +202,13 @@ export class GuardedCall implements OpenCall {
     held?.();
   }
 
-  #take(chunk: Buffer): void {
-    if (this.#hasEnded) return;
-    if (!this.#deps.budget.take(this.#who, chunk.length)) {
-      this.#refuse(
-        new Fault('resource_exhausted', 'too much is being sent at once: come again in a second', {
-          retryAfterMs: 1_000,
-        }),
-      );
-      return;
-    }
-    this.#budgeted += chunk.length;
-    const wasInMessage = this.#meter.isInMessage;
-    const problem = this.#meter.take(chunk, (bytes) => this.#unread.push(bytes));
-    if (!wasInMessage || this.#unread.length > 0) this.#messageSinceMs = performance.now();
-    if (this.#unread.length > 0) this.#hasMessage = true;
-    if (problem?.kind === 'too_large')
-      this.#refuse(
-        new Fault(
-          'message_too_large',
-          `a message of ${problem.bytes} bytes is more than ${this.#method.path} takes (${messageBytes(this.#method.path)})`,
-        ),
-      );
-    else if (problem?.kind === 'compressed')
-      this.#refuse(new Fault('unimplemented', 'compressed messages are not taken: send it as it is'));
-    else if (this.#unread.length > doorLimits.unread)
-      this.#refuse(
-        new Fault('resource_exhausted', 'more messages at once than are read: wait for answers', {
-          retryAfterMs: 1_000,
-        }),
-      );
-  }
-
-  #give(bytes: number): void {
-    const given = Math.min(bytes, this.#budgeted);
-    this.#budgeted -= given;
-    this.#deps.budget.give(this.#who, given);
+  /** Returns true if the piece may be kept. One that may not ends the call, if it is a stranger's still, at its admission. */
+  #takes(chunk: Buffer): boolean {
+    const wasInMessage = this.#intake.isInMessage;
+    const fault = this.#intake.take(chunk);
+    if (!wasInMessage || this.#intake.unread > 0) this.#messageSinceMs = performance.now();
+    if (fault !== undefined && this.#isAdmitted) this.#refuse(fault);
+    return fault === undefined;
   }
 
   #refuse(fault: Fault): void {
@@ -278,7 +264,6 @@ export class GuardedCall implements OpenCall {
 
   #release(): void {
     this.#stopWatching();
-    this.#give(this.#budgeted);
-    this.#unread.length = 0;
+    this.#intake.release();
   }
 }

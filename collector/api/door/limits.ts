@@ -60,9 +60,15 @@ export const doorLimits = {
   /** The part of it that one identity, or all strangers together, may fill with bodies. */
   bodiesOfOne: 8 << 20,
   window: 64 << 10,
-  /** Messages of one call that its handler has not asked for. */
-  unread: 64,
-  /** Answers of one identity that are not taken: above it, no further call. */
+  /** Messages of one call that its handler has not asked for: an upload's window holds some 250 of the smallest that agents send. */
+  unread: 512,
+  /** Of a call that is not admitted: a receive window, and what its pieces take up. */
+  early: 128 << 10,
+  /** Messages that end in one piece of a body: each is decoded at once. */
+  messagesOfPiece: 64,
+  /** Pieces in which a message may arrive, and one more for each KiB of it. */
+  pieces: 64,
+  /** Answers of one identity that are not taken: above it, no further call and no further answer. */
   answersOfIdentity: 32 << 20,
   /** Messages that are read of a call while an answer of it is not taken. */
   readWhileSending: 16,

@@ -17,6 +17,11 @@ export class MessageMeter {
     return this.#headLeft < 5 || this.#left > 0;
   }
 
+  /** Size of the message that has begun; 0 until its head is complete. */
+  get messageBytes(): number {
+    return this.#headLeft > 0 ? 0 : this.#size;
+  }
+
   /** Takes the next bytes. `completed` is told the size of each message that ends in them, with its head. */
   take(chunk: Uint8Array, completed: (bytes: number) => void): BodyProblem | undefined {
     for (let at = 0; at < chunk.length; ) {
