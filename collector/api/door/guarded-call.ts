@@ -94,6 +94,7 @@ export class GuardedCall implements OpenCall {
     const push = stream.push.bind(stream);
     stream.push = (chunk: Buffer | null, encoding?: BufferEncoding) => {
       if (chunk === null) return push(null);
+      // Once the call has ended, it is dropped.
       return this.#hasEnded || (this.#takes(chunk) && push(withoutRest(chunk), encoding));
     };
     stream.once('close', () => this.#closed());
