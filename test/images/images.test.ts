@@ -72,7 +72,7 @@ describe.each(imageNames)('the image of the %s', (name) => {
     expect(paths.filter((path) => /^(root|var\/cache|var\/lib\/apt)\/|(^|\/)\.(npm|cache)(\/|$)/.test(path))).toEqual(
       [],
     );
-    const parts = name === 'agent' ? ['agent', 'proto'] : ['collector', 'proto'];
+    const parts = name === 'agent' ? ['agent', 'proto'] : ['collector', 'isf', 'proto'];
     expect(readdirSync(join(root, 'app')).sort()).toEqual(['LICENSE', 'NOTICE', ...parts, 'node_modules'].sort());
   });
 
