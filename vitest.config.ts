@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 const quick = ['test/kernels/recall.test.ts'];
 /** Real processes, but no node: they mostly wait for each other, so two files share the two processors. */
 const processes = [
-  'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
+  'test/{evidence,faults,helm,terraform}/**/*.test.ts',
   'test/images/dockerfile.test.ts',
   'test/symbols/{fixtures,programs}.test.ts',
 ];
