@@ -48,6 +48,11 @@ async function emptyOf(tower: Watchtower, which: (expression: string) => boolean
   return empty;
 }
 
+/** Waits until all of these expressions have data: a rate has none before the second scrape. */
+async function haveData(tower: Watchtower, which: (expression: string) => boolean): Promise<void> {
+  await expect.poll(async () => await emptyOf(tower, which), { timeout: 60_000, interval: 500 }).toEqual([]);
+}
+
 /** A node that is captured every minute into a bucket, of which the newest stay, watched by a Prometheus. */
 describe('the recorder runs by itself', () => {
   const dir = mkdtempSync(join(tmpdir(), 'kcorder-recorder-'));
@@ -161,8 +166,7 @@ describe('the recorder runs by itself', () => {
   test('every expression of the dashboard and of the rules that is about the collector has data in this Prometheus, or may have none', async () => {
     // The other one is paused, so it has no next run.
     await run('schedule', 'create', 'yearly', '--cron', '@yearly', '--node', 'rec-1', '--keep-last', '1');
-    await sleep(3_000);
-    expect(await emptyOf(tower, (expression) => !agents.test(expression))).toEqual([]);
+    await haveData(tower, (expression) => !agents.test(expression));
   });
 
   test('a node that lies about its kernel is found out: a critical finding, and its alert', async () => {
@@ -191,7 +195,7 @@ describe('the recorder runs by itself', () => {
     expect(findings[0], lied.analysis?.detail).toMatchObject({ severity: Severity.CRITICAL, rule: 'kernel_mismatch' });
     await fires(scene.tower, 'KcorderCriticalFinding');
     // Here an agent is scraped too.
-    expect(await emptyOf(scene.tower, (expression) => agents.test(expression))).toEqual([]);
+    await haveData(scene.tower, (expression) => agents.test(expression));
   });
 
   test('what was firing for the collector clears when it is back, and nothing is counted twice', async () => {
