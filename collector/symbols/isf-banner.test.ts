@@ -45,3 +45,8 @@ test.each([
   const same = await withBanner(path, isf.length, from, to);
   expect([await textOf(same), same.sizeBytes]).toEqual([isf, isf.length]);
 });
+
+test('a search that nobody waits for any more ends', async () => {
+  await writeFile(path, makeIsf(told, 1 << 20));
+  await expect(withBanner(path, 1 << 20, told, inImages, AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+});

@@ -11,11 +11,17 @@ export interface IsfBytes {
 
 /**
  * An ISF with another text of linux_banner, by which Volatility finds it in an image; unchanged if it does not hold
- * `from`. Both are without line end. Throws errors of the file system.
+ * `from`. Both are without line end. Throws errors of the file system and, while it looks for `from`, the signal's reason.
  */
-export async function withBanner(path: string, sizeBytes: number, from: string, to: string): Promise<IsfBytes> {
+export async function withBanner(
+  path: string,
+  sizeBytes: number,
+  from: string,
+  to: string,
+  signal?: AbortSignal,
+): Promise<IsfBytes> {
   const [old, text] = [constantOf(from), constantOf(to)];
-  const at = from === to ? undefined : await find(path, old);
+  const at = from === to ? undefined : await find(path, old, signal);
   if (at === undefined) return { sizeBytes, read: () => readFrom(path) };
   return {
     sizeBytes: sizeBytes - old.length + text.length,
@@ -44,10 +50,11 @@ function constantOf(banner: string): Buffer {
 }
 
 /** Where a text begins in a file. */
-async function find(path: string, text: Buffer): Promise<number | undefined> {
+async function find(path: string, text: Buffer, signal: AbortSignal | undefined): Promise<number | undefined> {
   let before = Buffer.alloc(0);
   let readBytes = 0;
   for await (const piece of readFrom(path)) {
+    signal?.throwIfAborted();
     const bytes = Buffer.concat([before, piece]);
     const at = bytes.indexOf(text);
     if (at >= 0) return readBytes - before.length + at;

@@ -1,10 +1,25 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { oneRequestServer } from '@kcorder/proto/bounds/one-request.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import type { CacheEntry } from './cache/entry.ts';
-import { withBanner } from './isf-banner.ts';
+import { type IsfBytes, withBanner } from './isf-banner.ts';
+import { SingleFlight } from './single-flight.ts';
+
+/** ISFs that are searched for their banner at once. */
+const searchesAtOnce = 2;
+const mostConnections = 16;
+/** For the head of a request and for its whole, and between two looks at who is over it. In ms. */
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 2_000,
+  connectionsCheckingInterval: 1_000,
+};
+/** A peer that takes nothing of its answer for so long is gone. */
+const silentMs = 20_000;
 
 /**
  * Offers the kept ISFs over HTTP to any Volatility 3: `/index.json` is what its option --remote-isf-url takes (volatility3.framework.automagic.symbol_cache,
@@ -12,15 +27,12 @@ import { withBanner } from './isf-banner.ts';
  * `/isf/<SHA-256>-<digest>.json` the same with the banner of an image. There is nothing else, nothing can be written, and nobody is asked who he is. Throws config_invalid.
  */
 export async function offerSymbols(cache: SymbolCache, address: string): Promise<Server> {
-  const server = createServer(
-    { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
-    (request, response) => {
-      answer(cache, request, response).catch(() => response.destroy());
-    },
-  );
-  server.maxConnections = 64;
-  // A peer that takes nothing of its answer for so long is gone.
-  server.setTimeout(60_000);
+  const searches = new SingleFlight<IsfBytes>(searchesAtOnce);
+  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+    answer(cache, searches, request, response).catch(() => response.destroy());
+  });
+  server.maxConnections = mostConnections;
+  server.setTimeout(silentMs);
   const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(address) ?? [];
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
@@ -35,7 +47,12 @@ export async function offerSymbols(cache: SymbolCache, address: string): Promise
   return server;
 }
 
-async function answer(cache: SymbolCache, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  cache: SymbolCache,
+  searches: SingleFlight<IsfBytes>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'only GET is answered');
   const path = request.url ?? '';
   if (path === '/index.json') {
@@ -50,11 +67,17 @@ async function answer(cache: SymbolCache, request: IncomingMessage, response: Se
   const banner = kept && namesOf(kept).find((name) => pathOf(kept, name) === path);
   if (kept === undefined || banner === undefined)
     return refuse(response, 404, 'there is /index.json, and what it names');
-  const isf = await withBanner(cache.isfPath(kept), kept.sizeBytes, kept.banner, banner);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const find = (signal: AbortSignal) => withBanner(cache.isfPath(kept), kept.sizeBytes, kept.banner, banner, signal);
+  // With its own banner there is nothing to search for, and no turn to wait for.
+  const isf = await (banner === kept.banner ? find(gone.signal) : searches.run(path, find, gone.signal));
+  gone.signal.throwIfAborted();
   const headers = {
     'content-type': 'application/json',
     'content-length': isf.sizeBytes,
     etag: `"${path.slice(5, -5)}"`,
+    connection: 'close',
   };
   if (request.method === 'HEAD') {
     response.writeHead(200, headers).end();

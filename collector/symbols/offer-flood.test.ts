@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { until } from '../testing/files.ts';
+import { SymbolCache } from './cache/cache.ts';
+import { offerSymbols } from './offer.ts';
+import { makeIsf } from './testing/symbol-files.ts';
+
+/** Searches for a banner that run, and until when they are held. */
+const searches = vi.hoisted(() => ({ begun: 0, ended: 0, held: Promise.resolve() }));
+vi.mock('./isf-banner.ts', async (original) => {
+  const { withBanner, ...others } = await original<typeof import('./isf-banner.ts')>();
+  return {
+    ...others,
+    withBanner: async (...given: Parameters<typeof withBanner>) => {
+      searches.begun += 1;
+      await searches.held;
+      return await withBanner(...given).finally(() => {
+        searches.ended += 1;
+      });
+    },
+  };
+});
+
+let home: string;
+let cache: SymbolCache;
+let server: Server;
+let port: number;
+beforeEach(async () => {
+  Object.assign(searches, { begun: 0, ended: 0, held: Promise.resolve() });
+  home = await mkdtemp(join(tmpdir(), 'kcorder-offer-flood-'));
+  cache = await SymbolCache.open(home, 1 << 24);
+  server = await offerSymbols(cache, '127.0.0.1:0');
+  ({ port } = server.address() as AddressInfo);
+});
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+const banner = (index: number) => `Linux version 6.${index} (b@h) (gcc) #1`;
+
+/** Keeps an ISF, and the banner that an image had. Returns the path of each. */
+async function keep(index: number, padding = 0): Promise<{ readonly own: string; readonly image: string }> {
+  await using scratch = await cache.scratch();
+  const draft = join(scratch.path, 'draft');
+  const content = makeIsf(banner(index), padding);
+  await writeFile(draft, content);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  await cache.keep(draft, {
+    key: `aaaaaaaa-${index}`,
+    buildId: '',
+    banner: banner(index),
+    sha256,
+    sizeBytes: content.length,
+    quality: 'provided',
+    pinned: false,
+    builderRevision: 1,
+    remarks: [],
+    release: '6.1',
+    architecture: 'x86_64',
+    source: 'a test',
+    origin: '',
+    builtAt: '2026-01-01T00:00:00Z',
+  });
+  const other = `${banner(index)} (U)`;
+  await cache.noteImageBanner(sha256, other);
+  const digest = createHash('sha256').update(other).digest('hex').slice(0, 16);
+  return { own: `/isf/${sha256}.json`, image: `/isf/${sha256}-${digest}.json` };
+}
+
+const connect = () => net.connect(port, '127.0.0.1').on('error', () => undefined);
+const ended = (socket: net.Socket) => new Promise((resolve) => socket.once('close', resolve));
+const ask = async (path: string, method = 'GET') => await fetch(`http://127.0.0.1:${port}${path}`, { method });
+
+test('who asks for an ISF many times at once on one connection has it opened once, and loses the connection', async () => {
+  const { own } = await keep(1, 8 << 20);
+  const socket = connect();
+  socket.write(`GET ${own} HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(200));
+  await ended(socket.resume());
+  expect(searches.begun).toBeLessThanOrEqual(1);
+  const answer = await ask(own);
+  expect(answer.status).toBe(200);
+  // Another ISF is another connection.
+  expect(answer.headers.get('connection')).toBe('close');
+  expect(await answer.text()).toBe(makeIsf(banner(1), 8 << 20));
+});
+
+test('two ISFs are searched for a banner at once; others wait, and who has gone waits no longer', async () => {
+  const paths = await Promise.all([1, 2, 3, 4, 5, 6].map(async (index) => (await keep(index)).image));
+  let asked = 0;
+  server.on('request', () => {
+    asked += 1;
+  });
+  const held = Promise.withResolvers<void>();
+  searches.held = held.promise;
+  const [gone = '', ...others] = paths;
+  const answers = others.map((path) => ask(path, 'HEAD'));
+  await until(() => asked === 5);
+  const socket = connect();
+  socket.write(`HEAD ${gone} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  await until(() => asked === 6);
+  const left = new Promise<void>((resolve) => {
+    server.getConnections((_, before) => {
+      socket.destroy();
+      const look = () => server.getConnections((__, now) => (now < before ? resolve() : setImmediate(look)));
+      look();
+    });
+  });
+  await left;
+  expect(searches.begun).toBe(2);
+  // What needs no search waits for none.
+  expect((await ask('/index.json')).status).toBe(200);
+  held.resolve();
+  for (const answer of answers) expect((await answer).status).toBe(200);
+  expect(searches.begun).toBe(5);
+});
+
+test('there are 16 connections; one more is closed', async () => {
+  const sockets = Array.from({ length: 40 }, connect);
+  await until(() => sockets.filter(({ destroyed }) => destroyed).length === 24);
+  for (const socket of sockets) socket.resume().destroy();
+});
