@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SymbolsQuality } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeIsf } from './symbols/testing/symbol-files.ts';
-import { freePort } from './testing/files.ts';
+import { freePort } from './testing/free-port.ts';
 import { ordinaryHello } from './testing/hand-agent.ts';
 import { limeImage } from './testing/lime-image.ts';
 import { Parties, Rig } from './testing/rig.ts';

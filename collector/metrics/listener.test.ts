@@ -3,7 +3,8 @@ import { get, type IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { freePort, until } from '../testing/files.ts';
+import { until } from '../testing/files.ts';
+import { freePort } from '../testing/free-port.ts';
 import { serveMetrics } from './listener.ts';
 import { Scrape } from './scrape.ts';
 

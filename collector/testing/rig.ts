@@ -12,7 +12,8 @@ import { type Authority, makeAuthority } from '../../tools/certificates.ts';
 import type { Surroundings } from '../access.ts';
 import { type Collector, startCollector } from '../collector.ts';
 import type { Config } from '../config.ts';
-import { freePort, until } from './files.ts';
+import { until } from './files.ts';
+import { freePort } from './free-port.ts';
 import { HandAgent } from './hand-agent.ts';
 
 /** Who takes part in the tests of one file; made once, since every certificate costs some 20 ms. */

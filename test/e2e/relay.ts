@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { freePort } from '../../tools/lab/qemu.ts';
+import { freePort } from '../../collector/testing/free-port.ts';
 
 /** Something to scrape on this machine's loopback. */
 export interface Relay extends AsyncDisposable {

@@ -1,6 +1,7 @@
 import { OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { expect, test } from 'vitest';
-import { freePort, makeScratch } from '../../collector/testing/files.ts';
+import { makeScratch } from '../../collector/testing/files.ts';
+import { freePort } from '../../collector/testing/free-port.ts';
 import { writeImage } from './image.ts';
 import { seedOf } from './random.ts';
 import { FaultRig } from './rig.ts';

@@ -21,7 +21,8 @@ import { EvidenceService, type Verdict } from '@kcorder/proto/gen/kcorder/v1/evi
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { expect, test } from 'vitest';
 import { thirdVersion } from '../../collector/journal/testing/third-version.ts';
-import { freePort, makeScratch, until } from '../../collector/testing/files.ts';
+import { makeScratch, until } from '../../collector/testing/files.ts';
+import { freePort } from '../../collector/testing/free-port.ts';
 import type { FaultRig } from '../faults/rig.ts';
 import { clears, fires, openScene, seen } from './scene.ts';
 import { alertNames } from './shortened.ts';

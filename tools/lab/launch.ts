@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../../collector/testing/free-port.ts';
 import { ensureAgentRuntime } from '../setup/agent-runtime.ts';
 import { ensureEmulator } from '../setup/emulator.ts';
 import { ensureHostPackages } from '../setup/host-packages.ts';
@@ -12,7 +13,7 @@ import { boot } from './boot.ts';
 import { ensureInitrd } from './initrd.ts';
 import { ensureLabNet } from './network.ts';
 import { podFiles, standardPods } from './pods.ts';
-import { type Accelerator, freePort, type Machine } from './qemu.ts';
+import type { Accelerator, Machine } from './qemu.ts';
 import { ensureRootImage } from './root-image.ts';
 import { type SettingsFile, shellVariables, writeTar } from './settings.ts';
 import { find, type NodeState, nodeFolder, save } from './state.ts';

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 
 export type Accelerator = 'tcg' | 'kvm';
 
@@ -75,18 +74,6 @@ function qemuArguments(machine: Machine): string[] {
       `file=${path.replaceAll(',', ',,')},format=raw,if=virtio,cache=unsafe,${kind === 'snapshot' ? 'snapshot=on' : 'readonly=on'}`,
     ]),
   ];
-}
-
-/** A port on 127.0.0.1 that nobody listens on. Another may take it before QEMU does: then QEMU says so and one tries again. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the loopback gave no port');
-  return address.port;
 }
 
 export function readIfThere(path: string): string {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../collector/testing/files.ts';
+import { freePort } from '../../collector/testing/free-port.ts';
 import { ensureFakeGcs } from '../setup/fake-gcs.ts';
 
 /** A fake-gcs-server in a process of its own, with its objects in a folder that goes away with it. */

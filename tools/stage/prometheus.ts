@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../lab/qemu.ts';
+import { freePort } from '../../collector/testing/free-port.ts';
 import { ensurePrometheus } from '../setup/prometheus.ts';
 
 /** What is scraped under one job. */

@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { freePort } from '../../collector/testing/free-port.ts';
 import { type Authority, makeAuthority } from '../certificates.ts';
 import type { NodeOptions } from '../lab/launch.ts';
 import { type LabNode, startNode } from '../lab/node.ts';
-import { freePort } from '../lab/qemu.ts';
 import { ensureKernel } from '../setup/kernel.ts';
 import { ensureVmlinux } from '../setup/vmlinux.ts';
 import { ensureVolatility } from '../setup/volatility.ts';

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { freePort } from '../../../collector/testing/free-port.ts';
 import { ensureEmulator } from '../../setup/emulator.ts';
 import { findProgram } from '../../setup/environment.ts';
 import { ensureKernel } from '../../setup/kernel.ts';
@@ -7,7 +8,6 @@ import { boot } from '../boot.ts';
 import type { ExecAddress } from '../exec-client.ts';
 import { ensureInitrd } from '../initrd.ts';
 import { ensureLabNet } from '../network.ts';
-import { freePort } from '../qemu.ts';
 import { writeTar } from '../settings.ts';
 import type { Authority } from './authority.ts';
 import type { Namespace } from './namespace.ts';
