@@ -24,13 +24,17 @@ beforeAll(() => {
 });
 const agent = (index: number): Leaf => agents[index] as Leaf;
 
+/** Node warns of each thing once a process, so from the first test on. */
+const warnings: Error[] = [];
+process.on('warning', (warning) => warnings.push(warning));
+
 const closing: (() => void)[] = [];
 afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
 /** A server that answers with what it knows of its caller; port 0 is any. */
-async function listen(identity: LiveIdentity, mutual: boolean, port = 0) {
+async function listen(identity: LiveIdentity, mutual: boolean, port = 0, host = '127.0.0.1') {
   const server = new Server();
   const edge = { admit: () => undefined, ended: () => undefined };
   const enrolment = {
@@ -58,10 +62,10 @@ async function listen(identity: LiveIdentity, mutual: boolean, port = 0) {
     mutual,
   );
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at)));
+    server.bindAsync(`${host}:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at)));
   });
   closing.push(() => server.forceShutdown());
-  return { server, port: bound, address: `127.0.0.1:${bound}` };
+  return { server, port: bound, address: `${host}:${bound}` };
 }
 
 function opened(client: Client): Client {
@@ -126,6 +130,22 @@ test('the name that the server must have can be set', async () => {
   const named = (serverName: string) => seen(opened(openChannel(address, live, { serverName })));
   expect(await named('kcorder-collector')).toMatch(/uid-1/);
   await expect(named('elsewhere')).rejects.toThrow(/elsewhere|altnames/i);
+});
+
+test('a collector at an address must have it in its certificate, and no name is asked for that is an address', async () => {
+  const { address } = await listen(new LiveIdentity(serverLeaf), false);
+  const { address: elsewhere } = await listen(new LiveIdentity(serverLeaf), false, 0, '127.0.0.2');
+  const ways = [
+    (to: string) => openAnonymousChannel(to, authority.ca),
+    (to: string) => openChannel(to, agent(0)),
+    (to: string) => openChannel(to, new LiveIdentity(agent(0))),
+  ];
+  for (const way of ways) {
+    await seen(opened(way(address)));
+    await expect(seen(opened(way(elsewhere)))).rejects.toThrow(/127\.0\.0\.2 is not in the cert/);
+  }
+  await nextTurn();
+  expect(warnings.map(({ message }) => message)).toEqual([]);
 });
 
 test.each([
