@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { SendKernelTypesRequestSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ReceivedTypes, TypesTransfers } from './kernel-types.ts';
 
 const node = { name: 'n1', uid: 'uid-1' };
@@ -114,4 +114,19 @@ test('who gives up gets his own reason', async () => {
     controller.signal,
   );
   await expect(received).rejects.toBe('enough');
+});
+
+test('who gives up while the directory is made breaks nothing else, and nothing is ordered for him', async () => {
+  const strays: unknown[] = [];
+  const stray = (reason: unknown) => strays.push(reason);
+  process.on('unhandledRejection', stray);
+  const controller = new AbortController();
+  const order = vi.fn();
+  const target = { uid: 'uid-1', digest: '' };
+  const received = new TypesTransfers().receive(target, join(home, 'node'), order, controller.signal);
+  controller.abort('enough');
+  await expect(received).rejects.toBe('enough');
+  process.off('unhandledRejection', stray);
+  expect(strays).toEqual([]);
+  expect(order).not.toHaveBeenCalled();
 });

@@ -43,6 +43,8 @@ export class TypesTransfers {
   ): Promise<ReceivedTypes> {
     const transferId = randomUUID();
     const settle = Promise.withResolvers<ReceivedTypes>();
+    // It may break before anybody waits for it, while the directory is made.
+    settle.promise.catch(() => undefined);
     const limited = AbortSignal.any([signal, AbortSignal.timeout(transferMs)]);
     const giveUp = () => {
       const late = new Fault(
@@ -56,6 +58,7 @@ export class TypesTransfers {
     try {
       limited.throwIfAborted();
       await mkdir(directory, { recursive: true, mode: 0o700 });
+      limited.throwIfAborted();
       order(transferId);
       return await settle.promise;
     } finally {

@@ -69,13 +69,14 @@ export class Door {
       inner.emit('session', session);
     });
     this.#http2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      // A reset that was read together with the headers is told after this, and before anybody else listens.
+      stream.on('error', () => undefined);
       const connection = connectionOf.get(stream.session as ServerHttp2Session);
       if (connection === undefined) {
         stream.destroy();
         return;
       }
       if (connection.isEnding) {
-        stream.on('error', () => undefined);
         stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
         return;
       }
