@@ -58,7 +58,7 @@ export function buildFromElf(
   const choice =
     variables instanceof AllVariables
       ? new ByName(symbols, variables, reader, types)
-      : new ByAddress(symbols, table, variables, debug.names, reader, types);
+      : new ByAddress({ symbols, table, variables, names: debug.names }, reader, types);
 
   const writer = new IsfWriter(take, metadataFor('dwarf', ['dwarf', 'symtab']));
   writer.section('base_types');

@@ -66,7 +66,7 @@ export async function startCapture(captureId: string, deps: CaptureDeps): Promis
     counters: deps.counters,
   };
   log.info({ acquisitionId: acquisition.id, argv: acquisition.argv }, 'acquisition started');
-  const uploaded = uploadAll(deps.ingest, facts, acquisition, deps.timeouts, deps, log, interrupted.signal);
+  const uploaded = uploadAll(facts, acquisition, { ...deps, log }, interrupted.signal);
   const done = uploaded
     .then(
       (end) => report(end, acquisition, log),

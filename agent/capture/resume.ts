@@ -30,6 +30,13 @@ export interface UploadTimeouts {
   readonly stallMs: number;
 }
 
+/** What an upload works with besides its acquisition. */
+export interface UploadDeps extends Route {
+  readonly ingest: Calls<typeof IngestService>;
+  readonly timeouts: UploadTimeouts;
+  readonly log: Logger;
+}
+
 /** Faults after which no attempt of this acquisition can succeed. Others, even those that the table calls lasting, may be of the way there. */
 const final: ReadonlySet<FaultCode> = new Set([
   'stream_fenced',
@@ -55,12 +62,9 @@ const checksumResends = 3;
  * newer connection a stream that works is left between two chunks, and only when the next one is there.
  */
 export async function uploadAll(
-  ingest: Calls<typeof IngestService>,
   facts: CaptureFacts,
   acquisition: Acquisition,
-  timeouts: UploadTimeouts,
-  { reachable, replaced }: Route,
-  log: Logger,
+  { ingest, timeouts, log, reachable, replaced }: UploadDeps,
   interrupt: AbortSignal,
 ): Promise<UploadEnd> {
   const watch = watchProgress(acquisition, timeouts.stallMs);

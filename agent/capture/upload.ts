@@ -44,6 +44,15 @@ export interface Turn {
   readonly replaced: (signal: AbortSignal) => Promise<void>;
 }
 
+/** What the sending half of a stream learns of the other. */
+interface Course {
+  /** The collector's durable offset. */
+  readonly resumed: Promise<number>;
+  readonly over: AbortSignal;
+  /** There is a newer connection to go on with. */
+  readonly moving: AbortSignal;
+}
+
 /** How a stream ended that did not break. */
 export type StreamEnd =
   | { readonly kind: 'sealed'; readonly seal: Seal }
@@ -73,10 +82,8 @@ export async function uploadOnce(
       seal,
     }));
     const opened = openMessage(facts, acquisition, attempt, before !== undefined);
-    const sent = sendAll(stream, facts, acquisition, opened, resumed.promise, {
-      over: over.signal,
-      moving: moving.signal,
-    });
+    const course = { resumed: resumed.promise, over: over.signal, moving: moving.signal };
+    const sent = sendAll(stream, facts, acquisition, opened, course);
     Promise.all([replaced(over.signal), resumed.promise]).then(
       () => moving.abort(),
       () => undefined,
@@ -147,8 +154,7 @@ async function sendAll(
   facts: CaptureFacts,
   acquisition: Acquisition,
   open: ReturnType<typeof openMessage>,
-  resumed: Promise<number>,
-  { over, moving }: { readonly over: AbortSignal; readonly moving: AbortSignal },
+  { resumed, over, moving }: Course,
 ): Promise<boolean> {
   await stream.send({ message: { case: 'open', value: open } });
   let offset = await resumed;

@@ -15,6 +15,16 @@ export interface EnrolmentPlace {
   readonly caFile: string;
 }
 
+/** The collector's api, as it is asked for a first certificate. */
+export interface EnrolmentServer {
+  /** host:port. */
+  readonly address: string;
+  /** PEM of the authorities that its certificate may come from. */
+  readonly ca: Buffer;
+  /** In its certificate; undefined: as in the address. */
+  readonly serverName: string | undefined;
+}
+
 /** What is shown for a certificate: a token of the pod's service account, or one that works once. */
 export interface Credential {
   readonly case: 'serviceAccountToken' | 'joinToken';
@@ -57,14 +67,12 @@ export function readCredential(path: string): Credential {
 }
 
 /**
- * Asks for a certificate for a key, a new one unless told otherwise, over TLS that is checked with `ca` (PEM). Throws the call's fault, and integrity_conflict when the answer
- * is not what was asked for.
+ * Asks for a certificate for a key, a new one unless told otherwise. Throws the call's fault, and integrity_conflict when
+ * the answer is not what was asked for.
  */
 export async function enrolOnce(
-  address: string,
+  { address, ca, serverName }: EnrolmentServer,
   credential: Credential,
-  ca: Buffer,
-  serverName: string | undefined,
   signal: AbortSignal,
   pair: KeyPair = makePair(),
 ): Promise<Enrolled> {

@@ -32,8 +32,10 @@ export function holdIdentity(
   const ended = keepIdentity(
     {
       tokenFile: source.tokenFile,
-      enrol: (credential) =>
-        enrolOnce(source.enrol, credential, trust.bundle(), serverName, signal, joinKey.pairFor(credential)),
+      enrol: (credential) => {
+        const server = { address: source.enrol, ca: trust.bundle(), serverName };
+        return enrolOnce(server, credential, signal, joinKey.pairFor(credential));
+      },
       renew: ({ certificate, key }, credential) =>
         renewOnce(collector, { ca: trust.bundle(), certificate, key }, credential, serverName, signal),
       take: ({ certificate, key, trustBundle }) => {

@@ -190,25 +190,35 @@ test('captures that go on after the timeout are told one by one', async () => {
   expect(ran.exit).toBe(124);
 });
 
-test.each<[string, string, Surroundings, number, number, RegExp]>([
+test.each<[string, string, Surroundings, { orders: number; exit: number }, RegExp]>([
   [
     'without a terminal more than 3 nodes need --yes',
     '',
     {},
-    0,
-    2,
+    { orders: 0, exit: 2 },
     /run on 4 nodes, .* nothing was ordered\. Repeat with --yes/,
   ],
-  ['--yes', ' --yes', {}, 4, 0, /Ordered: 4 of 4/],
-  ['on a terminal there is a question', '', { columns: 80, answer: 'y' }, 4, 0, /Capture all 4 nodes\? \[y\/N\] /],
-  ['no is no', '', { columns: 80, answer: 'n' }, 0, 130, /\[y\/N\] kcorder: nothing was ordered\.\n$/],
-  ['no answer is no', '', { columns: 80 }, 0, 130, /\[y\/N\] kcorder: nothing was ordered\.\n$/],
-])('%s', async (_what, options, surroundings, count, exit, expected) => {
+  ['--yes', ' --yes', {}, { orders: 4, exit: 0 }, /Ordered: 4 of 4/],
+  [
+    'on a terminal there is a question',
+    '',
+    { columns: 80, answer: 'y' },
+    { orders: 4, exit: 0 },
+    /Capture all 4 nodes\? \[y\/N\] /,
+  ],
+  [
+    'no is no',
+    '',
+    { columns: 80, answer: 'n' },
+    { orders: 0, exit: 130 },
+    /\[y\/N\] kcorder: nothing was ordered\.\n$/,
+  ],
+  ['no answer is no', '', { columns: 80 }, { orders: 0, exit: 130 }, /\[y\/N\] kcorder: nothing was ordered\.\n$/],
+])('%s', async (_what, options, surroundings, ending, expected) => {
   const { handlers, orders } = collectorOf({ a: ['p'], b: ['q'], c: ['r'], d: ['s'] });
   const ran = await kcorder(`capture --all-in-namespace shop --reason x${options}`, handlers, surroundings);
   expect(ran.stderr).toMatch(expected);
-  expect(orders).toHaveLength(count);
-  expect(ran.exit).toBe(exit);
+  expect({ orders: orders.length, exit: ran.exit }).toEqual(ending);
 });
 
 test('a node with more pods than a capture may note is captured all the same', async () => {

@@ -30,22 +30,9 @@ export interface AnalysisJob {
   readonly containers: readonly PodContainerNames[];
   /** Absolute path of the directory for the results. What an earlier analysis left there is replaced. */
   readonly outputDir: string;
-  /** Default: `defaultPlugins`. */
+  /** Default: all of plugins.ts. */
   readonly plugins?: readonly string[];
 }
-
-/** Our own plugins and those of Volatility that run on every image. */
-export const defaultPlugins: readonly string[] = [
-  'processes',
-  'sockets',
-  'hiddenModules',
-  'linux.pslist.PsList',
-  'linux.pstree.PsTree',
-  'linux.psaux.PsAux',
-  'linux.sockstat.Sockstat',
-  'linux.lsof.Lsof',
-  'linux.lsmod.Lsmod',
-];
 
 /** How one plugin ended. `rows`: in `<outputDir>/<name>.jsonl`; `empty`: it ran to its end and nothing is there. */
 export interface PluginReport {

@@ -7,7 +7,6 @@ import {
   type AnalysisReport,
   type Confined,
   confinementLevels,
-  defaultPlugins,
   type Isolation,
   type PodContainerNames,
 } from './analysis.ts';
@@ -15,6 +14,7 @@ import { probeSurroundings, type Surroundings } from './isolation.ts';
 import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
 import { PluginRecord } from './plugin-record.ts';
+import { defaultPlugins } from './plugins.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { type RunEnd, type RunnerProgram, type RunSettings, runDirPrefix, runPlugins } from './run.ts';
 import { explainBreak, verdict } from './verdict.ts';

@@ -12,8 +12,8 @@ import type { AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
+import { rowBoundOf } from './plugins.ts';
 import { readColumn } from './results.ts';
-import { rowBoundOf } from './row-file.ts';
 
 const program = { python: process.execPath, entry: join(import.meta.dirname, 'testing', 'faulty-runner.ts') };
 

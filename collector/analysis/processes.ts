@@ -2,7 +2,11 @@ import { create } from '@bufbuild/protobuf';
 import { type Process, ProcessSchema, type Socket, SocketSchema } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { PodContainerNames } from './analysis.ts';
 import { ContainerNames } from './container-names.ts';
+import type { ColumnOf } from './plugins.ts';
 import { RowReader } from './row-reader.ts';
+
+type ProcessColumn = ColumnOf<'processes'>;
+type SocketColumn = ColumnOf<'sockets'>;
 
 /** Rows of a plugin with the names of their columns. */
 export interface PluginRows {
@@ -20,7 +24,7 @@ export async function joinProcesses(
   containers: readonly PodContainerNames[],
 ): Promise<Process[]> {
   const names = new ContainerNames(containers);
-  const cells = new RowReader(processes.columns);
+  const cells = new RowReader<ProcessColumn>(processes.columns);
   const joined = new Map<string, Process>();
   const firstByPid = new Map<number, Process>();
   for await (const row of processes.rows) {
@@ -36,7 +40,7 @@ export async function joinProcesses(
 }
 
 async function attachSockets(sockets: PluginRows, byPid: ReadonlyMap<number, Process>): Promise<void> {
-  const cells = new RowReader(sockets.columns);
+  const cells = new RowReader<SocketColumn>(sockets.columns);
   const seen = new Set<string>();
   for await (const row of sockets.rows) {
     const pid = cells.uint32(row, 'pid');
@@ -51,9 +55,13 @@ async function attachSockets(sockets: PluginRows, byPid: ReadonlyMap<number, Pro
 }
 
 /** Undefined for a row without a pid, which names no process. */
-function toProcess(row: readonly unknown[], cells: RowReader, names: ContainerNames): Process | undefined {
-  const text = (column: string) => cells.text(row, column) ?? '';
-  const number = (column: string) => cells.uint32(row, column) ?? 0;
+function toProcess(
+  row: readonly unknown[],
+  cells: RowReader<ProcessColumn>,
+  names: ContainerNames,
+): Process | undefined {
+  const text = (column: ProcessColumn) => cells.text(row, column) ?? '';
+  const number = (column: ProcessColumn) => cells.uint32(row, column) ?? 0;
   const pid = cells.uint32(row, 'pid');
   if (pid === undefined) return undefined;
   const commandLine = cells.text(row, 'commandLine');
@@ -78,9 +86,9 @@ function toProcess(row: readonly unknown[], cells: RowReader, names: ContainerNa
   });
 }
 
-function toSocket(row: readonly unknown[], cells: RowReader): Socket {
-  const text = (column: string) => cells.text(row, column) ?? '';
-  const number = (column: string) => cells.uint32(row, column) ?? 0;
+function toSocket(row: readonly unknown[], cells: RowReader<SocketColumn>): Socket {
+  const text = (column: SocketColumn) => cells.text(row, column) ?? '';
+  const number = (column: SocketColumn) => cells.uint32(row, column) ?? 0;
   return create(SocketSchema, {
     fd: number('fd'),
     family: text('family'),

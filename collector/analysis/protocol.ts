@@ -1,5 +1,6 @@
 import type { Confined } from './analysis.ts';
 import type { AnalysisLimits } from './limits.ts';
+import type { RunnerPlugin } from './plugins.ts';
 
 /** What the runner gets on its stdin. */
 export interface RunnerJob {
@@ -9,7 +10,7 @@ export interface RunnerJob {
   readonly isfSha256: string;
   /** As the node told them; null when it told none. */
   readonly kernel: { readonly banner: string | null; readonly buildId: string | null; readonly vmcoreinfo: string };
-  readonly plugins: readonly string[];
+  readonly plugins: readonly RunnerPlugin[];
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
   /** A private directory, removed after the run. */
   readonly cacheDir: string;

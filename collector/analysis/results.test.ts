@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AnalysisReport, PluginReport } from './analysis.ts';
+import { rowBoundOf } from './plugins.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { checkAnswer, readProcesses, readReport, streamRows } from './results.ts';
-import { rowBoundOf, rowPath } from './row-file.ts';
+import { rowPath } from './row-file.ts';
 
 let outputDir: string;
 beforeEach(async () => {

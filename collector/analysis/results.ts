@@ -4,9 +4,10 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { AnalysisReport } from './analysis.ts';
 import { readLines } from './lines.ts';
+import { type PluginName, rowBoundOf } from './plugins.ts';
 import { joinProcesses, type PluginRows } from './processes.ts';
 import { type Cell, isCell } from './protocol.ts';
-import { rowBoundOf, rowPath } from './row-file.ts';
+import { rowPath } from './row-file.ts';
 import { RowReader } from './row-reader.ts';
 
 export { readReport } from './report-file.ts';
@@ -75,7 +76,7 @@ export async function readProcesses(outputDir: string, report: AnalysisReport): 
 export async function readColumn(
   outputDir: string,
   report: AnalysisReport,
-  plugin: string,
+  plugin: PluginName,
   column: string,
 ): Promise<string[]> {
   const found = await openRows(outputDir, report, plugin);
@@ -86,7 +87,7 @@ export async function readColumn(
   return texts;
 }
 
-async function openRows(outputDir: string, report: AnalysisReport, name: string): Promise<PluginRows | undefined> {
+async function openRows(outputDir: string, report: AnalysisReport, name: PluginName): Promise<PluginRows | undefined> {
   const plugin = report.plugins.find((each) => each.name === name);
   if (plugin?.state !== 'rows') return undefined;
   const most = rowBoundOf(name);

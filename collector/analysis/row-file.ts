@@ -1,26 +1,8 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type RowBound, rowBoundOf } from './plugins.ts';
 
 const flushBytes = 256 * 1024;
-
-/** What is kept of a plugin's rows; bytes as they are on disk. */
-export interface RowBound {
-  readonly rows: number;
-  readonly bytes: number;
-}
-
-/** Plugins whose rows are joined or searched in memory. 50,000 processes are five times those of a large node. */
-const joined: ReadonlyMap<string, RowBound> = new Map([
-  ['processes', { rows: 50_000, bytes: 16 * 2 ** 20 }],
-  ['sockets', { rows: 150_000, bytes: 16 * 2 ** 20 }],
-  ['hiddenModules', { rows: 10_000, bytes: 4 * 2 ** 20 }],
-]);
-const other: RowBound = { rows: 1_000_000, bytes: 256 * 2 ** 20 };
-
-/** The bound of a plugin's rows. */
-export function rowBoundOf(plugin: string): RowBound {
-  return joined.get(plugin) ?? other;
-}
 
 /** Where a plugin's rows lie once it has ended with rows: one JSON array a line. */
 export function rowPath(outputDir: string, plugin: string): string {

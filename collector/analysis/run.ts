@@ -8,6 +8,7 @@ import type { AnalysisLimits } from './limits.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
 import type { PluginRecord } from './plugin-record.ts';
+import { runnerPlugin } from './plugins.ts';
 import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
 import { serveRanges } from './range-server.ts';
 import { Watch } from './watch.ts';
@@ -54,7 +55,7 @@ export async function runPlugins(
     const started = await start(settings, privateDir, job.image);
     if ('end' in started) return started.end;
     const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings);
-    return await follow(started.child, job.image, runnerJob, record, budget, settings, signal);
+    return await follow(started.child, runnerJob, { image: job.image, record, budget, settings }, signal);
   } finally {
     await rm(privateDir, { recursive: true, force: true });
   }
@@ -93,13 +94,18 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What a run reads, and where it leaves what the runner prints. */
+interface Followed {
+  readonly image: ImageSource;
+  readonly record: PluginRecord;
+  readonly budget: OutputBudget;
+  readonly settings: RunSettings;
+}
+
 async function follow(
   child: Child,
-  image: ImageSource,
   runnerJob: RunnerJob,
-  record: PluginRecord,
-  budget: OutputBudget,
-  settings: RunSettings,
+  { image, record, budget, settings }: Followed,
   signal: AbortSignal,
 ): Promise<RunEnd> {
   const watch = new Watch(child, settings.limits, settings.wallMs, signal);
@@ -215,7 +221,7 @@ function makeRunnerJob(
     isfPath: job.symbols.isfPath,
     isfSha256: job.symbols.isfSha256,
     kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
-    plugins,
+    plugins: plugins.map(runnerPlugin),
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
     cacheDir,
     mustBeConfined,

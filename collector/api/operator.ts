@@ -63,15 +63,14 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
   // What is found may be large: that of one answer at once is read.
   const turns = new Turns();
   const present = (capture: JournaledCapture) =>
-    presentCapture(
-      capture,
-      acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
-      evidence,
-      deps.storage.get(capture.request.id),
-      symbols.status(capture.request.kernel),
-      deps.waits(capture.request.id),
-      deps.again.get(capture.request.id),
-    );
+    presentCapture(capture, {
+      scannedBytes: acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
+      directory: evidence,
+      stored: deps.storage.get(capture.request.id),
+      symbols: symbols.status(capture.request.kernel),
+      waiting: deps.waits(capture.request.id),
+      again: deps.again.get(capture.request.id),
+    });
   return {
     createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted }, context) => {
       checkNodeAndReason(nodeName, reason);

@@ -30,15 +30,22 @@ const phases: Record<CaptureState['phase'], Phase> = {
 
 const time = (iso: string): MessageInitShape<typeof TimestampSchema> => timestampFromDate(new Date(iso));
 
+/** What is known of a capture beside its journal. */
+export interface CaptureSurroundings {
+  /** 0 unless it runs. */
+  readonly scannedBytes: number;
+  readonly directory: EvidenceDirectory;
+  readonly stored: StorageRecord | undefined;
+  readonly symbols: SymbolsStatus;
+  /** True while others have to end first. */
+  readonly waiting: boolean;
+  readonly again: Reanalysis | undefined;
+}
+
 /** A capture as operators see it. */
 export function presentCapture(
   capture: JournaledCapture,
-  scannedBytes: number,
-  directory: EvidenceDirectory,
-  stored: StorageRecord | undefined,
-  symbols: SymbolsStatus,
-  waiting: boolean,
-  again: Reanalysis | undefined,
+  { scannedBytes, directory, stored, symbols, waiting, again }: CaptureSurroundings,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;

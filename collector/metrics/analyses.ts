@@ -1,4 +1,5 @@
-import { type AnalysisReport, confinementLevels, defaultPlugins, type PluginReport } from '../analysis/analysis.ts';
+import { type AnalysisReport, confinementLevels, type PluginReport } from '../analysis/analysis.ts';
+import { defaultPlugins } from '../analysis/plugins.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { MetricQueries } from '../journal/metric-queries.ts';

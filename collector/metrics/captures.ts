@@ -1,6 +1,6 @@
 import type { FailedReason, PartialReason } from '../capture/capture.ts';
 import type { CaptureJournal, Change } from '../journal/captures.ts';
-import type { MetricQueries } from '../journal/metric-queries.ts';
+import type { EndedCount, MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
 const phases = ['requested', 'acquiring', 'sealing', 'sealed', 'analyzing'] as const;
@@ -68,8 +68,7 @@ export class CaptureSeries {
     );
     for (const trigger of ['manual', 'schedule'])
       for (const ending of endings) this.#ended.inc({ trigger, ...ending }, 0);
-    for (const { node, schedule, outcome, reason, count, endedAtMs } of queries.endedCaptures())
-      this.#count(node, schedule, outcome, reason, count, endedAtMs);
+    for (const ended of queries.endedCaptures()) this.#count(ended);
 
     const inPhase = scrape.gauge('kcorder_captures_in_phase', 'Captures that have not ended, by phase.', ['phase']);
     const progress = scrape.gauge(
@@ -124,11 +123,12 @@ export class CaptureSeries {
     const { outcome } = state;
     const endedAtMs = Date.parse(state.endedAt);
     const reason = 'reason' in outcome ? outcome.reason : '';
-    this.#count(request.node.name, request.schedule?.name ?? '', outcome.kind, reason, 1, endedAtMs);
+    const schedule = request.schedule?.name ?? '';
+    this.#count({ node: request.node.name, schedule, outcome: outcome.kind, reason, count: 1, endedAtMs });
     this.#duration.observe((endedAtMs - Date.parse(request.requestedAt)) / 1000);
   }
 
-  #count(node: string, schedule: string, outcome: string, reason: string, count: number, endedAtMs: number): void {
+  #count({ node, schedule, outcome, reason, count, endedAtMs }: EndedCount): void {
     const trigger = triggerOf(schedule);
     this.#ended.inc({ trigger, outcome, reason }, count);
     if (schedule === '') this.#manualNodes.add(node);

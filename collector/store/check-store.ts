@@ -48,7 +48,7 @@ export async function* checkContents(
     });
     yield put;
     if (put.state === 'ok')
-      yield* checkObject(store, { name, file: mine.file }, mine.content, other.file, signal, look);
+      yield* checkObject(store, { name, file: mine.file }, { content: mine.content, other: other.file }, signal, look);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -57,8 +57,7 @@ export async function* checkContents(
 async function* checkObject(
   store: EvidenceStore,
   rehearsal: Rehearsal,
-  content: Buffer,
-  other: FileToKeep,
+  { content, other }: { readonly content: Buffer; readonly other: FileToKeep },
   signal: AbortSignal,
   look: (rehearsal: Rehearsal) => AsyncIterable<CheckedStep>,
 ): AsyncIterable<CheckedStep> {

@@ -8,8 +8,9 @@ import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { importIsf } from './import.ts';
 import { createDirectorySource } from './sources/directory.ts';
-import type { SymbolSource } from './sources/source.ts';
+import type { ListedSource } from './sources/source.ts';
 import type { KernelIdentity, SymbolsEnd } from './symbols.ts';
+import { listed } from './testing/listed.ts';
 import { makeIsf } from './testing/symbol-files.ts';
 
 const told = 'Linux version 6. (b) #1';
@@ -33,23 +34,18 @@ beforeEach(async () => {
 afterEach(() => rm(home, { recursive: true, force: true }));
 
 const put = (name: string, content: string | Buffer) => writeFile(join(files, name), content);
-const open = (...more: SymbolSource[]) =>
+const open = (...more: ListedSource[]) =>
   SymbolSearch.open({
     cacheDir: join(home, 'cache'),
     cacheLimitBytes: 1 << 30,
     firstDirectory: files,
-    sources: [createDirectorySource([files]), ...more],
+    sources: [listed('directory', createDirectorySource([files])), ...more],
     confine: confineBy('python3'),
   });
 
 /** A server that has a file of whatever build-id it is asked for. */
-function server(path: string): SymbolSource {
-  return {
-    name: 'debuginfod',
-    configured: true,
-    remote: true,
-    seek: async () => ({ kind: 'elf', path, from: 'https://debuginfod.example/' }),
-  };
+function server(path: string): ListedSource {
+  return listed('debuginfod', { seek: async () => ({ kind: 'elf', path, from: 'https://debuginfod.example/' }) });
 }
 
 /** A kernel's file with a banner of its own, as long as the one of the fixture. */
@@ -177,10 +173,7 @@ describe('a node that lies about its kernel changes nothing for the others', () 
     const paths = { btfPath: join(home, 'btf'), kallsymsPath: join(home, 'kallsyms') };
     await writeFile(paths.btfPath, types.bytes());
     await writeFile(paths.kallsymsPath, names);
-    const node: SymbolSource = {
-      ...{ name: 'node', configured: true, remote: false },
-      seek: async () => ({ kind: 'types', ...paths, from: 'a node' }),
-    };
+    const node = listed('node', { seek: async () => ({ kind: 'types', ...paths, from: 'a node' }) });
     const honest = {
       ...kernel,
       banner: 'Linux version 6.1.0 (b@h) (gcc) #1',

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
-import { createDirectorySource } from './sources/directory.ts';
 import { createNodeSource } from './sources/node.ts';
-import type { Search, SourceAnswer, SymbolSource } from './sources/source.ts';
-import type { KernelIdentity, SourceName } from './symbols.ts';
+import type { ListedSource, Search, SourceAnswer } from './sources/source.ts';
+import type { KernelIdentity } from './symbols.ts';
+import { listed } from './testing/listed.ts';
 import { makeElf, makeIsf } from './testing/symbol-files.ts';
 
 const kernel: KernelIdentity = {
@@ -25,22 +25,19 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
-const asked: SourceName[] = [];
+const asked: string[] = [];
 beforeEach(() => {
   asked.length = 0;
 });
 
 /** A source over the network, as far as the search can tell. */
-function remote(name: SourceName, seek: (search: Search) => Promise<SourceAnswer>): SymbolSource {
-  return {
-    name,
-    configured: true,
-    remote: true,
+function remote(name: string, seek: (search: Search) => Promise<SourceAnswer>): ListedSource {
+  return listed(name, {
     seek: (_kernel, search) => {
       asked.push(name);
       return seek(search);
     },
-  };
+  });
 }
 
 const nothing = (detail: string, transient = false): SourceAnswer => ({ kind: 'nothing', looked: [detail], transient });
@@ -48,11 +45,11 @@ const nothing = (detail: string, transient = false): SourceAnswer => ({ kind: 'n
 async function isfOf(search: Search, banner: string): Promise<SourceAnswer> {
   const path = join(search.scratchPath, 'found.json');
   await writeFile(path, makeIsf(banner));
-  return { kind: 'isf', path, from: 'https://symbols.example/found.json', origin: '' };
+  return { kind: 'isf', path, from: 'https://symbols.example/found.json' };
 }
 
 const confine = confineBy('python3');
-const open = (...sources: SymbolSource[]) =>
+const open = (...sources: ListedSource[]) =>
   SymbolSearch.open({
     cacheDir: join(home, 'cache'),
     cacheLimitBytes: 1 << 30,
@@ -160,7 +157,12 @@ describe('the node itself', () => {
     ['of an old agent', {}, /too old/],
     ['that is offline', { typesDigest: digest }, /attached/],
   ])('%s', async (_, changes, why) => {
-    const search = await open(createNodeSource(async () => ({ kind: 'offline' })));
+    const search = await open(
+      listed(
+        'node',
+        createNodeSource(async () => ({ kind: 'offline' })),
+      ),
+    );
     const end = await search.find({ ...kernel, ...changes }, never);
     expect(end).toMatchObject({ kind: 'missing', looked: expect.arrayContaining([expect.stringMatching(why)]) });
   });
@@ -174,7 +176,7 @@ describe('the node itself', () => {
       await writeFile(files.kallsymsPath, 'no symbols');
       return { kind: 'received', nodeName: 'n1', files };
     });
-    const search = await open(source);
+    const search = await open(listed('node', source));
     for (let time = 0; time < 2; time += 1) {
       const end = await search.find({ ...kernel, typesDigest: digest }, never);
       expect(end).toMatchObject({ kind: 'rejected', detail: expect.stringMatching(/node n1: kallsyms line 1/) });
@@ -190,7 +192,7 @@ test('a disk that takes no more is told, with the source that had something, and
       await writeFile(path, makeIsf(kernel.banner));
       // The copy cannot be made: its name is taken by a directory.
       await import('node:fs/promises').then(({ mkdir }) => mkdir(join(scratchPath, 'cos.isf')));
-      return { kind: 'isf', path, from: 'https://symbols.example/found.json', origin: '' };
+      return { kind: 'isf', path, from: 'https://symbols.example/found.json' };
     }),
   );
   expect(await search.find(kernel, never)).toMatchObject({
@@ -203,7 +205,7 @@ test('a disk that takes no more is told, with the source that had something, and
 test('symbols that were deleted or imported meanwhile show in the state', async () => {
   const search = await open(
     remote('cos', (how) => isfOf(how, kernel.banner)),
-    createDirectorySource([]),
+    listed('directory', undefined),
   );
   await search.find(kernel, never);
   await search.cache.remove(kernel.buildId);

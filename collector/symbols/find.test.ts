@@ -7,8 +7,9 @@ import { type Confine, confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
 import { createDirectorySource } from './sources/directory.ts';
 import { createDwarf2json } from './sources/dwarf2json.ts';
-import type { SymbolSource } from './sources/source.ts';
+import type { ListedSource } from './sources/source.ts';
 import type { KernelIdentity, SymbolsEnd } from './symbols.ts';
+import { listed } from './testing/listed.ts';
 import { makeElf, makeIsf } from './testing/symbol-files.ts';
 
 const kernel: KernelIdentity = {
@@ -40,7 +41,7 @@ const unconfined: Confine = (_files, argv) => argv;
 async function builder(script: string, wallMs = 20_000) {
   const path = join(home, 'dwarf2json');
   await writeFile(path, `#!/bin/sh\necho run >>'${home}/runs'\n${script}\n`, { mode: 0o755 });
-  return createDwarf2json(path, unconfined, wallMs);
+  return listed('dwarf2json', createDwarf2json(path, unconfined, wallMs));
 }
 
 async function prints(text: string, before = '') {
@@ -53,13 +54,14 @@ async function runs(): Promise<number> {
 }
 
 const put = (name: string, content: string | Buffer) => writeFile(join(files, name), content);
-const notThere = createDwarf2json('/nonexistent/dwarf2json', confine);
+const notThere = listed('dwarf2json', createDwarf2json('/nonexistent/dwarf2json', confine));
+const directories = (...paths: string[]) => listed('directory', createDirectorySource(paths));
 
-const open = (sources: readonly SymbolSource[], cacheLimitBytes = 1 << 30): Promise<SymbolSearch> =>
+const open = (sources: readonly ListedSource[], cacheLimitBytes = 1 << 30): Promise<SymbolSearch> =>
   SymbolSearch.open({ cacheDir, cacheLimitBytes, firstDirectory: files, sources, confine });
 
-async function find(using: SymbolSource = notThere, signal = never): Promise<SymbolsEnd> {
-  return await (await open([createDirectorySource([files]), using])).find(kernel, signal);
+async function find(using: ListedSource = notThere, signal = never): Promise<SymbolsEnd> {
+  return await (await open([directories(files), using])).find(kernel, signal);
 }
 
 /** Files of the cache: ISFs, entries, work in progress. */
@@ -101,7 +103,7 @@ test('an ISF that was changed in its place is taken anew', async () => {
 test('a vmlinux with the build-id is built once, kept, and found again without it', async () => {
   await put('vmlinux', makeElf(kernel.buildId));
   const using = await prints(makeIsf(kernel.banner), `[ "$1 $2 $3" = 'linux --elf ${files}/vmlinux' ] || exit 9`);
-  const search = await open([createDirectorySource([files]), using]);
+  const search = await open([directories(files), using]);
   const states = await Promise.all([search.find(kernel, never), search.find(kernel, never)]);
   expect(states[0]).toMatchObject({ kind: 'ready', quality: 'dwarf' });
   expect(states[1]).toEqual(states[0]);
@@ -121,7 +123,7 @@ test('a cached ISF that is not as it was put there is built anew', async () => {
 });
 
 test('a directory that changes is read anew, and so is a file of the same name', async () => {
-  const search = await open([createDirectorySource([files])]);
+  const search = await open([directories(files)]);
   expect(await search.find(kernel, never)).toMatchObject({ kind: 'missing' });
   await put('a.json', makeIsf(otherKernel));
   expect(await search.find(kernel, never)).toMatchObject({ kind: 'missing' });
@@ -134,7 +136,7 @@ test('nothing that fits: missing, with the places, what was there and what to do
   await put('a.json', makeIsf(otherKernel));
   await put('vmlinux', makeElf('aabbccdd'));
   await put('readme.txt', 'nothing of ours');
-  const state = await (await open([createDirectorySource(['/nonexistent/symbols', files])])).find(kernel, never);
+  const state = await (await open([directories('/nonexistent/symbols', files)])).find(kernel, never);
   if (state.kind !== 'missing') throw new Error(state.kind);
   const looked = state.looked.join('\n');
   for (const part of [
@@ -220,7 +222,7 @@ test('what a killed collector left in progress goes', async () => {
 });
 
 test.each([['aarch64'], ['']])('the architecture "%s" is unsupported', async (architecture) => {
-  const search = await open([createDirectorySource([files])]);
+  const search = await open([directories(files)]);
   expect(await search.find({ ...kernel, architecture }, never)).toEqual({ kind: 'unsupported', architecture });
 });
 

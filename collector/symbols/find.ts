@@ -8,12 +8,11 @@ import { Lookups } from './lookups.ts';
 import { NegativeCache } from './negative-cache.ts';
 import { isBannerOf, isSameKernel } from './same-kernel.ts';
 import { SingleFlight } from './single-flight.ts';
-import type { NotFound, SymbolSource } from './sources/source.ts';
+import { type ListedSource, type NotFound, nothing } from './sources/source.ts';
 import { KernelStatus, Statuses } from './statuses.ts';
 import {
   identityOf,
   type KernelIdentity,
-  type SourceName,
   type Symbols,
   type SymbolsEnd,
   type SymbolsReady,
@@ -28,11 +27,30 @@ export interface SymbolSettings {
   /** Named in advice; undefined when there is none. */
   readonly firstDirectory: string | undefined;
   /** In the order in which they are asked. */
-  readonly sources: readonly SymbolSource[];
+  readonly sources: readonly ListedSource[];
   /** For the builder, which reads what others wrote. */
   readonly confine: Confine;
   /** Told how each search ended, and how long it took. */
   ended?(end: SymbolsEnd['kind'], seconds: number): void;
+}
+
+/** One search. */
+interface Wanted {
+  readonly kernel: KernelIdentity;
+  /** As `searchId` has it. */
+  readonly id: string;
+  readonly again: boolean;
+  readonly status: KernelStatus;
+  readonly signal: AbortSignal;
+}
+
+/** What its sources work with, and what they leave to the next. */
+interface Work extends Wanted {
+  readonly scratchPath: string;
+  readonly refusedElfs: string[];
+  /** Kept symbols of the kernel, which a source may better. */
+  readonly usable: CacheEntry | undefined;
+  readonly lookups: Lookups;
 }
 
 /** Searches that run side by side; most of them wait for a network. */
@@ -63,7 +81,7 @@ export class SymbolSearch implements Symbols {
     const kernel = identityOf(told);
     const id = searchId(kernel);
     if (again) await this.#remembered.forget(id);
-    const work = (shared: AbortSignal) => this.#recorded(kernel, id, again, shared);
+    const work = (shared: AbortSignal) => this.#recorded({ kernel, id, again, signal: shared });
     return await this.#searches.run(again ? `${id} again` : id, work, signal);
   }
 
@@ -104,13 +122,14 @@ export class SymbolSearch implements Symbols {
     return [...new Set(keys)];
   }
 
-  async #recorded(kernel: KernelIdentity, id: string, again: boolean, signal: AbortSignal): Promise<SymbolsEnd> {
+  async #recorded(asked: Omit<Wanted, 'status'>): Promise<SymbolsEnd> {
+    const { kernel, id, again } = asked;
     const before = this.#statuses.get(id);
     const status = new KernelStatus(kernel, this.#settings.sources);
     this.#statuses.put(id, status);
     const startMs = performance.now();
     try {
-      status.state = await this.#search(kernel, id, status, again, signal);
+      status.state = await this.#search({ ...asked, status });
     } catch (error) {
       this.#statuses.forget(id);
       if (!(error instanceof Fault && error.code === 'storage_failed')) throw error;
@@ -123,94 +142,61 @@ export class SymbolSearch implements Symbols {
     return status.state;
   }
 
-  async #search(
-    kernel: KernelIdentity,
-    id: string,
-    status: KernelStatus,
-    again: boolean,
-    signal: AbortSignal,
-  ): Promise<SymbolsEnd> {
+  async #search(wanted: Wanted): Promise<SymbolsEnd> {
+    const { kernel, status } = wanted;
     if (kernel.architecture !== 'x86_64') return { kind: 'unsupported', architecture: kernel.architecture };
     const held = await this.#held(kernel);
     const differs = held !== undefined && !isSameKernel(held, kernel);
     const usable = held !== undefined && !differs ? held : undefined;
     status.report('cache', differs ? 'mismatch' : held ? 'found' : 'nothing', held?.source ?? this.#settings.cacheDir);
     if (usable?.quality === 'dwarf') return this.#use(usable, status);
-    const findings = new Lookups();
-    findings.add({ kind: 'nothing', looked: [`symbol cache ${this.#settings.cacheDir}: nothing of this kernel`] });
+    const lookups = new Lookups();
+    lookups.add(nothing(`symbol cache ${this.#settings.cacheDir}: nothing of this kernel`));
     await using scratch = await this.cache.scratch();
-    const refusedElfs: string[] = [];
-    for (const source of this.#settings.sources) {
-      const local = source.name === 'directory';
-      if (!local && held !== undefined) {
+    const work: Work = { ...wanted, scratchPath: scratch.path, refusedElfs: [], usable, lookups };
+    for (const listed of this.#settings.sources) {
+      if (held !== undefined && listed.whenKept !== 'always') {
         if (differs) return { kind: 'mismatch', detail: contradiction(held, kernel).detail };
-        if (usable !== undefined && (!again || source.name === 'node')) return this.#use(usable, status);
+        if (usable !== undefined && (!wanted.again || listed.whenKept === 'never')) return this.#use(usable, status);
       }
-      const end = await this.#ask(
-        source,
-        kernel,
-        id,
-        status,
-        { path: scratch.path, refusedElfs, usable, findings },
-        signal,
-      );
+      const end = await this.#ask(listed, work);
       if (end !== undefined) return end;
     }
-    return usable !== undefined ? this.#use(usable, status) : findings.end(kernel, this.#settings.firstDirectory);
+    return usable !== undefined ? this.#use(usable, status) : lookups.end(kernel, this.#settings.firstDirectory);
   }
 
   /** Asks one source; the end of the search if it has what is needed, or what contradicts all others. */
-  async #ask(
-    source: SymbolSource,
-    kernel: KernelIdentity,
-    id: string,
-    status: KernelStatus,
-    work: {
-      readonly path: string;
-      readonly refusedElfs: string[];
-      readonly usable: CacheEntry | undefined;
-      readonly findings: Lookups;
-    },
-    signal: AbortSignal,
-  ): Promise<SymbolsEnd | undefined> {
-    const { name, configured } = source;
-    if (!configured) return undefined;
-    const known = this.#remembered.get(name, id);
+  async #ask(listed: ListedSource, work: Work): Promise<SymbolsEnd | undefined> {
+    const { name, source } = listed;
+    const { kernel, status, scratchPath, refusedElfs, usable, signal } = work;
+    if (source === undefined) return undefined;
+    const known = this.#remembered.get(name, work.id);
     if (known !== undefined) {
       const { answer, askedAt, until } = known;
-      work.findings.add(answer);
+      work.lookups.add(answer);
       status.remembered(name, stateOf(answer), answer.looked.join('; '), askedAt, until);
       return undefined;
     }
     status.report(name, 'asking', '');
     status.step(`asking ${name}`);
-    const answer = await source.seek(kernel, {
-      scratchPath: work.path,
-      refusedElfs: work.refusedElfs,
-      progress: (done, total) => status.step(`fetching from ${name}`, done, total),
-      signal,
-    });
-    if (answer.kind === 'nothing') return await this.#nothing(name, answer, id, status, work.findings, source.remote);
-    if (answer.kind === 'isf' && answer.origin !== '' && answer.origin === work.usable?.origin) {
+    const progress = (done: number, total: number) => status.step(`fetching from ${name}`, done, total);
+    const answer = await source.seek(kernel, { scratchPath, refusedElfs, progress, signal });
+    if (answer.kind === 'nothing') return await this.#note(listed, answer, 'nothing', work);
+    if (answer.kind === 'isf' && answer.origin !== undefined && answer.origin === usable?.origin) {
       status.report(name, 'found', answer.from);
-      return this.#use(work.usable, status);
+      return this.#use(usable, status);
     }
     status.step(`building from ${answer.from}`);
-    const taken = await take(name, answer, kernel, {
-      cache: this.cache,
-      builds: this.#builds,
-      scratchPath: work.path,
-      confine: this.#settings.confine,
-      signal,
-    });
+    const { confine } = this.#settings;
+    const deps = { cache: this.cache, builds: this.#builds, scratchPath, confine, signal };
+    const taken = await take(name, answer, kernel, deps);
     switch (taken.kind) {
       case 'kept': {
         status.report(name, 'found', answer.from);
-        const before = work.usable;
         // A file that was changed in its place: what it held before must not be found instead.
-        if (before !== undefined && before.origin !== '' && before.source === answer.from) {
-          if (before.pinned) await this.cache.pin(taken.entry.key, true);
-          if (before.key !== taken.entry.key) await this.cache.remove(before.key);
+        if (usable !== undefined && usable.origin !== '' && usable.source === answer.from) {
+          if (usable.pinned) await this.cache.pin(taken.entry.key, true);
+          if (usable.key !== taken.entry.key) await this.cache.remove(usable.key);
         }
         return this.#use(taken.entry, status);
       }
@@ -224,25 +210,23 @@ export class SymbolSearch implements Symbols {
           detail: `${taken.detail}; see to the collector's disk and memory, then look again with 'kcorder symbols find'`,
         };
       case 'refused_elf':
-        work.refusedElfs.push(taken.path);
-        return await this.#nothing(name, taken.nothing, id, status, work.findings, source.remote);
+        refusedElfs.push(taken.path);
+        return await this.#note(listed, taken.nothing, 'refused', work);
       case 'nothing':
-        // What a node sends has a digest: sent again, it is refused again.
-        return await this.#nothing(name, taken.nothing, id, status, work.findings, source.remote || name === 'node');
+        return await this.#note(listed, taken.nothing, 'refused', work);
     }
   }
 
-  async #nothing(
-    name: SourceName,
+  /** Notes that a source had nothing, or only what nobody can use; remembers it where that is worth it. */
+  async #note(
+    { name, remembers }: ListedSource,
     answer: NotFound,
-    id: string,
-    status: KernelStatus,
-    findings: Lookups,
-    remember: boolean,
+    how: 'nothing' | 'refused',
+    { id, status, lookups }: Work,
   ): Promise<undefined> {
-    findings.add(answer);
+    lookups.add(answer);
     const detail = answer.looked.join('; ');
-    if (!remember) status.report(name, stateOf(answer), detail);
+    if (remembers !== 'nothing' && remembers !== how) status.report(name, stateOf(answer), detail);
     else {
       const { askedAt, until } = await this.#remembered.put(name, id, answer);
       status.remembered(name, stateOf(answer), detail, askedAt, until);

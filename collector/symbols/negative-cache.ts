@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import type { NotFound } from './sources/source.ts';
-import type { SourceName } from './symbols.ts';
 
 /** An answer without anything, and how long it counts. */
 export interface NegativeEntry {
@@ -28,12 +27,12 @@ export class NegativeCache {
     this.#answers = load(path);
   }
 
-  get(source: SourceName, kernel: string): NegativeEntry | undefined {
+  get(source: string, kernel: string): NegativeEntry | undefined {
     const known = this.#answers.get(`${source} ${kernel}`);
     return known !== undefined && known.until > new Date().toISOString() ? known : undefined;
   }
 
-  async put(source: SourceName, kernel: string, answer: NotFound): Promise<NegativeEntry> {
+  async put(source: string, kernel: string, answer: NotFound): Promise<NegativeEntry> {
     const now = Date.now();
     const until = new Date(now + (answer.transient === true ? transientMs : absentMs)).toISOString();
     const entry = { answer, askedAt: new Date(now).toISOString(), until };

@@ -1,4 +1,5 @@
-import type { KernelIdentity, SourceName, SourceReport, SymbolsState } from './symbols.ts';
+import type { ListedSource } from './sources/source.ts';
+import type { KernelIdentity, SourceReport, SymbolsState } from './symbols.ts';
 
 const maxKernels = 2_000;
 /** UTF-16 units of all that is known, some of it twice. */
@@ -9,21 +10,18 @@ const maxDetail = 2_048;
 /** What is known of one kernel's search while it runs and after. */
 export class KernelStatus {
   readonly kernel: KernelIdentity;
-  readonly #reports: Map<SourceName, SourceReport>;
+  readonly #reports: Map<string, SourceReport>;
   /** Under which the symbols are kept, when ready. */
   key = '';
   state: SymbolsState = { kind: 'building', step: 'waiting for its turn', doneBytes: 0, totalBytes: 0 };
 
-  constructor(kernel: KernelIdentity, sources: readonly { readonly name: SourceName; readonly configured: boolean }[]) {
+  constructor(kernel: KernelIdentity, sources: readonly Pick<ListedSource, 'name' | 'source'>[]) {
     this.kernel = kernel;
-    const report = (name: SourceName, configured: boolean): [SourceName, SourceReport] => [
-      name,
-      { name, state: configured ? 'not_asked' : 'not_configured', detail: '' },
-    ];
-    this.#reports = new Map([
-      report('cache', true),
-      ...sources.map(({ name, configured }) => report(name, configured)),
-    ]);
+    const reports = sources.map(({ name, source }): SourceReport => {
+      return { name, state: source === undefined ? 'not_configured' : 'not_asked', detail: '' };
+    });
+    const cache: SourceReport = { name: 'cache', state: 'not_asked', detail: '' };
+    this.#reports = new Map([cache, ...reports].map((report) => [report.name, report]));
   }
 
   get reports(): readonly SourceReport[] {
@@ -37,12 +35,12 @@ export class KernelStatus {
     return this.reports.reduce((sum, { detail }) => sum + detail.length + 200, texts.reduce(sumOfTexts, 200));
   }
 
-  report(name: SourceName, state: SourceReport['state'], detail: string): void {
+  report(name: string, state: SourceReport['state'], detail: string): void {
     this.#reports.set(name, { name, state, detail: short(detail), askedAt: new Date().toISOString() });
   }
 
   remembered(
-    name: SourceName,
+    name: string,
     state: SourceReport['state'],
     detail: string,
     askedAt: string,

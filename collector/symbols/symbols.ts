@@ -62,15 +62,10 @@ export type SymbolsState =
   /** Both 0 when it cannot be told. */
   | { readonly kind: 'building'; readonly step: string; readonly doneBytes: number; readonly totalBytes: number };
 
-/** The sources, in the order in which they are asked. */
-export const sourceNames = ['cache', 'directory', 'bucket', 'cos', 'debuginfod', 'node', 'dwarf2json'] as const;
-
-/** One of the sources. */
-export type SourceName = (typeof sourceNames)[number];
-
 /** How a source stood when it was last asked. */
 export interface SourceReport {
-  readonly name: SourceName;
+  /** `cache`, or one of sources/table.ts. */
+  readonly name: string;
   readonly state: 'found' | 'nothing' | 'failed' | 'mismatch' | 'rejected' | 'not_asked' | 'not_configured' | 'asking';
   /** What was looked at and what was there; empty where there is nothing to say. */
   readonly detail: string;

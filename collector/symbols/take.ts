@@ -8,7 +8,7 @@ import { inspectIsf } from './isf-file.ts';
 import { isBannerOf, isSameKernel, releaseOf } from './same-kernel.ts';
 import type { SingleFlight } from './single-flight.ts';
 import type { NotFound, SourceAnswer } from './sources/source.ts';
-import type { KernelIdentity, SourceName, SymbolsQuality } from './symbols.ts';
+import type { KernelIdentity } from './symbols.ts';
 
 /** What became of a source's answer. */
 export type Taken =
@@ -33,13 +33,13 @@ export interface TakeDeps {
 
 /** Builds or checks what a source had, and keeps it. Throws the signal's reason, and Fault storage_failed when the cache cannot take it. */
 export async function take(
-  source: SourceName,
+  source: string,
   answer: Exclude<SourceAnswer, NotFound>,
   kernel: KernelIdentity,
   deps: TakeDeps,
 ): Promise<Taken> {
   const draftPath = join(deps.scratchPath, `${source}.isf`);
-  if (answer.kind === 'isf') return await takeIsf(source, answer, kernel, draftPath, deps);
+  if (answer.kind === 'isf') return await takeIsf(answer, kernel, draftPath, deps);
   const input: BuildInput =
     answer.kind === 'elf'
       ? { kind: 'elf', path: answer.path }
@@ -59,7 +59,7 @@ export async function take(
   const elfKey = end.bannerTold ? toldKey(kernel) : kernelKey(kernel);
   const key = answer.kind === 'elf' ? elfKey : (nodeKey(kernel) ?? kernelKey(kernel));
   const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
-  const entry = entryOf(kernel, key, quality, answer.from, end);
+  const entry = entryOf(kernel, { key, quality, source: answer.from, origin: '' }, end);
   await deps.cache.keep(draftPath, entry);
   return isSameKernel(entry, kernel) ? { kind: 'kept', entry } : contradiction(entry, kernel);
 }
@@ -83,7 +83,6 @@ async function build(
 }
 
 async function takeIsf(
-  source: SourceName,
   answer: Extract<SourceAnswer, { kind: 'isf' }>,
   kernel: KernelIdentity,
   draftPath: string,
@@ -102,20 +101,18 @@ async function takeIsf(
     const mismatch = `${answer.from} has the banner "${isf.banner}", the node says "${kernel.banner}"`;
     return { kind: 'nothing', nothing: { kind: 'nothing', looked: [mismatch], mismatch } };
   }
-  const quality = source === 'dwarf2json' ? 'dwarf' : 'provided';
+  const { from, quality = 'provided', origin } = answer;
   // A file that was found by its banner says nothing of the build-id, which here is only a node's word.
-  const byBanner = source === 'directory';
+  const byBanner = origin !== undefined;
   const [named, key] = byBanner ? [{ ...kernel, buildId: '' }, bannerKey(isf.banner)] : [kernel, kernelKey(kernel)];
-  const entry = entryOf(named, key, quality, answer.from, isf, answer.origin);
+  const entry = entryOf(named, { key, quality, source: from, origin: origin ?? '' }, isf);
   await cache.keep(draftPath, entry);
   return { kind: 'kept', entry };
 }
 
 function entryOf(
   kernel: KernelIdentity,
-  key: string,
-  quality: SymbolsQuality,
-  source: string,
+  kept: Pick<CacheEntry, 'key' | 'quality' | 'source' | 'origin'>,
   isf: {
     readonly banner: string;
     readonly bannerTold?: boolean;
@@ -123,7 +120,6 @@ function entryOf(
     readonly sizeBytes: number;
     readonly remarks?: readonly string[];
   },
-  origin = '',
 ): CacheEntry {
   const { buildId, architecture } = kernel;
   const { banner, bannerTold, sha256, sizeBytes, remarks = [] } = isf;
@@ -131,5 +127,5 @@ function entryOf(
   const release = releaseOf(banner) ?? '';
   const facts = { buildId, banner, release, architecture, sha256, sizeBytes, remarks };
   const told = bannerTold === true ? { bannerTold } : {};
-  return { key, ...facts, ...told, quality, builderRevision, source, origin, builtAt, pinned: false };
+  return { ...kept, ...facts, ...told, builderRevision, builtAt, pinned: false };
 }

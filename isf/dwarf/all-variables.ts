@@ -3,19 +3,16 @@ import { form } from './codes.ts';
 import type { DebugSections } from './debug-sections.ts';
 import { Entry } from './entry.ts';
 import { LastSeen } from './last-seen.ts';
-import { nameOf } from './name-of.ts';
 import type { Unit } from './unit.ts';
 import type { Variables } from './variables.ts';
 
 /** The variables as dwarf2json takes them: the last of each name, be it local to a function or only declared. */
 export class AllVariables implements Variables {
-  readonly #sections: DebugSections;
   readonly #entry: Entry;
   /** By number of name. */
   readonly last = new LastSeen();
 
   constructor(sections: DebugSections) {
-    this.#sections = sections;
     this.#entry = new Entry(sections);
   }
 
@@ -25,6 +22,6 @@ export class AllVariables implements Variables {
   }
 
   note(unit: Unit, entryAt: number, at: number, row: number): void {
-    this.last.raise(0, nameOf(this.#sections, this.#entry, unit, entryAt, at, row), unit.start + entryAt);
+    this.last.raise(0, this.#entry.nameOf(unit, entryAt, at, row), unit.start + entryAt);
   }
 }

@@ -72,6 +72,23 @@ export class Entry {
   }
 
   /**
+   * Number of the name of the entry at `entryAt`, found by its abbreviation where that is possible. `at` is where its
+   * values begin.
+   */
+  nameOf(unit: Unit, entryAt: number, at: number, row: number): number {
+    const { table, bytes } = unit;
+    const { names } = this.#sections;
+    const distance = table.nameAt[row] as number;
+    const code = table.nameForm[row] as number;
+    if (distance >= 0) {
+      if (code === form.strp && unit.format.offsetBytes === 4) return names.at(bytes.readUInt32LE(at + distance));
+      if (code === form.string) return names.inline(bytes, at + distance);
+    }
+    this.read(unit, entryAt);
+    return this.name() ?? names.none;
+  }
+
+  /**
    * A constant as a signed 64-bit integer, as a bigint above 2^53; undefined if the attribute is absent or has another class
    * (an expression, a reference). data1 to data4 are taken as unsigned, for DWARF does not tell (section 7.5.5).
    */

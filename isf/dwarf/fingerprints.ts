@@ -5,7 +5,6 @@ import type { DebugSections } from './debug-sections.ts';
 import { afterValues, Entry } from './entry.ts';
 import { FingerprintMap } from './fingerprint-map.ts';
 import { afterLeb, unsignedLeb } from './leb.ts';
-import { nameOf } from './name-of.ts';
 import { place, type Unit } from './unit.ts';
 
 const maxDepth = 64;
@@ -18,7 +17,6 @@ const second = 0x85ebca6b;
  * same may get different numbers (if a name is stored twice), which costs time and nothing else.
  */
 export class Fingerprints {
-  readonly #sections: DebugSections;
   readonly #entry: Entry;
   readonly #known = new FingerprintMap();
   /** Types that those in hand refer to, which come next. */
@@ -30,7 +28,6 @@ export class Fingerprints {
   low = 0;
 
   constructor(sections: DebugSections) {
-    this.#sections = sections;
     this.#entry = new Entry(sections);
   }
 
@@ -194,7 +191,7 @@ export class Fingerprints {
 
   #takeName(unit: Unit, at: number, values: number, row: number): void {
     const isNamed = unit.table.nameForm[row] !== 0;
-    this.#take(isNamed ? nameOf(this.#sections, this.#entry, unit, at, values, row) : 0);
+    this.#take(isNamed ? this.#entry.nameOf(unit, at, values, row) : 0);
   }
 
   #takeConstants(unit: Unit, at: number, values: number, row: number): void {

@@ -4,7 +4,6 @@ import { form, slot } from './codes.ts';
 import { type DebugSections, indexAt } from './debug-sections.ts';
 import { Entry } from './entry.ts';
 import { LastSeen } from './last-seen.ts';
-import { nameOf } from './name-of.ts';
 import { place, type Unit } from './unit.ts';
 import type { Variables } from './variables.ts';
 
@@ -49,7 +48,7 @@ export class StaticVariables implements Variables {
     const { table, bytes, start } = unit;
     let name = 0;
     if (table.nameForm[row] !== 0 && isDeclared(table, row)) {
-      name = nameOf(this.#sections, this.#entry, unit, entryAt, at, row);
+      name = this.#entry.nameOf(unit, entryAt, at, row);
       this.declared.raise(0, name, start + entryAt);
     }
     const code = table.locationForm[row];

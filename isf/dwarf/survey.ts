@@ -6,7 +6,6 @@ import { afterValues, Entry } from './entry.ts';
 import { Fingerprints } from './fingerprints.ts';
 import { LastSeen } from './last-seen.ts';
 import { afterLeb, unsignedLeb } from './leb.ts';
-import { nameOf } from './name-of.ts';
 import { place, type Unit } from './unit.ts';
 import type { Units } from './units.ts';
 import type { Variables } from './variables.ts';
@@ -67,14 +66,12 @@ class Surveyor implements Survey {
   readonly #baseKeys = new Set<number>();
   pointer = 0;
   readonly distantTypedefs: DistantTypedef[] = [];
-  readonly #sections: DebugSections;
   readonly #variables: Variables;
   readonly #entry: Entry;
   readonly #fingerprints: Fingerprints;
   #interest = new Uint8Array(64);
 
   constructor(sections: DebugSections, variables: Variables) {
-    this.#sections = sections;
     this.#variables = variables;
     this.#entry = new Entry(sections);
     this.#fingerprints = new Fingerprints(sections);
@@ -112,10 +109,10 @@ class Surveyor implements Survey {
     const offset = start + entryAt;
     switch (kind) {
       case interest.namedUser:
-        this.users.raise(0, nameOf(this.#sections, this.#entry, unit, entryAt, at, row), offset);
+        this.users.raise(0, this.#entry.nameOf(unit, entryAt, at, row), offset);
         return;
       case interest.namedEnum:
-        this.enums.raise(0, nameOf(this.#sections, this.#entry, unit, entryAt, at, row), offset);
+        this.enums.raise(0, this.#entry.nameOf(unit, entryAt, at, row), offset);
         return;
       case interest.typedef:
         this.#typedef(unit, entryAt, at, row);
@@ -138,7 +135,7 @@ class Surveyor implements Survey {
         if (this.pointer === 0) this.pointer = offset;
         return;
       default:
-        this.declaredEnums.raise(0, nameOf(this.#sections, this.#entry, unit, entryAt, at, row), offset);
+        this.declaredEnums.raise(0, this.#entry.nameOf(unit, entryAt, at, row), offset);
     }
   }
 
@@ -174,7 +171,7 @@ class Surveyor implements Survey {
   /** A typedef directly of a complete struct counts as a struct of its own, as in dwarf2json. */
   #typedef(unit: Unit, entryAt: number, at: number, row: number): void {
     const { table, bytes, start } = unit;
-    const name = nameOf(this.#sections, this.#entry, unit, entryAt, at, row);
+    const name = this.#entry.nameOf(unit, entryAt, at, row);
     let target: number;
     if (table.typeForm[row] === form.ref4 && table.typeBase[row] === base.entry) {
       target = bytes.readUInt32LE(at + (table.typeAt[row] as number));

@@ -63,6 +63,15 @@ export class ByName implements SymbolChoice {
 /** What compilers append to the names of symbols that the source calls by the same name. */
 const suffix = /(\.(\d+|llvm\.[0-9a-f]+|lto_priv\.\d+))+$/;
 
+/** Symbols, and the variables that may be theirs. */
+export interface NamedSymbols {
+  /** As `symbolsByName` gives it. */
+  readonly symbols: ReadonlyMap<string, number>;
+  readonly table: SymbolTable;
+  readonly variables: StaticVariables;
+  readonly names: Names;
+}
+
 /**
  * The symbols of the symbol table, each typed by the variable of its name at its address: the last such if there are several.
  * Where no variable is at the address (it is defined in assembly or by the linker script), by the last one of its name that is
@@ -76,14 +85,7 @@ export class ByAddress implements SymbolChoice {
   readonly #reader: VariableReader;
   readonly #texts: TypeText;
 
-  constructor(
-    symbols: ReadonlyMap<string, number>,
-    table: SymbolTable,
-    variables: StaticVariables,
-    names: Names,
-    reader: VariableReader,
-    texts: TypeText,
-  ) {
+  constructor({ symbols, table, variables, names }: NamedSymbols, reader: VariableReader, texts: TypeText) {
     this.#reader = reader;
     this.#texts = texts;
     const suffixed = new Map<string, string[]>();

@@ -8,6 +8,9 @@ export interface Member {
   readonly bits?: number;
 }
 
+/** kind_flag beside a kind, in the word of `info`. */
+const flagged = 0x80;
+
 /** Writes BTF type by type (Documentation/bpf/btf.rst); each call returns the number of the type. */
 export class BtfWriter {
   readonly #types: Buffer[] = [];
@@ -49,12 +52,12 @@ export class BtfWriter {
       const place = ((member.bits ?? 0) << 24) | member.offsetBits;
       return [this.#string(member.name), member.type, place];
     });
-    return this.add(name, found, members.length, sizeBytes, words, true);
+    return this.add(name, found | flagged, members.length, sizeBytes, words);
   }
 
   enum(name: string, constants: Readonly<Record<string, number>>, signed = false, sizeBytes = 4): number {
     const words = Object.entries(constants).flatMap(([constant, value]) => [this.#string(constant), value]);
-    return this.add(name, kind.enum, words.length / 2, sizeBytes, words, signed);
+    return this.add(name, signed ? kind.enum | flagged : kind.enum, words.length / 2, sizeBytes, words);
   }
 
   enum64(name: string, constants: Readonly<Record<string, bigint>>, signed = false): number {
@@ -62,14 +65,14 @@ export class BtfWriter {
       const wide = BigInt.asUintN(64, value);
       return [this.#string(constant), Number(wide & 0xffff_ffffn), Number(wide >> 32n)];
     });
-    return this.add(name, kind.enum64, words.length / 3, 8, words, signed);
+    return this.add(name, signed ? kind.enum64 | flagged : kind.enum64, words.length / 3, 8, words);
   }
 
-  /** Any type: its head, then words. */
-  add(name: string, found: number, items: number, sizeOrType: number, words: readonly number[], flag = false): number {
+  /** Any type: its head, then words. `found` is a kind, with `flagged` or without. */
+  add(name: string, found: number, items: number, sizeOrType: number, words: readonly number[]): number {
     const bytes = Buffer.alloc(12 + words.length * 4);
     bytes.writeUInt32LE(this.#string(name), 0);
-    bytes.writeUInt32LE(((flag ? 0x8000_0000 : 0) | (found << 24) | items) >>> 0, 4);
+    bytes.writeUInt32LE(((found << 24) | items) >>> 0, 4);
     bytes.writeUInt32LE(sizeOrType, 8);
     for (const [index, word] of words.entries()) bytes.writeUInt32LE(word >>> 0, 12 + index * 4);
     this.#types.push(bytes);

@@ -82,7 +82,7 @@ print(constants.PACKAGE_VERSION, os.getuid(), os.getgid())
       image: { kind: 'lime' },
       ...{ isfPath: '/app/NOTICE', isfSha256: '0'.repeat(64), kernel: { banner: null, vmcoreinfo: '' } },
       ...{
-        plugins: ['processes'],
+        plugins: [{ name: 'processes' }],
         limits: { memoryBytes: 2 ** 32, fileBytes: 2 ** 30 },
         cacheDir: '/var/lib/kcorder',
         mustBeConfined: true,

@@ -6,6 +6,7 @@ import { workerArguments } from '../../collector/symbols/build/builder.ts';
 import { confineBy } from '../../collector/symbols/confine.ts';
 import { SymbolSearch } from '../../collector/symbols/find.ts';
 import { createDirectorySource } from '../../collector/symbols/sources/directory.ts';
+import { listed } from '../../collector/symbols/testing/listed.ts';
 import type { WorkerJob } from '../../isf/worker.ts';
 import { ensureDwarf2json } from '../setup/dwarf2json.ts';
 import { explain } from '../setup/failure.ts';
@@ -120,7 +121,7 @@ export async function benchCached({ runs }: { runs: number }): Promise<Row[]> {
       cacheDir: join(scratch.path, 'symbols'),
       cacheLimitBytes: mebibyte,
       firstDirectory: directory,
-      sources: [createDirectorySource([directory])],
+      sources: [listed('directory', createDirectorySource([directory]))],
       confine: confineBy('python3'),
     });
     const kernel = { buildId: 'ab'.repeat(20), banner, release: '6.1.0-bench', architecture: 'x86_64', cosBuildId: '' };

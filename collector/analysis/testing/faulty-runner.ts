@@ -40,7 +40,7 @@ const beforeKernel: Record<string, () => void> = {
     printText(job.kernel.vmcoreinfo, 'utf8');
     leave();
   },
-  'runs a plugin at once': () => print({ type: 'plugin', plugin: job.plugins[0], state: 'started' }),
+  'runs a plugin at once': () => print({ type: 'plugin', plugin: job.plugins[0]?.name, state: 'started' }),
 };
 
 const inPlugin: Record<string, (plugin: string) => void> = {
@@ -151,7 +151,7 @@ print({
   kernelOffset: '0x0',
   dtb: '0x1',
 });
-for (const plugin of job.plugins) {
+for (const { name: plugin } of job.plugins) {
   print({ type: 'plugin', plugin, state: 'started' });
   const misbehave = inPlugin[plugin];
   if (misbehave !== undefined) {

@@ -14,7 +14,7 @@ import paths
 import speedups
 from fatal import Fatal
 from images import check_readable
-from job import Job
+from job import Job, Plugin
 from kernel import Kernel, open_kernel
 from lines import Lines, OutputLost
 from missing import TRIED_IN_VAIN
@@ -34,24 +34,12 @@ _OURS = {
     "hiddenModules": open_hidden_modules,
     "linux.lsmod.Lsmod": open_modules,
 }
-# No kernel is without processes, and the agent that sent an image had files and a connection open.
-_NEVER_EMPTY = frozenset(
-    {
-        "processes",
-        "sockets",
-        "linux.pslist.PsList",
-        "linux.pstree.PsTree",
-        "linux.psaux.PsAux",
-        "linux.lsof.Lsof",
-        "linux.sockstat.Sockstat",
-    }
-)
 
 
 def load_plugins(job: Job) -> None:
     """Imports plugins while their files can still be read. One that cannot be imported says so when it is its turn."""
     mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
-    for name in set(job.plugins) - _OURS.keys():
+    for name in {plugin.name for plugin in job.plugins} - _OURS.keys():
         with contextlib.suppress(LookupError):
             load_plugin(name)
 
@@ -72,9 +60,9 @@ def analyse(job: Job, lines: Lines) -> None:
             "dtb": hex(kernel.place.dtb),
         }
     )
-    for name in job.plugins:
-        lines.write({"type": "plugin", "plugin": name, "state": "started"})
-        lines.write({"type": "plugin", "plugin": name, **_run(kernel, name, lines)})
+    for plugin in job.plugins:
+        lines.write({"type": "plugin", "plugin": plugin.name, "state": "started"})
+        lines.write({"type": "plugin", "plugin": plugin.name, **_run(kernel, plugin, lines)})
     versions = {"volatility": constants.PACKAGE_VERSION, "python": platform.python_version()}
     lines.write({"type": "done", "versions": versions})
 
@@ -87,20 +75,20 @@ def _open(job: Job) -> Kernel:
         raise Fatal("out_of_memory", detail) from error
 
 
-def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
+def _run(kernel: Kernel, plugin: Plugin, lines: Lines) -> dict[str, Any]:
     start = time.monotonic()
     warnings = Warnings()
     kernel.context.missing.clear()
     written, reason = 0, None
     try:
-        for written in lines.write_rows(name, _open_table(kernel, name, warnings), warnings.add):
+        for written in lines.write_rows(plugin.name, _open_table(kernel, plugin, warnings), warnings.add):
             pass
     except OutputLost:
         raise
     except MemoryError:
         reason = "out_of_memory"
     except (Exception, SystemExit) as error:
-        _log.exception("plugin %s", name)
+        _log.exception("plugin %s", plugin.name)
         missing = missing_name(error)
         text = f"the kernel's symbols have no {missing}" if missing else f"{type(error).__name__}: {error}"
         reason = text[:500]
@@ -108,7 +96,7 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     if reason is None:
         warnings.add_missing(kernel.context.missing - TRIED_IN_VAIN)
     if reason is None and written == 0:
-        reason = _why_not_empty(name, warnings)
+        reason = _why_not_empty(plugin, warnings)
     end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}
     end["seconds"] = round(time.monotonic() - start, 3)
     if reason:
@@ -119,9 +107,9 @@ def _run(kernel: Kernel, name: str, lines: Lines) -> dict[str, Any]:
     return end
 
 
-def _why_not_empty(name: str, warnings: Warnings) -> str | None:
+def _why_not_empty(plugin: Plugin, warnings: Warnings) -> str | None:
     """`empty` is a statement about the node, so it is made only when everything was readable."""
-    if name in _NEVER_EMPTY:
+    if plugin.never_empty:
         why = warnings.sentences()[0] if warnings.sentences() else "its memory is not readable in this image"
         return f"nothing found, which cannot be true of a running node: {why}"
     if warnings.sentences():
@@ -129,6 +117,6 @@ def _why_not_empty(name: str, warnings: Warnings) -> str | None:
     return None
 
 
-def _open_table(kernel: Kernel, name: str, warnings: Warnings) -> Table:
-    ours = _OURS.get(name)
-    return ours(kernel, warnings) if ours else open_stock(kernel, name, warnings)
+def _open_table(kernel: Kernel, plugin: Plugin, warnings: Warnings) -> Table:
+    ours = _OURS.get(plugin.name)
+    return ours(kernel, warnings) if ours else open_stock(kernel, plugin, warnings)

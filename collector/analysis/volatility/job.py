@@ -22,6 +22,20 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """A plugin, and what the collector knows of it: ../plugins.ts.
+
+    `never_empty`: no running node is without what it lists. `processes`: its rows have a PID and are compared with the
+    task list, of which "each" process or "some" have one. `tree`: its rows get their depth.
+    """
+
+    name: str
+    never_empty: bool = False
+    processes: str | None = None
+    tree: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None.
 
@@ -33,7 +47,7 @@ class Job:
     isf_sha256: str
     banner: str | None
     vmcoreinfo: str
-    plugins: tuple[str, ...]
+    plugins: tuple[Plugin, ...]
     memory_bytes: int
     file_bytes: int
     cache_dir: str
@@ -80,8 +94,8 @@ def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
     return value
 
 
-def _flag(job: Any, path: str) -> bool:
-    value = job.get(path)
+def _flag(job: Any, path: str, default: bool | None = None) -> bool:
+    value = job.get(path, default)
     if not isinstance(value, bool):
         raise Fatal("job_rejected", f"The job's field {path} is missing or of the wrong kind.")
     return value
@@ -101,11 +115,19 @@ def _positive(job: Any, path: str) -> int:
     return value
 
 
-def _plugins(job: Any) -> tuple[str, ...]:
-    names = _field(job, "plugins", list)
-    for name in names:
-        if not isinstance(name, str) or not _PLUGIN_NAME.match(name):
-            raise Fatal("job_rejected", "The job's field plugins holds something that is no plugin name.")
-    if not names or len(set(names)) != len(names):
+def _plugins(job: Any) -> tuple[Plugin, ...]:
+    plugins = tuple(parse_plugin(value) for value in _field(job, "plugins", list))
+    if not plugins or len({plugin.name for plugin in plugins}) != len(plugins):
         raise Fatal("job_rejected", "The job's field plugins is empty or names a plugin twice.")
-    return tuple(names)
+    return plugins
+
+
+def parse_plugin(value: Any) -> Plugin:
+    """Raises Fatal(job_rejected)."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not _PLUGIN_NAME.match(name):
+        raise Fatal("job_rejected", "The job's field plugins holds something that is no plugin.")
+    processes = value.get("processes")
+    if processes not in (None, "each", "some"):
+        raise Fatal("job_rejected", "The job's field plugins.processes is neither each nor some.")
+    return Plugin(name, _flag(value, "neverEmpty", False), processes, _flag(value, "tree", False))

@@ -7,6 +7,7 @@ from typing import Any
 import volatility3.framework.constants.architectures  # some plugins take for granted that it is loaded
 from volatility3.framework import interfaces
 
+from job import Plugin
 from kernel import Kernel
 from rows import plain
 from table import Plain, Table
@@ -14,20 +15,18 @@ from tasks import task_list
 from warn import Warnings
 
 _TREE_COLUMN = "TreeDepth"
-_ONE_ROW_A_PROCESS = frozenset({"linux.pslist.PsList", "linux.psaux.PsAux", "linux.pstree.PsTree"})
-_OVER_ALL_PROCESSES = frozenset({"linux.sockstat.Sockstat", "linux.lsof.Lsof"})
 
 
-def open_stock(kernel: Kernel, name: str, warnings: Warnings) -> Table:
+def open_stock(kernel: Kernel, told: Plugin, warnings: Warnings) -> Table:
     """Raises LookupError for a name that is no plugin of this Volatility."""
-    plugin = load_plugin(name)
+    plugin = load_plugin(told.name)
     config_path = f"plugins.{plugin.__name__}"
     kernel.context.config[f"{config_path}.kernel"] = kernel.module_name
     grid = plugin(kernel.context, config_path).run()
     columns = [column.name for column in grid.columns]
-    if name == "linux.pstree.PsTree":
-        return Table([_TREE_COLUMN, *columns], _checked(kernel, name, columns, _tree_rows(grid), warnings))
-    return Table(columns, _checked(kernel, name, columns, _flat_rows(grid), warnings))
+    if told.tree:
+        return Table([_TREE_COLUMN, *columns], _checked(kernel, told, columns, _tree_rows(grid), warnings))
+    return Table(columns, _checked(kernel, told, columns, _flat_rows(grid), warnings))
 
 
 def load_plugin(name: str) -> type[interfaces.plugins.PluginInterface]:
@@ -56,10 +55,10 @@ def _tree_rows(grid: Any) -> Iterator[list[Plain]]:
 
 
 def _checked(
-    kernel: Kernel, name: str, columns: list[str], rows: Iterator[list[Plain]], warnings: Warnings
+    kernel: Kernel, told: Plugin, columns: list[str], rows: Iterator[list[Plain]], warnings: Warnings
 ) -> Iterator[list[Plain]]:
     """Passes the rows on and compares them with the task list: Volatility leaves out what it cannot read, silently."""
-    if name not in _ONE_ROW_A_PROCESS | _OVER_ALL_PROCESSES:
+    if told.processes is None:
         yield from rows
         return
     leaders = {int(task.tgid): task for task in task_list(kernel).leaders}
@@ -68,10 +67,10 @@ def _checked(
     for row in rows:
         pid = row[pid_column]
         known.discard(pid)
-        if name == "linux.pslist.PsList" and row[columns.index("CREATION TIME")] is None and pid in leaders:
+        if told.name == "linux.pslist.PsList" and row[columns.index("CREATION TIME")] is None and pid in leaders:
             warnings.read("creation time", pid, leaders[pid].get_create_time)
         yield row
     task_list(kernel).explain(warnings)
-    if name in _ONE_ROW_A_PROCESS:
+    if told.processes == "each":
         for pid in sorted(known):
             warnings.add_process("not in Volatility's list (its first thread has exited, or is not readable)", pid)

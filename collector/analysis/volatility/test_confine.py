@@ -18,6 +18,7 @@ from system_calls import set_process_control
 from testing import attacks
 from testing.mini_kernel import by_plugin
 from testing.node import make_node
+from testing.plugins import told
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _REFUSED = {"EPERM", "EACCES"}
@@ -85,7 +86,7 @@ class Confined(unittest.TestCase):
             "isfPath": self.written.isf,
             "isfSha256": self.written.sha256,
             "kernel": {"banner": None, "buildId": None, "vmcoreinfo": self.written.note},
-            "plugins": plugins,
+            "plugins": [told(name) for name in plugins],
             "limits": {"memoryBytes": 1 << 31, "fileBytes": 1 << 20},
             "cacheDir": f"{self.folder}/cache",
             "mustBeConfined": must_be_confined,

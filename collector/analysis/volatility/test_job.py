@@ -3,7 +3,7 @@ import unittest
 from typing import Any
 
 from fatal import Fatal
-from job import Image, parse_job
+from job import Image, Plugin, parse_job
 
 
 def _job(**changes: Any) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def _job(**changes: Any) -> dict[str, Any]:
         "isfPath": "/symbols/x.json",
         "isfSha256": "ab",
         "kernel": {"banner": "Linux version 6.1.0 (x)\n", "vmcoreinfo": "OSRELEASE=6.1.0"},
-        "plugins": ["processes", "linux.lsof.Lsof"],
+        "plugins": [{"name": "processes"}, {"name": "linux.lsof.Lsof", "neverEmpty": True, "processes": "some"}],
         "limits": {"memoryBytes": 1 << 30, "fileBytes": 1 << 20},
         "cacheDir": "/run/private",
         "mustBeConfined": False,
@@ -25,7 +25,7 @@ class ParseJob(unittest.TestCase):
         job = parse_job(json.dumps(_job()))
         self.assertEqual(job.image, Image("lime", descriptor=3))
         self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
-        self.assertEqual(job.plugins, ("processes", "linux.lsof.Lsof"))
+        self.assertEqual(job.plugins, (Plugin("processes"), Plugin("linux.lsof.Lsof", True, "some")))
 
     def test_an_image_that_the_collector_reads_has_a_size(self) -> None:
         job = parse_job(json.dumps(_job(image={"kind": "ranges", "sizeBytes": 4096})))
@@ -53,9 +53,12 @@ class ParseJob(unittest.TestCase):
             "kernel.buildId": _job(kernel={"banner": None, "buildId": 5, "vmcoreinfo": ""}),
             "limits.memoryBytes": _job(limits={"memoryBytes": True, "fileBytes": 1}),
             "limits.fileBytes": _job(limits={"memoryBytes": 1, "fileBytes": 0}),
-            "plugins": _job(plugins=["processes", "processes"]),
+            "plugins": _job(plugins=[{"name": "processes"}, {"name": "processes", "tree": True}]),
             "mustBeConfined": _job(mustBeConfined="yes"),
-            "field plugins": _job(plugins=["../../os"]),
+            "field plugins": _job(plugins=[{"name": "../../os"}]),
+            "holds something": _job(plugins=["processes"]),
+            "plugins.processes": _job(plugins=[{"name": "processes", "processes": "all"}]),
+            "neverEmpty": _job(plugins=[{"name": "processes", "neverEmpty": "yes"}]),
         }
         for field, job in cases.items():
             with self.subTest(field), self.assertRaises(Fatal) as raised:

@@ -31,7 +31,7 @@ class Run(unittest.TestCase):
             "isfPath": f"{self.folder}/none.json",
             "isfSha256": "ab",
             "kernel": {"banner": None, "vmcoreinfo": _VMCOREINFO},
-            "plugins": ["processes"],
+            "plugins": [{"name": "processes"}],
             "limits": {"memoryBytes": 1 << 31, "fileBytes": 1 << 20},
             "cacheDir": f"{self.folder}/cache",
             "mustBeConfined": False,

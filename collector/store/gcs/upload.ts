@@ -19,6 +19,13 @@ type Standing =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused' };
 
+/** A file on its way. */
+interface OpenUpload {
+  readonly handle: FileHandle;
+  readonly file: FileToKeep;
+  readonly subject: Subject;
+}
+
 /**
  * Uploads files in resumable sessions. What the server has is its own word only: after anything but a clear answer it is asked for its offset,
  * and the upload goes on from there, out of the file. An upload that fails keeps its session, in memory only, so that the next attempt goes on.
@@ -46,7 +53,7 @@ export class Uploads {
       if (known === undefined) begun += 1;
       if (session === 'exists') return session;
       this.#sessions.set(id, session);
-      const ending = await this.#run(session, known !== undefined, handle, file, subject, signal);
+      const ending = await this.#run(session, known !== undefined, { handle, file, subject }, signal);
       this.#sessions.delete(id);
       if (ending.kind === 'stored') return ending.object;
       if (ending.kind === 'exists') return 'exists';
@@ -90,16 +97,15 @@ export class Uploads {
   async #run(
     session: string,
     isOld: boolean,
-    handle: FileHandle,
-    file: FileToKeep,
-    subject: Subject,
+    upload: OpenUpload,
     signal: AbortSignal,
   ): Promise<Standing & { kind: 'stored' | 'exists' | 'gone' }> {
+    const { file, subject } = upload;
     const attempts = this.#api.attempts();
     let farthest = 0;
     let offset = isOld ? undefined : 0;
     for (;;) {
-      const answer = await this.#send(session, handle, file, offset, subject, signal);
+      const answer = await this.#send(session, offset, upload, signal);
       const standing = standingAfter(answer, file.bytes);
       switch (standing.kind) {
         case 'stored':
@@ -125,15 +131,13 @@ export class Uploads {
   /** Sends the chunk at an offset, or asks for the offset. */
   async #send(
     session: string,
-    handle: FileHandle,
-    file: FileToKeep,
     offset: number | undefined,
-    subject: Subject,
+    upload: OpenUpload,
     signal: AbortSignal,
   ): Promise<GcsAnswer | NoAnswer> {
-    const chunk = offset === undefined ? Buffer.alloc(0) : await readChunk(handle, file, offset, subject);
+    const chunk = offset === undefined ? Buffer.alloc(0) : await readChunk(upload, offset);
     const range = offset === undefined || chunk.length === 0 ? '*' : `${offset}-${offset + chunk.length - 1}`;
-    const headers = { 'content-range': `bytes ${range}/${file.bytes}`, 'content-length': String(chunk.length) };
+    const headers = { 'content-range': `bytes ${range}/${upload.file.bytes}`, 'content-length': String(chunk.length) };
     return await this.#api.try({ method: 'PUT', url: session, headers, body: chunk }, signal);
   }
 }
@@ -173,7 +177,7 @@ async function openFile({ path }: FileToKeep, { failure }: Subject): Promise<Fil
   });
 }
 
-async function readChunk(handle: FileHandle, file: FileToKeep, offset: number, { failure }: Subject): Promise<Buffer> {
+async function readChunk({ handle, file, subject: { failure } }: OpenUpload, offset: number): Promise<Buffer> {
   const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, file.bytes - offset));
   for (let at = 0; at < chunk.length; ) {
     const { bytesRead } = await handle.read(chunk, at, chunk.length - at, offset + at).catch((cause: unknown) => {

@@ -14,9 +14,6 @@ const maxFiles = 2000;
 export function createDirectorySource(directories: readonly string[]): SymbolSource {
   const files = new KnownFiles();
   return {
-    name: 'directory',
-    configured: directories.length > 0,
-    remote: false,
     seek: (kernel, { signal }) => seek(directories, kernel, files, signal),
   };
 }

@@ -3,40 +3,35 @@ import { join } from 'node:path';
 import { runChild } from '../child.ts';
 import type { Confine } from '../confine.ts';
 import { isfLimitBytes } from '../isf-file.ts';
-import type { NotFound, SourceAnswer, SymbolSource } from './source.ts';
+import { nothing, type SourceAnswer, type SymbolSource } from './source.ts';
 
 const blockBytes = 512;
 const defaultWallMs = 600_000;
 
 /**
  * The last resort: dwarf2json, as a path or a name on PATH, run on a vmlinux that our own builder refused. It takes about 4 GB of memory and half a minute
- * for a kernel; it is confined, killed after `wallMs`, and its output may not pass the limit of an ISF. An empty program: not configured.
+ * for a kernel; it is confined, killed after `wallMs`, and its output may not pass the limit of an ISF.
  */
 export function createDwarf2json(program: string, confine: Confine, wallMs = defaultWallMs): SymbolSource {
   return {
-    name: 'dwarf2json',
-    configured: program !== '',
-    remote: false,
     async seek(_kernel, { refusedElfs, scratchPath, signal }): Promise<SourceAnswer> {
       const [elfPath] = refusedElfs;
       if (elfPath === undefined) {
-        return { kind: 'nothing', looked: ['not run: there is no vmlinux that the own builder refused'] };
+        return nothing('not run: there is no vmlinux that the own builder refused');
       }
       const path = join(scratchPath, 'dwarf2json.json');
-      const problem = await run(program, elfPath, path, confine, wallMs, signal);
-      if (problem === undefined) return { kind: 'isf', path, from: `dwarf2json on ${elfPath}`, origin: '' };
-      const rejected = `no symbols could be built from ${elfPath}: ${problem}`;
-      const nothing: NotFound = { kind: 'nothing', looked: [problem], rejected };
-      return nothing;
+      const argv = confine({ read: [elfPath], write: [] }, [program, 'linux', '--elf', elfPath]);
+      const problem = await run(program, argv, path, wallMs, signal);
+      if (problem === undefined) return { kind: 'isf', path, from: `dwarf2json on ${elfPath}`, quality: 'dwarf' };
+      return { ...nothing(problem), rejected: `no symbols could be built from ${elfPath}: ${problem}` };
     },
   };
 }
 
 async function run(
   program: string,
-  elfPath: string,
+  argv: readonly string[],
   outputPath: string,
-  confine: Confine,
   wallMs: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -44,7 +39,6 @@ async function run(
   try {
     // The shell only sets the limit on the size of files; the paths are arguments and never read as shell text.
     const limit = `ulimit -f ${isfLimitBytes / blockBytes} && exec "$@"`;
-    const argv = confine({ read: [elfPath], write: [] }, [program, 'linux', '--elf', elfPath]);
     const end = await runChild({ argv: ['sh', '-c', limit, 'sh', ...argv], output: output.fd, wallMs }, signal);
     switch (end.kind) {
       case 'exited':

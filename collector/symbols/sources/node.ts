@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SymbolSource } from './source.ts';
+import { nothing, type SymbolSource } from './source.ts';
 
 /** Asks an attached node for its kernel types: see fleet/kernel-types.ts. */
 export type AskNode = (
@@ -15,25 +15,19 @@ export type AskNode = (
 /** The running kernel itself: its BTF and its symbol list, sent by a node that runs it. */
 export function createNodeSource(ask: AskNode): SymbolSource {
   return {
-    name: 'node',
-    configured: true,
-    remote: false,
     async seek(kernel, { scratchPath, signal }) {
       const digest = kernel.typesDigest ?? '';
       if (digest === '') {
-        return {
-          kind: 'nothing',
-          looked: [`the node itself: ${kernel.typesProblem || 'its agent is too old to send its types'}`],
-        };
+        return nothing(`the node itself: ${kernel.typesProblem || 'its agent is too old to send its types'}`);
       }
       const answer = await ask(digest, join(scratchPath, 'node'), signal);
       switch (answer.kind) {
         case 'received':
           return { kind: 'types', ...answer.files, from: `BTF and kallsyms of node ${answer.nodeName}` };
         case 'offline':
-          return { kind: 'nothing', looked: ['the node itself: no node with this kernel is attached'] };
+          return nothing('the node itself: no node with this kernel is attached');
         case 'failed':
-          return { kind: 'nothing', looked: [`the node itself: ${answer.reason}`] };
+          return nothing(`the node itself: ${answer.reason}`);
       }
     },
   };

@@ -1,10 +1,18 @@
-import type { KernelIdentity, SourceName } from '../symbols.ts';
+import type { KernelIdentity, SymbolsQuality } from '../symbols.ts';
 
 /** What a source has for a kernel. Files in the scratch folder are the caller's. */
 export type SourceAnswer =
-  /** An ISF (.json, .json.gz, .json.xz) that may be the kernel's; `origin` as in CacheEntry, empty for a file in the scratch folder. */
-  | { readonly kind: 'isf'; readonly path: string; readonly from: string; readonly origin: string }
-  /** An ELF file with the kernel's build-id. */
+  /** An ISF (.json, .json.gz, .json.xz) that may be the kernel's; nobody has judged its content yet. */
+  | {
+      readonly kind: 'isf';
+      readonly path: string;
+      readonly from: string;
+      /** Default: `provided`. */
+      readonly quality?: SymbolsQuality;
+      /** Set for a file that lies outside of the scratch folder and was found by its banner alone: as in CacheEntry. */
+      readonly origin?: string;
+    }
+  /** An ELF file with the kernel's build-id, sparse where no builder reads. */
   | { readonly kind: 'elf'; readonly path: string; readonly from: string }
   /** What a node sent. */
   | { readonly kind: 'types'; readonly btfPath: string; readonly kallsymsPath: string; readonly from: string }
@@ -23,23 +31,40 @@ export interface NotFound {
   readonly transient?: boolean;
 }
 
+/** Nothing was found, for a reason that stays. */
+export function nothing(looked: string): NotFound {
+  return { kind: 'nothing', looked: [looked], transient: false };
+}
+
 /** What a source works with during one search. */
 export interface Search {
   /** For files; removed when the search has ended. */
   readonly scratchPath: string;
   /** ELF files with the kernel's build-id that our own builder refused. */
   readonly refusedElfs: readonly string[];
+  /** Bytes of the current file, anew with each; `totalBytes` is 0 while unknown. */
   progress(doneBytes: number, totalBytes: number): void;
   readonly signal: AbortSignal;
 }
 
-/** One place where symbols may be. */
+/** One place where symbols may be; table.ts lists them all. */
 export interface SymbolSource {
-  readonly name: SourceName;
-  /** Set up by the operator, or with something to offer by itself; one that is not is never asked. */
-  readonly configured: boolean;
-  /** Over the network: an answer without anything is remembered for a while. */
-  readonly remote: boolean;
-  /** Throws only the search's own ending. */
+  /** Throws the signal's reason, and errors of the file system other than a full disk. */
   seek(kernel: KernelIdentity, search: Search): Promise<SourceAnswer>;
+}
+
+/** How the search deals with a source. */
+export interface SourceTraits {
+  /** In reports, lower-case. */
+  readonly name: string;
+  /** When it is asked though symbols of the kernel are kept: `always`, on request (`again`), or `never`: they are used. */
+  readonly whenKept: 'always' | 'again' | 'never';
+  /** Which answers count for a while: all without anything, only files that nobody can use, or none. */
+  readonly remembers: 'nothing' | 'refused' | 'none';
+}
+
+/** A source in its place of the search. */
+export interface ListedSource extends SourceTraits {
+  /** Undefined when it is not configured: it is never asked. */
+  readonly source: SymbolSource | undefined;
 }

@@ -46,10 +46,11 @@ export class SimulatedAgent {
   async enrol(apiAddress: string, joinToken: string, ca: Buffer): Promise<void> {
     const { signal } = this.#ending;
     const backoff = new Backoff(reconnectBackoff);
+    const server = { address: apiAddress, ca, serverName: undefined };
     while (this.#identity === undefined) {
       try {
         const credential = { case: 'joinToken' as const, value: joinToken };
-        const { certificate, key, trustBundle } = await enrolOnce(apiAddress, credential, ca, undefined, signal);
+        const { certificate, key, trustBundle } = await enrolOnce(server, credential, signal);
         this.#identity = { ca: Buffer.from(trustBundle), certificate, key };
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== 'resource_exhausted') throw error;

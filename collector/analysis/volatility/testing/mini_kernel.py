@@ -9,8 +9,9 @@ import struct
 from typing import Any, NamedTuple, Self
 
 from analyse import analyse
-from job import Image, Job
+from job import Image, Job, parse_plugin
 from lines import Lines
+from testing.plugins import told
 
 _VIRTUAL = 0xFFFFFFFF81000000
 _PHYSICAL = 0x1000000
@@ -188,7 +189,8 @@ class MiniKernel:
         out = io.StringIO()
         with open(written.image, "rb") as file:
             image = Image("lime", descriptor=file.fileno())
-            job = Job(image, written.isf, written.sha256, None, written.note, plugins, 1 << 31, 1 << 28, folder)
+            parsed = tuple(parse_plugin(told(name)) for name in plugins)
+            job = Job(image, written.isf, written.sha256, None, written.note, parsed, 1 << 31, 1 << 28, folder)
             analyse(job, Lines(out))
         return by_plugin([json.loads(line) for line in out.getvalue().splitlines()])
 

@@ -1,6 +1,6 @@
-import { below } from './address.ts';
-import { type Candidate, defaultSettings, type SearchSettings, searchCandidates } from './candidates.ts';
-import { isBuildId, nothing, type RemoteSource } from './source.ts';
+import { below } from '../remote/address.ts';
+import { type Candidate, defaultSettings, isBuildId, type SearchSettings, searchCandidates } from './candidates.ts';
+import { nothing, type SymbolSource } from './source.ts';
 
 /**
  * Where a bucket of the user's own may have a kernel's file, in this order: `<id>.json.xz`, `<id>.json.gz`, `<id>.json`, `<id>.debug`,
@@ -21,13 +21,12 @@ export function bucketCandidates(base: URL, buildId: string): readonly Candidate
 }
 
 /** Buckets, or any other web servers, with symbols by build-id, asked in their order. */
-export function createBucketSource(bases: readonly URL[], settings: SearchSettings = defaultSettings): RemoteSource {
+export function createBucketSource(bases: readonly URL[], settings: SearchSettings = defaultSettings): SymbolSource {
   return {
-    name: 'bucket',
-    async find({ buildId }, scratchDir, onProgress, signal) {
+    async seek({ buildId }, search) {
       if (!isBuildId(buildId)) return nothing('the kernel has no build-id that a file could be named by');
       const candidates = bases.flatMap((base) => bucketCandidates(base, buildId));
-      return searchCandidates({ source: 'bucket', candidates, buildId, scratchDir, settings, onProgress }, signal);
+      return await searchCandidates({ source: 'bucket', candidates, buildId, settings }, search);
     },
   };
 }

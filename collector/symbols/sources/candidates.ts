@@ -1,12 +1,12 @@
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { shown } from './address.ts';
-import { defaultElfLimits, type ElfLimits } from './elf-limits.ts';
-import { fetchElf } from './fetch-elf.ts';
-import type { FetchEnd, OnProgress } from './fetch-end.ts';
-import { fetchFile } from './fetch-file.ts';
-import type { Found, RemoteSource } from './source.ts';
-import { defaultTimeouts, type Timeouts } from './timeouts.ts';
+import { shown } from '../remote/address.ts';
+import { defaultElfLimits, type ElfLimits } from '../remote/elf-limits.ts';
+import { fetchElf } from '../remote/fetch-elf.ts';
+import type { FetchEnd } from '../remote/fetch-end.ts';
+import { fetchFile } from '../remote/fetch-file.ts';
+import { defaultTimeouts, type Timeouts } from '../remote/timeouts.ts';
+import type { Search, SourceAnswer } from './source.ts';
 
 /** A place where a kernel's file may be. */
 export interface Candidate {
@@ -14,7 +14,7 @@ export interface Candidate {
   readonly url: URL;
 }
 
-/** Bounds of a search. `patience.wallMs` is for all candidates together. */
+/** Bounds of a search. `timeouts.wallMs` is for all candidates together. */
 export interface SearchSettings {
   readonly timeouts: Timeouts;
   readonly elfLimits: ElfLimits;
@@ -28,31 +28,38 @@ export const defaultSettings: SearchSettings = {
   isfLimitBytes: 1 << 30,
 };
 
-/** What to search, and where the file goes. */
+/** What to search. */
 export interface CandidateSearch {
-  readonly source: RemoteSource['name'];
+  /** Names the files. */
+  readonly source: string;
   readonly candidates: readonly Candidate[];
   readonly buildId: string;
-  readonly scratchDir: string;
   readonly settings: SearchSettings;
-  readonly onProgress: OnProgress;
 }
 
-/** Tries the candidates in order, up to the first file. Throws as RemoteSource.find does. */
-export async function searchCandidates(search: CandidateSearch, signal: AbortSignal): Promise<Found> {
-  const { buildId } = search;
+/** True for a text of the form of a GNU build-id, which alone may become part of a URL. */
+export function isBuildId(text: string): boolean {
+  return /^([0-9a-f]{2}){4,32}$/.test(text);
+}
+
+/**
+ * Tries the candidates in order, up to the first file, which alone stays in the scratch folder. Throws as
+ * SymbolSource.seek does.
+ */
+export async function searchCandidates(wanted: CandidateSearch, search: Search): Promise<SourceAnswer> {
+  const { source, candidates, buildId } = wanted;
   const looked: string[] = [];
   let rejected: string | undefined;
   let mismatch: string | undefined;
   let transient = false;
   const startMs = performance.now();
-  for (const [index, { kind, url }] of search.candidates.entries()) {
+  for (const [index, { kind, url }] of candidates.entries()) {
     const from = shown(url);
-    const draftPath = join(search.scratchDir, `${search.source}-${index}.${kind === 'elf' ? 'vmlinux' : 'download'}`);
-    const end = await fetchCandidate(kind, url, draftPath, performance.now() - startMs, search, signal);
+    const path = join(search.scratchPath, `${source}-${index}.${kind === 'elf' ? 'vmlinux' : 'download'}`);
+    const end = await fetchCandidate({ kind, url }, path, performance.now() - startMs, wanted, search);
     switch (end.kind) {
       case 'fetched':
-        return { kind, path: kind === 'elf' ? draftPath : await nameIsf(draftPath), from };
+        return { kind, path: kind === 'elf' ? path : await nameIsf(path), from };
       case 'absent':
         looked.push(`${from}: ${end.status}`);
         break;
@@ -85,16 +92,15 @@ export async function searchCandidates(search: CandidateSearch, signal: AbortSig
 }
 
 async function fetchCandidate(
-  kind: Candidate['kind'],
-  url: URL,
+  { kind, url }: Candidate,
   path: string,
   spentMs: number,
-  { settings, buildId, onProgress }: CandidateSearch,
-  signal: AbortSignal,
+  { settings, buildId }: CandidateSearch,
+  { progress, signal }: Search,
 ): Promise<FetchEnd> {
   const wallMs = Math.ceil(settings.timeouts.wallMs - spentMs);
   if (wallMs <= 0) return { kind: 'failed', reason: 'not asked: the time for this search was over', transient: true };
-  const request = { url, path, timeouts: { ...settings.timeouts, wallMs }, onProgress };
+  const request = { url, path, timeouts: { ...settings.timeouts, wallMs }, onProgress: progress };
   if (kind === 'isf') return fetchFile({ ...request, limitBytes: settings.isfLimitBytes }, signal);
   return fetchElf({ ...request, buildId, limits: settings.elfLimits }, signal);
 }

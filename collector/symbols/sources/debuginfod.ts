@@ -1,7 +1,7 @@
-import { below } from './address.ts';
-import { defaultSettings, type SearchSettings, searchCandidates } from './candidates.ts';
-import { isBuildId, nothing, type RemoteSource } from './source.ts';
-import { defaultTimeouts } from './timeouts.ts';
+import { below } from '../remote/address.ts';
+import { defaultTimeouts } from '../remote/timeouts.ts';
+import { defaultSettings, isBuildId, type SearchSettings, searchCandidates } from './candidates.ts';
+import { nothing, type SymbolSource } from './source.ts';
 
 /** A server may have to unpack a package of a gigabyte before it answers; its own client waits 90 s too (debuginfod-find(1)). */
 const debuginfodSettings: SearchSettings = {
@@ -18,13 +18,12 @@ export function debuginfodCandidates(servers: readonly URL[], buildId: string): 
 export function createDebuginfodSource(
   servers: readonly URL[],
   settings: SearchSettings = debuginfodSettings,
-): RemoteSource {
+): SymbolSource {
   return {
-    name: 'debuginfod',
-    async find({ buildId }, scratchDir, onProgress, signal) {
+    async seek({ buildId }, search) {
       if (!isBuildId(buildId)) return nothing('the kernel has no build-id that could be asked for');
       const candidates = debuginfodCandidates(servers, buildId).map((url) => ({ kind: 'elf', url }) as const);
-      return searchCandidates({ source: 'debuginfod', candidates, buildId, scratchDir, settings, onProgress }, signal);
+      return await searchCandidates({ source: 'debuginfod', candidates, buildId, settings }, search);
     },
   };
 }

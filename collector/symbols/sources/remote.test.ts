@@ -3,32 +3,37 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../../testing/files.ts';
+import { makeDebugElf } from '../remote/testing/debug-elf.ts';
+import { quick, small } from '../remote/testing/quick.ts';
+import { SymbolServer } from '../remote/testing/symbol-server.ts';
+import type { KernelIdentity } from '../symbols.ts';
 import { bucketCandidates, createBucketSource } from './bucket.ts';
 import { cosCandidates, cosToolsUrl, createCosSource } from './cos.ts';
 import { createDebuginfodSource, debuginfodCandidates } from './debuginfod.ts';
-import type { RemoteSource, WantedKernel } from './source.ts';
-import { makeDebugElf } from './testing/debug-elf.ts';
-import { quick, small } from './testing/quick.ts';
-import { SymbolServer } from './testing/symbol-server.ts';
+import type { SymbolSource } from './source.ts';
 
 const never = new AbortController().signal;
 const buildId = '3b43fad5034874490492495d552c0af6a5fab235';
 const otherBuildId = '00112233445566778899aabbccddeeff00112233';
 const elf = makeDebugElf(buildId, 64 << 10);
 const settings = { timeouts: quick, elfLimits: small, isfLimitBytes: 1 << 20 };
-const kernel: WantedKernel = { buildId, release: '6.6.72+', architecture: 'x86_64', cosBuildId: '18244.582.2' };
+const kernel: KernelIdentity = {
+  ...{ buildId, banner: '', release: '6.6.72+', architecture: 'x86_64' },
+  cosBuildId: '18244.582.2',
+};
 const isf = Buffer.from('{"metadata":{}}');
 
 /** Asks a source; tells which files are then in the folder. */
-async function find(source: RemoteSource, wanted: WantedKernel = kernel, signal = never) {
+async function find(source: SymbolSource, wanted = kernel) {
   using scratch = makeScratch();
-  const found = await source.find(wanted, scratch.dir, () => {}, signal);
+  const search = { scratchPath: scratch.dir, refusedElfs: [], progress: () => {}, signal: never };
+  const found = await source.seek(wanted, search);
   const files = await readdir(scratch.dir);
-  const content = found.kind === 'nothing' ? undefined : await readFile(found.path);
+  const content = 'path' in found ? await readFile(found.path) : undefined;
   return { found, files, content, dir: scratch.dir };
 }
 
-test.each<[string, Partial<WantedKernel>, string[]]>([
+test.each<[string, Partial<KernelIdentity>, string[]]>([
   ['x86-64', {}, ['18244.582.2/vmlinux', '18244.582.2/lakitu/vmlinux']],
   ['aarch64', { architecture: 'aarch64' }, ['18244.582.2/lakitu-arm64/vmlinux', '18244.582.2/vmlinux']],
   ['a path', { cosBuildId: '../../1.2.3' }, []],
@@ -192,8 +197,10 @@ test('an abort throws its reason and leaves no file', async () => {
   using scratch = makeScratch();
   server.put('/18244.582.2/vmlinux', elf.bytes, () => ({ stallBytes: 100 }));
   const controller = new AbortController();
+  const { signal } = controller;
+  const progress = () => controller.abort('given up');
   const ended = createCosSource(server.base, settings)
-    .find(kernel, scratch.dir, () => controller.abort('given up'), controller.signal)
+    .seek(kernel, { scratchPath: scratch.dir, refusedElfs: [], progress, signal })
     .catch((error: unknown) => error);
   expect(await ended).toBe('given up');
   expect(await readdir(scratch.dir)).toEqual([]);
