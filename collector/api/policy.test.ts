@@ -8,13 +8,8 @@ import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
-import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
-import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { services } from '@kcorder/proto/services.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeAuthority } from '../../tools/certificates.ts';
 import { Parties, Rig } from '../testing/rig.ts';
@@ -33,15 +28,7 @@ afterAll(async () => {
   rmSync(foreignDir, { recursive: true, force: true });
 });
 
-const methods = [
-  OperatorService,
-  EvidenceService,
-  ScheduleService,
-  SymbolsService,
-  AgentService,
-  IngestService,
-  EnrolmentService,
-].flatMap((service) => service.methods);
+const methods = services.flatMap((service) => service.methods);
 const identities: Record<string, TlsIdentity> = {
   node: parties.node('n1'),
   operator: parties.operator,

@@ -1,3 +1,9 @@
+import { type DescMethod, getOption, ScalarType } from '@bufbuild/protobuf';
+import { pathOf } from '@kcorder/proto/bridge/definition.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { access, Caller } from '@kcorder/proto/gen/kcorder/v1/access_pb.ts';
+import { services } from '@kcorder/proto/services.ts';
+
 /** Who may call a method. */
 export type Rule =
   /** The certificate of a node. */
@@ -18,55 +24,45 @@ export type Rule =
 
 export type Right = Extract<Rule, { readonly by: 'right' }>;
 
-const right = (resource: string, verb: string, nameField?: string): Right => ({
-  by: 'right',
-  resource,
-  verb,
-  ...(nameField === undefined ? {} : { nameField }),
-});
+const callers: ReadonlyMap<number, Rule> = new Map([
+  [Caller.NODE, { by: 'node' }],
+  [Caller.ANYONE, { by: 'anyone' }],
+  [Caller.PERSON, { by: 'person' }],
+]);
 
-const act = (...of: Parameters<typeof right>): Rule => ({ ...right(...of), onRecord: true });
+/** The rule of every method by its path, from the options in proto/kcorder/v1. A method without one can be called by nobody. */
+export const policy: Readonly<Record<string, Rule>> = Object.fromEntries(
+  services
+    .flatMap(({ methods }): readonly DescMethod[] => methods)
+    .flatMap((method) => {
+      const rule = optionOf(method);
+      return rule === undefined ? [] : [[pathOf(method), rule]];
+    }),
+);
 
-/** A method that is not here can be called by nobody. */
-export const policy: Readonly<Record<string, Rule>> = {
-  '/kcorder.v1.AgentService/Attach': { by: 'node' },
-  '/kcorder.v1.IngestService/Upload': { by: 'node' },
-  '/kcorder.v1.IngestService/SendKernelTypes': { by: 'node' },
-  '/kcorder.v1.EnrolmentService/Enrol': { by: 'anyone' },
-  '/kcorder.v1.EnrolmentService/CreateJoinToken': act('nodes', 'create'),
-  '/kcorder.v1.OperatorService/CreateCapture': act('captures', 'create', 'nodeName'),
-  '/kcorder.v1.OperatorService/GetCapture': right('captures', 'get'),
-  '/kcorder.v1.OperatorService/ListCaptures': right('captures', 'list'),
-  '/kcorder.v1.OperatorService/WatchCapture': right('captures', 'get'),
-  '/kcorder.v1.OperatorService/CancelCapture': act('captures', 'cancel'),
-  '/kcorder.v1.OperatorService/ApproveCapture': act('captures', 'approve', 'nodeName'),
-  '/kcorder.v1.OperatorService/DownloadEvidence': act('evidence', 'download'),
-  '/kcorder.v1.OperatorService/GetAnalysis': act('analyses', 'get'),
-  '/kcorder.v1.OperatorService/AnalyzeCapture': act('analyses', 'create'),
-  '/kcorder.v1.OperatorService/ListNodes': right('nodes', 'list'),
-  '/kcorder.v1.OperatorService/ResolvePods': right('nodes', 'list'),
-  '/kcorder.v1.OperatorService/GetVersion': { by: 'person' },
-  '/kcorder.v1.EvidenceService/DeleteEvidence': act('evidence', 'delete'),
-  '/kcorder.v1.EvidenceService/HoldEvidence': act('evidence', 'hold'),
-  '/kcorder.v1.EvidenceService/ReleaseEvidence': act('evidence', 'release'),
-  '/kcorder.v1.EvidenceService/VerifyEvidence': act('evidence', 'verify'),
-  '/kcorder.v1.EvidenceService/VerifyAudit': act('evidence', 'verify'),
-  '/kcorder.v1.EvidenceService/CheckStore': act('stores', 'check'),
-  '/kcorder.v1.ScheduleService/CreateSchedule': act('schedules', 'create'),
-  '/kcorder.v1.ScheduleService/GetSchedule': right('schedules', 'get'),
-  '/kcorder.v1.ScheduleService/ListSchedules': right('schedules', 'list'),
-  '/kcorder.v1.ScheduleService/PauseSchedule': act('schedules', 'pause', 'name'),
-  '/kcorder.v1.ScheduleService/ResumeSchedule': act('schedules', 'pause', 'name'),
-  '/kcorder.v1.ScheduleService/TriggerSchedule': act('schedules', 'trigger', 'name'),
-  '/kcorder.v1.ScheduleService/DeleteSchedule': act('schedules', 'delete', 'name'),
-  '/kcorder.v1.ScheduleService/ListRuns': right('schedules', 'list'),
-  '/kcorder.v1.SymbolsService/ListSymbols': right('symbols', 'list'),
-  '/kcorder.v1.SymbolsService/FindSymbols': right('symbols', 'find'),
-  '/kcorder.v1.SymbolsService/PinSymbols': act('symbols', 'pin'),
-  '/kcorder.v1.SymbolsService/DeleteSymbols': act('symbols', 'delete'),
-  '/kcorder.v1.SymbolsService/ExportSymbols': right('symbols', 'download'),
-  '/kcorder.v1.SymbolsService/ImportSymbols': act('symbols', 'create'),
-};
+/** Returns the rule in the method's access option, undefined if there is none. Throws internal when its name_field names no string field. */
+export function optionOf(method: DescMethod): Rule | undefined {
+  const { who } = getOption(method, access);
+  if (who.case === 'caller') return callers.get(who.value);
+  if (who.case === undefined) return undefined;
+  const { resource, verb, nameField, onRecord } = who.value;
+  return {
+    by: 'right',
+    resource,
+    verb,
+    ...(nameField === '' ? {} : { nameField: localNameOf(method, nameField) }),
+    ...(onRecord ? { onRecord } : {}),
+  };
+}
+
+function localNameOf({ name, input, methodKind }: DescMethod, nameField: string): string {
+  const field = input.fields.find((each) => each.name === nameField);
+  // Rights are asked for before the first message of a caller that streams.
+  const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
+  if (isStream || field?.fieldKind !== 'scalar' || field.scalar !== ScalarType.STRING)
+    throw new Fault('internal', `${name}: name_field ${nameField} is no string field of ${input.typeName}`);
+  return field.localName;
+}
 
 /** Health and reflection: for a known caller, node or person. Probes have their own port. */
 const standardMethods: ReadonlySet<string> = new Set([

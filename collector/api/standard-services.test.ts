@@ -3,6 +3,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { Metadata, status } from '@grpc/grpc-js';
 import type { TlsIdentity } from '@kcorder/proto/bridge/channel.ts';
+import { access } from '@kcorder/proto/gen/kcorder/v1/access_pb.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
@@ -97,6 +98,8 @@ test.each(['v1', 'v1alpha'])('reflection %s describes every service with files t
     expect(described?.methods.map(({ name, input }) => [name, input.fields.map((each) => each.name)])).toEqual(
       service.methods.map(({ name, input }) => [name, input.fields.map((each) => each.name)]),
     );
+    // The library that serves reflection drops the options' values; what they are made of is there.
+    expect(registry.getExtension(access.typeName)?.number).toBe(access.number);
   }
 });
 

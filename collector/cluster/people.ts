@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { group } from '@kcorder/proto/rights/roles.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
-import { type Deed, group, type Person, type Reviewer } from '../identity/person.ts';
+import type { Deed, Person, Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster, reasonOf } from './client.ts';
 import { type ReviewEnding, Strangers } from './strangers.ts';

@@ -28,6 +28,3 @@ export interface Reviewer {
   /** The same for listing the pods of a namespace, empty for all: a right of Kubernetes' own. */
   podsRefusal(person: Person, namespace: string): Promise<Fault | undefined>;
 }
-
-/** API group of the virtual resources. */
-export const group = 'kcorder.dev';

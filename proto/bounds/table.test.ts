@@ -3,24 +3,12 @@ import { expect, test } from 'vitest';
 import { isBoundedAnswer } from '../bridge/definition.ts';
 import { AgentService } from '../gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '../gen/kcorder/v1/enrolment_pb.ts';
-import { EvidenceService } from '../gen/kcorder/v1/evidence_pb.ts';
 import { IngestService } from '../gen/kcorder/v1/ingest_pb.ts';
-import { OperatorService } from '../gen/kcorder/v1/operator_pb.ts';
-import { ScheduleService } from '../gen/kcorder/v1/schedule_pb.ts';
-import { SymbolsService } from '../gen/kcorder/v1/symbols_pb.ts';
+import { services } from '../services.ts';
 import type { Bounds } from './bound.ts';
 import { Planner } from './plan.ts';
 import { bounds } from './table.ts';
 
-const services = [
-  AgentService,
-  IngestService,
-  EnrolmentService,
-  EvidenceService,
-  OperatorService,
-  ScheduleService,
-  SymbolsService,
-];
 const methods = services.flatMap((service) => service.methods);
 const bounded = [
   ...methods.map(({ input }) => input),

@@ -6,13 +6,8 @@ import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
-import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
-import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { services } from '@kcorder/proto/services.ts';
 
 // A program of its own, since it has to run in the cluster's network. Reads a job as JSON on standard input, prints endings as JSON.
 
@@ -35,16 +30,6 @@ export interface Ending {
   readonly code: string;
   readonly message: string;
 }
-
-const services = [
-  OperatorService,
-  EvidenceService,
-  ScheduleService,
-  SymbolsService,
-  EnrolmentService,
-  AgentService,
-  IngestService,
-];
 
 async function everyMethod(client: Client, token: string, bearer: string): Promise<Ending[]> {
   const endings: Ending[] = [];

@@ -1,55 +1,9 @@
+import { admin, group, roles } from '@kcorder/proto/rights/roles.ts';
 import type { Api } from '../../connect/cluster/api.ts';
 import { bindCommand, subject } from '../../connect/cluster/api-faults.ts';
 import { connectRole } from '../../connect/cluster/release.ts';
 import type { Credential } from '../../connect/target.ts';
 import type { Finding } from './check.ts';
-
-interface Right {
-  readonly resource: string;
-  readonly verbs: readonly string[];
-}
-
-const group = 'kcorder.dev';
-const viewer: readonly Right[] = [
-  { resource: 'captures', verbs: ['get', 'list'] },
-  { resource: 'nodes', verbs: ['list'] },
-  { resource: 'schedules', verbs: ['get', 'list'] },
-  { resource: 'symbols', verbs: ['list'] },
-];
-const everything: readonly Right[] = [
-  { resource: 'captures', verbs: ['create', 'get', 'list', 'cancel', 'approve'] },
-  { resource: 'evidence', verbs: ['download', 'verify', 'hold', 'release', 'delete'] },
-  { resource: 'analyses', verbs: ['get', 'create'] },
-  { resource: 'nodes', verbs: ['list', 'create'] },
-  { resource: 'schedules', verbs: ['get', 'list', 'create', 'pause', 'trigger', 'delete'] },
-  { resource: 'stores', verbs: ['check'] },
-  { resource: 'symbols', verbs: ['list', 'find', 'pin', 'delete', 'download', 'create'] },
-];
-
-/** ClusterRoles of the chart, the mightiest first. */
-const roles: readonly (readonly [name: string, rights: readonly Right[]])[] = [
-  ['kcorder-admin', everything],
-  [
-    'kcorder-responder',
-    [
-      ...viewer,
-      { resource: 'captures', verbs: ['create', 'cancel'] },
-      { resource: 'analyses', verbs: ['get', 'create'] },
-      { resource: 'evidence', verbs: ['hold'] },
-      { resource: 'schedules', verbs: ['trigger'] },
-    ],
-  ],
-  [
-    'kcorder-analyst',
-    [
-      ...viewer,
-      { resource: 'analyses', verbs: ['get', 'create'] },
-      { resource: 'evidence', verbs: ['download', 'verify'] },
-      { resource: 'symbols', verbs: ['find', 'create', 'download'] },
-    ],
-  ],
-  ['kcorder-viewer', viewer],
-];
 
 /** What the collector would allow whoever the credential speaks for. */
 export async function checkRights(api: Api, credential: Credential): Promise<Finding> {
@@ -59,18 +13,18 @@ export async function checkRights(api: Api, credential: Credential): Promise<Fin
     credential.kind === 'service-account'
       ? `system:serviceaccount:${credential.namespace}:${credential.name}`
       : undefined;
-  const pairs = everything.flatMap(({ resource, verbs }) => verbs.map((verb) => ({ resource, verb })));
+  const pairs = admin.rules.flatMap(({ resource, verbs }) => verbs.map((verb) => ({ resource, verb })));
   const answers = await Promise.all(
     pairs.map(async (pair) => ({ ...pair, allowed: await isAllowed(api, { group, ...pair }, account) })),
   );
   const held = new Set(answers.filter(({ allowed }) => allowed).map(({ resource, verb }) => `${resource} ${verb}`));
-  const role = roles.find(([, rights]) =>
-    rights.every(({ resource, verbs }) => verbs.every((verb) => held.has(`${resource} ${verb}`))),
-  )?.[0];
+  const role = roles.findLast(({ rules }) =>
+    rules.every(({ resource, verbs }) => verbs.every((verb) => held.has(`${resource} ${verb}`))),
+  );
   const user = account ?? (await api.whoAmI());
   const missing = listed(answers.filter(({ allowed }) => !allowed));
   const detail = [
-    `${user ?? 'you'}: ${role === undefined ? 'less than kcorder-viewer' : `as ${role}`}`,
+    `${user ?? 'you'}: ${role === undefined ? 'less than kcorder-viewer' : `as kcorder-${role.name}`}`,
     `allowed: ${listed(answers.filter(({ allowed }) => allowed)) || 'nothing'}`,
     ...(missing === '' ? [] : [`missing: ${missing}`]),
   ].join('; ');
