@@ -143,9 +143,7 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
         ),
     },
   });
-  const stopWaking = journal.watch(({ event }) => {
-    if (event !== undefined) archiver.wake();
-  });
+  let stopWaking = (): void => undefined;
   return {
     storage,
     store,
@@ -153,6 +151,9 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
     deletions,
     verifier,
     start: () => {
+      stopWaking = journal.watch(({ event }) => {
+        if (event !== undefined) archiver.wake();
+      });
       archiver.start();
       verifier.start();
       retention.start();
