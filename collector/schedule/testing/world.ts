@@ -117,16 +117,15 @@ export class World implements Disposable {
         return this.freeBytes;
       },
     } as unknown as EvidenceDirectory;
-    const limits = { reserveBytes: 0, approval: this.approval } as ConstructorParameters<typeof Captures>[6];
-    const captures = new Captures(
+    const captures = new Captures({
       journal,
-      {} as unknown as Acquisitions,
+      acquisitions: {} as unknown as Acquisitions,
       evidence,
       fleet,
       slots,
-      new Approvals(database),
-      limits,
-    );
+      approvals: new Approvals(database),
+      limits: { reserveBytes: 0, approval: this.approval },
+    });
     const nodes = scheduledNodes(fleet, {
       inStepAt: () => undefined,
       nodeUid: () => undefined,
