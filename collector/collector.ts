@@ -80,7 +80,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       if (broken === undefined) log.info({ records: head.seq, sha256: head.hash, whole }, 'audit log followed');
       else log.error({ record: broken.seq, detail: broken.detail }, 'the audit log is not what was written');
     },
-    troubled: complain('the audit log could not be checked'),
+    failed: complain('the audit log could not be checked'),
   });
   const joinTokens = new JoinTokens(database);
   const access = await openAccess(

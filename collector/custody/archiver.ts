@@ -12,10 +12,10 @@ import { verifyImage } from './verify.ts';
 
 /** What the keeper needs of the record: see the journal. */
 export interface KeeperRecord {
-  noteTrouble(captureId: string, trouble: string): void;
+  noteLastError(captureId: string, lastError: string): void;
   noteStored(captureId: string, object: StoredObject, manifestSha256: string): boolean;
   noteTidied(captureId: string): void;
-  noteFlaw(captureId: string, flaw: string, actor: string): void;
+  noteDamage(captureId: string, damage: string, actor: string): void;
 }
 
 /** What there is to do, as the disk has it. */
@@ -29,9 +29,9 @@ export interface KeeperQueue {
 export interface KeeperEvents {
   stored(image: SealedImage, object: StoredObject, seconds: number): void;
   /** Not yet in the store, or the plain image is not removed yet; it is tried again. The capture is empty when it is about none. */
-  troubled(captureId: string, error: unknown, isNew: boolean): void;
+  failed(captureId: string, error: unknown, isNew: boolean): void;
   /** The image or its manifest is not what was sealed. */
-  flawed(captureId: string, flaw: string): void;
+  damaged(captureId: string, damage: string): void;
 }
 
 export interface ArchiverDeps {
@@ -73,7 +73,7 @@ export class Archiver {
       // The journal or the directory as a whole: nothing can be noted.
       failed: (error) => {
         this.#retries.failed('');
-        deps.events.troubled('', error, false);
+        deps.events.failed('', error, false);
       },
       retryMs: () => this.#restMs(),
     });
@@ -154,16 +154,16 @@ export class Archiver {
     }
   }
 
-  #failed({ record: { captureId, damage: flaw, place } }: SealedImage, error: unknown): void {
+  #failed({ record: { captureId, damage, place } }: SealedImage, error: unknown): void {
     const { record, events } = this.#deps;
     const fault = Fault.from(error);
     const isDamaged = fault.code === 'evidence_damaged' || fault.code === 'evidence_missing';
     this.#retries.failed(captureId, isDamaged);
-    events.troubled(captureId, error, place.kind === 'spool' && place.lastError === '');
-    record.noteTrouble(captureId, fault.message);
-    if (!isDamaged || fault.message === flaw) return;
-    record.noteFlaw(captureId, fault.message, 'collector');
-    events.flawed(captureId, fault.message);
+    events.failed(captureId, error, place.kind === 'spool' && place.lastError === '');
+    record.noteLastError(captureId, fault.message);
+    if (!isDamaged || fault.message === damage) return;
+    record.noteDamage(captureId, fault.message, 'collector');
+    events.damaged(captureId, fault.message);
   }
 
   async #keep(image: SealedImage, signal: AbortSignal): Promise<void> {

@@ -62,7 +62,7 @@ class Scene {
         retentionMs: this.retentionMs,
       }),
       events: {
-        retentionTroubled: (captureId, error) => this.told.push(`troubled ${captureId}: ${String(error)}`),
+        retentionFailed: (captureId, error) => this.told.push(`failed ${captureId}: ${String(error)}`),
         clockMoved: (byMs) => this.told.push(`clock ${Math.round(byMs / hourMs)} h`),
       },
     };
@@ -181,7 +181,7 @@ test('when the store is not there the round ends, and the next one tries again',
   scene.refuse = () => new Fault('storage_failed', 'the connection broke');
   const retention = scene.open();
   await retention.round();
-  expect(scene.told).toEqual(['asked c-1', 'troubled c-1: Fault: the connection broke']);
+  expect(scene.told).toEqual(['asked c-1', 'failed c-1: Fault: the connection broke']);
   scene.refuse = () => undefined;
   await retention.round();
   expect(scene.deleted).toHaveLength(2);

@@ -22,7 +22,7 @@ export interface RetentionDeps {
   rules(): RetentionRules;
   readonly events: {
     /** Something stands in the way of a deletion; it is tried again. */
-    retentionTroubled(captureId: string, error: unknown): void;
+    retentionFailed(captureId: string, error: unknown): void;
     /** The clock was set, by so much: what is old by it alone stays for a day. */
     clockMoved(byMs: number): void;
   };
@@ -62,7 +62,7 @@ export class Retention {
     this.#newestMs = Date.parse(deps.queue.newestMoment());
     this.#worker = new Worker({
       step: () => this.#step(),
-      failed: (error) => deps.events.retentionTroubled('', error),
+      failed: (error) => deps.events.retentionFailed('', error),
       retryMs: () => everyMs,
     });
   }
@@ -113,7 +113,7 @@ export class Retention {
       const { code, message } = Fault.from(error);
       // Somebody was quicker: that is how it should be.
       if (code === 'evidence_held' || code === 'capture_running') return true;
-      this.#deps.events.retentionTroubled(captureId, error);
+      this.#deps.events.retentionFailed(captureId, error);
       if (code !== 'evidence_retained') return false;
       this.#notBefore.set(captureId, this.#clocks.monotonicMs() + this.#untilMs(message));
       return true;

@@ -15,7 +15,7 @@ export interface VerifierDeps {
   readonly record: {
     sealed(captureId: string): SealedImage;
     noteVerified(captureId: string, actor: string): void;
-    noteFlaw(captureId: string, flaw: string, actor: string): void;
+    noteDamage(captureId: string, damage: string, actor: string): void;
   };
   readonly queue: { toVerify(checkedBy: string, except: ReadonlySet<string>): SealedImage | undefined };
   readonly images: { open(captureId: string): Promise<RangeSource> };
@@ -25,9 +25,9 @@ export interface VerifierDeps {
   readonly verifyMs: number;
   readonly events: {
     verified(captureId: string, bytes: number, seconds: number): void;
-    flawed(captureId: string, flaw: string): void;
+    damaged(captureId: string, damage: string): void;
     /** It could not be read at the moment. */
-    verificationTroubled(captureId: string, error: unknown): void;
+    verificationFailed(captureId: string, error: unknown): void;
   };
 }
 
@@ -46,7 +46,7 @@ export class Verifier {
     this.#deps = deps;
     this.#worker = new Worker({
       step: (signal) => this.#step(signal),
-      failed: (error) => deps.events.verificationTroubled('', error),
+      failed: (error) => deps.events.verificationFailed('', error),
       retryMs: () => lookMs,
     });
   }
@@ -77,8 +77,8 @@ export class Verifier {
       record.noteVerified(captureId, actor);
       events.verified(captureId, image.evidence.bytes, (performance.now() - started) / 1000);
     } else {
-      record.noteFlaw(captureId, verdict.detail, actor);
-      events.flawed(captureId, verdict.detail);
+      record.noteDamage(captureId, verdict.detail, actor);
+      events.damaged(captureId, verdict.detail);
     }
     return verdict;
   }
@@ -144,7 +144,7 @@ export class Verifier {
       signal.throwIfAborted();
       this.#notBefore.set(captureId, performance.now() + againMs);
       const isGone = error instanceof Fault && error.code === 'evidence_deleted';
-      if (!isGone) events.verificationTroubled(captureId, error);
+      if (!isGone) events.verificationFailed(captureId, error);
     }
     return 0;
   }

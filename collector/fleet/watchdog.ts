@@ -49,8 +49,8 @@ export function startWatchdog({ journal, acquisitions, timeouts, waits, report }
       const live = acquisitions.live(id);
       const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
       if (sinceMs <= timeouts.stallMs) return;
-      const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
-      const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
+      const lastError = live?.lastError === undefined ? '' : `; ${live.lastError}`;
+      const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${lastError}`;
       await acquisitions.conclude(
         id,
         { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },

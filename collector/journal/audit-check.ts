@@ -14,7 +14,7 @@ export interface AuditCheckEvents {
   /** The whole chain was followed, or at the start what is new since the last time. */
   checked(verdict: AuditVerdict, whole: boolean): void;
   /** A check could not be made: the disk does not answer. */
-  troubled(error: unknown): void;
+  failed(error: unknown): void;
 }
 
 const everyMs = 3_600_000;
@@ -37,7 +37,7 @@ export class AuditCheck {
     this.#events = events;
     this.#worker = new Worker({
       step: () => this.#step(),
-      failed: (error) => events.troubled(error),
+      failed: (error) => events.failed(error),
       retryMs: () => everyMs,
     });
   }

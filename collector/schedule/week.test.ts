@@ -206,7 +206,7 @@ test.each([
     });
     const { specs, down, jumps, keys, wrong } = await week(world, zone, seed);
     expect(wrong).toEqual([]);
-    expect(world.troubles).toEqual([]);
+    expect(world.failures).toEqual([]);
 
     const nowMs = world.clock.wall().getTime();
     const runs = world.schedules.runs({ limit: 1_000_000 });

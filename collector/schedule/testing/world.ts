@@ -59,7 +59,7 @@ export class World implements Disposable {
   readonly clock: FakeClock;
   readonly nodes: SimulatedNode[];
   readonly ended: Ended[] = [];
-  readonly troubles: unknown[] = [];
+  readonly failures: unknown[] = [];
   readonly started: { readonly captureId: string; readonly wallMs: number }[] = [];
   freeBytes = 1e15;
   approval = false;
@@ -164,7 +164,7 @@ export class World implements Disposable {
         approval: this.approval,
         events: {
           runEnded: (run) => void this.ended.push({ ...run, wallMs: clock.wall().getTime() }),
-          trouble: (_what, error) => void this.troubles.push(error),
+          failed: (_what, error) => void this.failures.push(error),
           clockJumped: () => undefined,
         },
       },
