@@ -113,7 +113,7 @@ async function loadClusterServices(
     joinTokens,
     {
       nodeGone: (name, uid) => events.nodeGone(uid, name),
-      trouble: (error) => log.warn({ causes: causeChain(error) }, 'the API server cannot be followed; trying again'),
+      failed: (error) => log.warn({ causes: causeChain(error) }, 'the API server cannot be followed; trying again'),
     },
     given,
   );

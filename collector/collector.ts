@@ -80,7 +80,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
       if (broken === undefined) log.info({ records: head.seq, sha256: head.hash, whole }, 'audit log followed');
       else log.error({ record: broken.seq, detail: broken.detail }, 'the audit log is not what was written');
     },
-    troubled: complain('the audit log could not be checked'),
+    failed: complain('the audit log could not be checked'),
   });
   const joinTokens = new JoinTokens(database);
   const access = await openAccess(
@@ -110,7 +110,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   });
   const slots = new CaptureSlots(journal, fleet, config);
   const approvals = new Approvals(database);
-  const captures = new Captures(journal, acquisitions, evidence, fleet, slots, approvals, config);
+  const captures = new Captures({ journal, acquisitions, evidence, fleet, slots, approvals, limits: config });
   const recorder = await openRecorder({
     ...{ config, database, journal, again, directory: evidence, fleet, slots, captures, metrics, log },
     ...(cluster && { cluster }),
@@ -151,13 +151,13 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
     slots.give();
     cluster?.tell(capture()).catch(complain('an Event could not be put on a node or pod'));
   });
-  const stopWatchdog = startWatchdog(
+  const stopWatchdog = startWatchdog({
     journal,
     acquisitions,
-    config,
-    (id) => slots.waits(id),
-    complain('a capture could not be ended'),
-  );
+    timeouts: config,
+    waits: (id) => slots.waits(id),
+    report: complain('a capture could not be ended'),
+  });
   await metrics.listen(config.metricsListen);
   const offer = config.symbolsListen === '' ? undefined : await offerSymbols(symbols.cache, config.symbolsListen);
   const gate = new Gate(cluster?.reviewer, access.serving.peers);

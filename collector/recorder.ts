@@ -76,7 +76,7 @@ export async function openRecorder(deps: RecorderDeps): Promise<Recorder> {
     log,
     events: {
       notStored: (captureId) => notifier.tell({ kind: 'evidence_not_stored', captureId }),
-      flawed: (captureId) => notifier.tell({ kind: 'evidence_flawed', captureId }),
+      damaged: (captureId) => notifier.tell({ kind: 'evidence_flawed', captureId }),
       deleted: (captureId, by) => {
         // What was found in it goes with it.
         findings.put(captureId, []);
@@ -95,7 +95,7 @@ export async function openRecorder(deps: RecorderDeps): Promise<Recorder> {
         if (state === 'missed') notifier.tell({ kind: 'run_missed', schedule, reason, count });
         if (state !== 'succeeded') log.warn(run, 'a run of a schedule did not succeed');
       },
-      trouble: (what, error) => log.warn({ causes: causeChain(error) }, what),
+      failed: (what, error) => log.warn({ causes: causeChain(error) }, what),
       clockJumped: (ms) => log.warn({ ms }, 'the clock was set'),
       fileRefused: (fault) => {
         metrics.reloadFailed('schedules');

@@ -25,8 +25,8 @@ test.each([
   ['not yet at rest', storageOf({ place: StoragePlace.SPOOL }), 'spool'],
   ['at rest', storageOf(), 'store'],
   ['on hold', storageOf({ holds: [legalHold] }), 'store, held'],
-  ['damaged', storageOf({ flaw: 'bytes differ' }), 'DAMAGED'],
-  ['damaged and on hold', storageOf({ flaw: 'bytes differ', holds: [legalHold] }), 'DAMAGED, held'],
+  ['damaged', storageOf({ damage: 'bytes differ' }), 'DAMAGED'],
+  ['damaged and on hold', storageOf({ damage: 'bytes differ', holds: [legalHold] }), 'DAMAGED, held'],
   ['deleted', deletedOf(), 'deleted'],
   ['in a place that this program is too old for', storageOf({ place: 9 as StoragePlace }), 'unknown (9)'],
 ])('evidence that is %s', (_what, storage, word) => {
@@ -50,8 +50,8 @@ test('evidence that is not in the store says why', () => {
   const storage = storageOf({
     place: StoragePlace.SPOOL,
     location: '/var/lib/kcorder/evidence/0193a5c2d7/image.lime',
-    trouble: 'the bucket refused it',
-    flaw: 'bytes 0 to 16777216 differ',
+    lastError: 'the bucket refused it',
+    damage: 'bytes 0 to 16777216 differ',
     crc32c: '',
   });
   expect(storageText('0193a5c2d7', storage, look)).toBe(
@@ -125,15 +125,17 @@ list    skipped  -
 });
 
 test('a terminal obeys nothing that a collector says of evidence', () => {
-  const lines = storageText('c1', storageOf({ holds: [legalHold], trouble: 'x', flaw: 'x' }), look).split('\n').length;
+  const lines = storageText('c1', storageOf({ holds: [legalHold], lastError: 'x', damage: 'x' }), look).split(
+    '\n',
+  ).length;
   for (const text of hostileTexts) {
     const storage = create(StorageSchema, {
       place: StoragePlace.STORE,
       location: text,
       crc32c: text,
       generation: text,
-      trouble: text,
-      flaw: text,
+      lastError: text,
+      damage: text,
       holds: [{ by: text, reason: text }],
       tombstone: { by: text, reason: text },
     });

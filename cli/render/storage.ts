@@ -22,13 +22,13 @@ export function placeWord(storage: Storage | undefined): string {
   if (storage === undefined || storage.place === StoragePlace.UNSPECIFIED) return '-';
   const word = enumWord(StoragePlaceSchema, storage.place);
   if (storage.place === StoragePlace.DELETED) return word;
-  return `${isFlawed(storage) ? 'DAMAGED' : word}${storage.holds.length > 0 ? ', held' : ''}`;
+  return `${isDamaged(storage) ? 'DAMAGED' : word}${storage.holds.length > 0 ? ', held' : ''}`;
 }
 
 /** The same as a cell, in the tone of what is bad when the last verification found something wrong. */
 export function placeCell(storage: Storage | undefined): string | Cell {
   const text = placeWord(storage);
-  return isFlawed(storage) ? { text, tone: 'bad' } : text;
+  return isDamaged(storage) ? { text, tone: 'bad' } : text;
 }
 
 /** Whether nothing is left of evidence but its tombstone. */
@@ -52,9 +52,9 @@ export function storageFacts(storage: Storage | undefined): Fact[] {
   if (storage === undefined) return [];
   return [
     ['stored', storedText(storage)],
-    ['not stored', isDeleted(storage) ? '' : storage.trouble],
+    ['not stored', isDeleted(storage) ? '' : storage.lastError],
     ['verified', storage.verifiedAt === undefined ? '' : `${utcText(momentOf(storage.verifiedAt))} UTC`],
-    ['DAMAGED', isFlawed(storage) ? storage.flaw : ''],
+    ['DAMAGED', isDamaged(storage) ? storage.damage : ''],
     ...storage.holds.map((hold): Fact => ['hold', byWhom(hold)]),
     ['deleted', tombstoneText(storage)],
   ];
@@ -81,8 +81,8 @@ function storedText({ place, storedBytes, crc32c, generation }: Storage): string
   return parts.join(', ');
 }
 
-function isFlawed(storage: Storage | undefined): boolean {
-  return storage !== undefined && storage.flaw !== '' && !isDeleted(storage);
+function isDamaged(storage: Storage | undefined): boolean {
+  return storage !== undefined && storage.damage !== '' && !isDeleted(storage);
 }
 
 function byWhom({ at, by, reason }: Pick<Hold, 'by' | 'reason'> & { readonly at?: Hold['at'] }): string {

@@ -1,4 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import { Worker } from '../background/worker.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Images } from '../custody/images.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
@@ -13,6 +14,7 @@ export interface QueueEvents {
   analyzed(capture: JournaledCapture, report: AnalysisReport): void | Promise<void>;
   /** An analysis has ended that was asked for again. */
   again(captureId: string, ending: AnalysisEnding): void;
+  /** The capture is empty when it is about none: the journal could not be read or written. */
   failed(captureId: string, error: unknown): void;
 }
 
@@ -45,43 +47,39 @@ interface Turn {
  */
 export class AnalysisQueue {
   readonly #deps: QueueDeps;
-  readonly #controller = new AbortController();
-  #running: Promise<void> | undefined;
+  readonly #worker: Worker;
 
   constructor(deps: QueueDeps) {
     this.#deps = deps;
+    this.#worker = new Worker({
+      step: (signal) => this.#step(signal),
+      failed: (error) => deps.events.failed('', error),
+    });
   }
 
   /** Looks for something to analyse; call it whenever it may be there. */
   wake(): void {
-    if (this.#running !== undefined || this.#controller.signal.aborted) return;
-    // Later, not now: the caller may be in the middle of a change of the journal, and draining makes further ones.
-    this.#running = Promise.resolve()
-      .then(() => this.#drain())
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#worker.wake();
   }
 
   /** Ends the running analysis, which begins anew after a restart. */
   async close(): Promise<void> {
-    this.#controller.abort();
-    await this.#running;
+    await this.#worker.close();
   }
 
-  async #drain(): Promise<void> {
-    const { signal } = this.#controller;
-    for (let turn = this.#next(); turn !== undefined; turn = this.#next()) {
-      if (signal.aborted) return;
-      try {
-        turn.end(await this.#analyze(turn, signal));
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#deps.events.failed(turn.captureId, error);
-        const detail = 'the analysis broke down; the cause is in the log of the collector';
-        turn.end({ kind: 'failed', reason: 'internal', detail });
-      }
+  /** One analysis; returns undefined when there is none to be made. */
+  async #step(signal: AbortSignal): Promise<number | undefined> {
+    const turn = this.#next();
+    if (turn === undefined) return undefined;
+    try {
+      turn.end(await this.#analyze(turn, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#deps.events.failed(turn.captureId, error);
+      const detail = 'the analysis broke down; the cause is in the log of the collector';
+      turn.end({ kind: 'failed', reason: 'internal', detail });
     }
+    return 0;
   }
 
   #next(): Turn | undefined {

@@ -39,7 +39,7 @@ test('an image that was packed and stored is shown, downloaded and verified as w
     place: StoragePlace.STORE,
     location: path,
     crc32c: expect.stringMatching(/^[0-9a-f]{8}$/),
-    trouble: '',
+    lastError: '',
     holds: [],
   });
   await until(() => !existsSync(join(rig.dataDir, 'evidence', captureId, 'image.lime')));
@@ -66,7 +66,7 @@ test('hold, refusal to delete, release, deletion: each by whom and why, and then
   expect(deleted).toMatchObject({
     place: StoragePlace.DELETED,
     location: '',
-    trouble: '',
+    lastError: '',
     tombstone: { by: 'operator/alice', reason: 'not needed' },
   });
   expect(await storage()).toEqual(deleted);

@@ -5,12 +5,12 @@ import type { StorageRecord } from '../store/storage-record.ts';
 
 /** Where an image is, as operators see it. `spoolPath` is where it lies as it was acquired. */
 export function presentStorage(record: StorageRecord, spoolPath: string): MessageInitShape<typeof StorageSchema> {
-  const { holds, verifiedAt, damage: flaw } = record;
+  const { holds, verifiedAt, damage } = record;
   return {
     ...placeOf(record, spoolPath),
     holds: holds.map(({ at, by, reason }) => ({ at: time(at), by, reason })),
     ...(verifiedAt === undefined ? {} : { verifiedAt: time(verifiedAt) }),
-    flaw,
+    damage,
   };
 }
 
@@ -21,7 +21,7 @@ function placeOf({ place, imageBytes }: StorageRecord, spoolPath: string) {
         place: StoragePlace.SPOOL,
         location: spoolPath,
         storedBytes: BigInt(imageBytes),
-        trouble: place.lastError,
+        lastError: place.lastError,
       };
     case 'store': {
       const { location, bytes, crc32c, generation } = place.object;
@@ -29,7 +29,7 @@ function placeOf({ place, imageBytes }: StorageRecord, spoolPath: string) {
     }
     case 'deleted': {
       const { at, by, reason, left } = place;
-      return { place: StoragePlace.DELETED, trouble: left, tombstone: { at: time(at), by, reason } };
+      return { place: StoragePlace.DELETED, lastError: left, tombstone: { at: time(at), by, reason } };
     }
   }
 }

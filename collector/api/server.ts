@@ -143,14 +143,14 @@ export async function listen(
     AgentService,
     {
       attach: (requests, context) =>
-        serveAttachment(
+        serveAttachment({
           requests,
-          presentNode(context),
-          deps.fleet,
-          deps.attachmentEvents,
-          deps.version,
-          context.signal,
-        ),
+          node: presentNode(context),
+          fleet: deps.fleet,
+          events: deps.attachmentEvents,
+          version: deps.version,
+          signal: context.signal,
+        }),
     },
     edge,
   );

@@ -6,12 +6,12 @@ import { FakeApiServer } from './testing/api-server.ts';
 
 const agents = { namespace: 'kcorder', serviceAccount: 'kcorder-agent', daemonSet: 'kcorder-agent' };
 let api: FakeApiServer;
-let troubles: unknown[];
+let failures: unknown[];
 let expected: ExpectedAgents;
 beforeEach(async () => {
   api = await FakeApiServer.start();
-  troubles = [];
-  expected = new ExpectedAgents(api.cluster, agents, (error) => troubles.push(error));
+  failures = [];
+  expected = new ExpectedAgents(api.cluster, agents, (error) => failures.push(error));
 });
 afterEach(async () => {
   expected.stop();
@@ -42,7 +42,7 @@ test('without a DaemonSet there is no count', async () => {
   api.answer = () => undefined;
   await expected.look();
   expect(expected.count).toBeUndefined();
-  expect(troubles).toEqual([]);
+  expect(failures).toEqual([]);
 });
 
 test('an API server that fails is told of, and the last count stays', async () => {
@@ -51,5 +51,5 @@ test('an API server that fails is told of, and the last count stays', async () =
   api.fault = { status: 403, message: 'daemonsets is forbidden' };
   await expected.look();
   expect(expected.count).toBe(7);
-  expect(troubles).toMatchObject([{ code: 'cluster_unavailable' }]);
+  expect(failures).toMatchObject([{ code: 'cluster_unavailable' }]);
 });

@@ -7,15 +7,15 @@ const lookMs = 60_000;
 export class ExpectedAgents {
   readonly #cluster: Cluster;
   readonly #agents: AgentPods;
-  readonly #trouble: (error: unknown) => void;
+  readonly #failed: (error: unknown) => void;
   #count: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `trouble` hears of each look that failed; the last answer stays. */
-  constructor(cluster: Cluster, agents: AgentPods, trouble: (error: unknown) => void) {
+  /** `failed` hears of each look that failed; the last answer stays. */
+  constructor(cluster: Cluster, agents: AgentPods, failed: (error: unknown) => void) {
     this.#cluster = cluster;
     this.#agents = agents;
-    this.#trouble = trouble;
+    this.#failed = failed;
   }
 
   /** Undefined before the first answer, and while there is no DaemonSet. */
@@ -43,7 +43,7 @@ export class ExpectedAgents {
       );
       this.#count = found?.status?.desiredNumberScheduled;
     } catch (error) {
-      this.#trouble(error);
+      this.#failed(error);
     }
   }
 }

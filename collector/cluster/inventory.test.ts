@@ -20,15 +20,15 @@ const pod = (name: string, nodeName: string, containerId: string) => ({
 
 let api: FakeApiServer;
 let gone: string[];
-let troubles: number;
+let failures: number;
 let inventory: Inventory;
 const follow = (pace?: WatchPace): Inventory =>
   new Inventory(
     api.cluster,
     {
       nodeGone: (name, uid) => void gone.push(`${name} ${uid}`),
-      trouble: () => {
-        troubles += 1;
+      failed: () => {
+        failures += 1;
       },
     },
     pace,
@@ -36,7 +36,7 @@ const follow = (pace?: WatchPace): Inventory =>
 beforeEach(async () => {
   api = await FakeApiServer.start();
   gone = [];
-  troubles = 0;
+  failures = 0;
   inventory = follow();
 });
 afterEach(async () => {
@@ -83,7 +83,7 @@ test('what happened while the watch was broken is found by the next list', async
   api.breakWatches();
   api.remove('nodes', 'n1');
   api.put('nodes', node('n1', 'u9'));
-  await until(() => troubles > 0);
+  await until(() => failures > 0);
   api.fault = undefined;
   await until(() => inventory.nodeUid('n1') === 'u9');
   expect(gone).toEqual(['n1 u1']);
@@ -93,17 +93,17 @@ test('an API server that is down at the start is asked again, and until then not
   api.fault = { status: 503 };
   api.put('nodes', node('n1', 'u1'));
   inventory.start();
-  await until(() => troubles >= 2);
+  await until(() => failures >= 2);
   expect(inventory.inStepAt).toBeUndefined();
   api.fault = undefined;
   await until(() => inventory.inStepAt !== undefined);
   expect(inventory.nodeUid('n1')).toBe('u1');
 });
 
-test('a right that is missing is trouble too, and it is asked with patience', async () => {
+test('a right that is missing is a failure too, and it is asked with patience', async () => {
   api.fault = { status: 403, message: 'nodes is forbidden' };
   inventory.start();
-  await until(() => troubles >= 2);
+  await until(() => failures >= 2);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(api.asked.length).toBeLessThan(12);
 });
@@ -143,7 +143,7 @@ describe('in step', () => {
     const before = inventory.inStepAt;
     await until(() => later(before));
     expect(lists()).toBe(2);
-    expect(troubles).toBe(0);
+    expect(failures).toBe(0);
   });
 
   test('bookmarks of both watches show it, those of one do not', async () => {
@@ -172,12 +172,12 @@ describe('in step', () => {
     ['the status of a proxy', { kind: 'Status', code: 500 }],
     ['a number', 5],
     ['an error', { type: 'ERROR', object: { kind: 'Status', code: 500, message: 'leader changed' } }],
-  ])('a watch that answers %s does not show it, and is trouble', async (_what, answer) => {
+  ])('a watch that answers %s does not show it, and is a failure', async (_what, answer) => {
     api.answer = () => (api.asked.at(-1)?.includes('watch=true') ? answer : undefined);
     inventory.start();
-    await until(() => troubles >= 2);
+    await until(() => failures >= 2);
     const since = inventory.inStepAt?.getTime();
-    await until(() => troubles >= 4);
+    await until(() => failures >= 4);
     expect(inventory.inStepAt?.getTime()).toBe(since);
   });
 
@@ -198,7 +198,7 @@ describe('in step', () => {
     const before = inventory.inStepAt;
     api.fault = 'reset';
     api.breakWatches();
-    await until(() => troubles >= 2);
+    await until(() => failures >= 2);
     expect(inventory.inStepAt).toEqual(before);
   });
 
@@ -228,7 +228,7 @@ describe('in step', () => {
     const unreadable = vi
       .spyOn(KubeConfig.prototype, 'applySecurityAuthentication')
       .mockRejectedValue(new Error('gone'));
-    await until(() => troubles >= 2);
+    await until(() => failures >= 2);
     unreadable.mockRestore();
     const before = inventory.inStepAt;
     await until(() => later(before));

@@ -13,7 +13,7 @@ export interface InventoryEvents {
   /** A node is gone for good; another of its name may be there already. */
   nodeGone(name: string, uid: string): void;
   /** The API server could not be followed; it is tried again by itself. */
-  trouble(error: unknown): void;
+  failed(error: unknown): void;
 }
 
 /** Uids of nodes that are gone which are remembered. */
@@ -32,11 +32,11 @@ export class Inventory {
 
   constructor({ config, core }: Cluster, events: InventoryEvents, pace = usualPace) {
     this.#events = events;
-    const trouble = (error: unknown) => events.trouble(error);
+    const failed = (error: unknown) => events.failed(error);
     const nodes = { path: '/api/v1/nodes', list: core.listNode.bind(core), slim: slimNode };
-    this.#nodes = new Reflector<V1Node>(config, nodes, trouble, pace);
+    this.#nodes = new Reflector<V1Node>(config, nodes, failed, pace);
     const pods = { path: '/api/v1/pods', list: core.listPodForAllNamespaces.bind(core), slim: slimPod };
-    this.#pods = new Reflector<V1Pod>(config, pods, trouble, pace);
+    this.#pods = new Reflector<V1Pod>(config, pods, failed, pace);
     this.#nodes.objects.on('change', ({ metadata }) => this.#noteUid(metadata?.name ?? '', metadata?.uid));
     this.#nodes.objects.on('delete', ({ metadata }) => this.#noteUid(metadata?.name ?? '', undefined));
   }

@@ -5,21 +5,21 @@ import { FakeApiServer } from './testing/api-server.ts';
 
 let api: FakeApiServer;
 let inventory: Inventory;
-let troubles: string[];
+let failures: string[];
 const crashes: unknown[] = [];
 const noteCrash = (reason: unknown) => void crashes.push(reason);
 const node = (name: string) => ({ metadata: { name, uid: `uid-${name}` } });
 const inStepMs = (): number => inventory.inStepAt?.getTime() ?? 0;
 const watches = (): number => api.asked.filter((path) => path.includes('watch=true')).length;
 const follow = (silenceMs: number): void => {
-  const events = { nodeGone: () => undefined, trouble: (error: unknown) => void troubles.push(String(error)) };
+  const events = { nodeGone: () => undefined, failed: (error: unknown) => void failures.push(String(error)) };
   inventory = new Inventory(api.cluster, events, { watchSeconds: 3_600, silenceMs });
   inventory.start();
 };
 
 beforeEach(async () => {
   api = await FakeApiServer.start();
-  troubles = [];
+  failures = [];
   crashes.length = 0;
   process.on('unhandledRejection', noteCrash);
 });
@@ -64,5 +64,5 @@ test.each([
   const before = inStepMs();
   api.put('nodes', node('n1'));
   await until(() => inventory.nodeUid('n1') !== undefined && inStepMs() > before);
-  expect(troubles.some((trouble) => trouble.includes('is frozen'))).toBe(true);
+  expect(failures.some((failure) => failure.includes('is frozen'))).toBe(true);
 });

@@ -50,7 +50,7 @@ export function openClusterServices(
 ): ClusterServices {
   const inventory = new Inventory(cluster, events);
   inventory.start();
-  const expected = new ExpectedAgents(cluster, agents, (error) => events.trouble(error));
+  const expected = new ExpectedAgents(cluster, agents, (error) => events.failed(error));
   expected.start();
   return {
     store: new SecretStore(cluster, names),

@@ -15,7 +15,7 @@ const pageSize = 500;
 /** The objects of one kind, followed by list and watch; what goes wrong is tried again until `stop`. */
 export class Reflector<T extends V1Node | V1Pod> {
   readonly objects: ListWatch<T>;
-  readonly #trouble: (error: unknown) => void;
+  readonly #failed: (error: unknown) => void;
   readonly #stopping = new AbortController();
   #retryMs = firstRetryMs;
   #inStepMs: number | undefined;
@@ -24,12 +24,12 @@ export class Reflector<T extends V1Node | V1Pod> {
   constructor(
     config: KubeConfig,
     { path, list, slim }: { path: string; list: ListPage<T>; slim: (object: T) => void },
-    trouble: (error: unknown) => void,
+    failed: (error: unknown) => void,
     pace: WatchPace,
   ) {
-    this.#trouble = trouble;
+    this.#failed = failed;
     const frozen = () =>
-      trouble(new Error(`watch of ${path} is frozen: nothing arrived for too long. The list is read again.`));
+      failed(new Error(`watch of ${path} is frozen: nothing arrived for too long. The list is read again.`));
     const live = () => this.#noteStep(Date.now());
     const watch = new LiveWatch(config, pace, { live, frozen }, this.#stopping.signal);
     const read = async () => {
@@ -62,7 +62,7 @@ export class Reflector<T extends V1Node | V1Pod> {
   #retry(error: unknown): void {
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    this.#trouble(error);
+    this.#failed(error);
     const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
     this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2);
     sleep(waitMs, undefined, { signal }).then(

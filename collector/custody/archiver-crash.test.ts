@@ -54,7 +54,7 @@ async function keepToCut(scene: CustodyScene, store: EvidenceStore, at: number):
   const cut = new Cut(at);
   const images = new Images(scene.directory, scene.storage, store);
   const archiver = scene.archiver(cut.around(store, 'store', ['put', 'find']), {
-    record: cut.around(scene.storage, 'journal', ['noteStored', 'noteTidied', 'noteTrouble', 'noteFlaw']),
+    record: cut.around(scene.storage, 'journal', ['noteStored', 'noteTidied', 'noteLastError', 'noteDamage']),
     directory: cut.around(scene.directory, 'directory', [
       'manifest',
       'removeDrafts',

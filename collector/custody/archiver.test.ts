@@ -60,7 +60,7 @@ test.each(
     };
     await keepUntil(scene, store, isKept(scene, 'c-1'));
     expectKept(scene, store, 'c-1');
-    expect(scene.told.filter((told) => told.startsWith('troubled'))).toHaveLength(4);
+    expect(scene.told.filter((told) => told.startsWith('failed'))).toHaveLength(4);
     // A packed image is kept for the next try.
     expect(store.calls.filter((each) => each === 'put image.lime.zst').length).toBe(call === 'put' ? 5 : 1);
   },
@@ -123,15 +123,15 @@ test.each([
     file: 'manifest.json',
   },
 ])(
-  'when $sentence in the spool nothing is stored or removed, and it is told as a flaw, once',
+  'when $sentence in the spool nothing is stored or removed, and it is told as damage, once',
   async ({ damage, file }) => {
     using scene = new CustodyScene();
     const store = new ScriptedStore();
     await scene.seal('c-1');
     damage(`${scene.directory.pathOf('c-1')}/${file}`);
     const before = scene.files('c-1');
-    await keepUntil(scene, store, () => scene.told.filter((told) => told.startsWith('troubled c-1')).length >= 3);
-    expect(scene.told.filter((told) => told.startsWith('flawed c-1'))).toHaveLength(1);
+    await keepUntil(scene, store, () => scene.told.filter((told) => told.startsWith('failed c-1')).length >= 3);
+    expect(scene.told.filter((told) => told.startsWith('damaged c-1'))).toHaveLength(1);
     expect(scene.actions('c-1').filter((action) => action === 'flaw_found')).toHaveLength(1);
     expect(scene.storage.get('c-1')).toMatchObject({
       place: { kind: 'spool' },
@@ -181,7 +181,7 @@ test('an object that the store has lost again keeps the plain image where it is'
   store.meddle = (call, when) => {
     if (call === 'find' && when === 'before') store.objects.delete('c-1/image.lime.zst');
   };
-  await keepUntil(scene, store, () => scene.told.some((told) => told.startsWith('flawed')));
+  await keepUntil(scene, store, () => scene.told.some((told) => told.startsWith('damaged')));
   expect(scene.plain('c-1')?.equals(scene.images.get('c-1') as Buffer)).toBe(true);
   expect(scene.storage.get('c-1')?.damage).toContain('has lost');
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { Worker } from '../background/worker.ts';
 import { checkManifest, sha256Of } from '../evidence/check-manifest.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { Crc32c } from '../store/crc32c.ts';
@@ -11,10 +12,10 @@ import { verifyImage } from './verify.ts';
 
 /** What the keeper needs of the record: see the journal. */
 export interface KeeperRecord {
-  noteTrouble(captureId: string, trouble: string): void;
+  noteLastError(captureId: string, lastError: string): void;
   noteStored(captureId: string, object: StoredObject, manifestSha256: string): boolean;
   noteTidied(captureId: string): void;
-  noteFlaw(captureId: string, flaw: string, actor: string): void;
+  noteDamage(captureId: string, damage: string, actor: string): void;
 }
 
 /** What there is to do, as the disk has it. */
@@ -28,9 +29,9 @@ export interface KeeperQueue {
 export interface KeeperEvents {
   stored(image: SealedImage, object: StoredObject, seconds: number): void;
   /** Not yet in the store, or the plain image is not removed yet; it is tried again. The capture is empty when it is about none. */
-  troubled(captureId: string, error: unknown, isNew: boolean): void;
+  failed(captureId: string, error: unknown, isNew: boolean): void;
   /** The image or its manifest is not what was sealed. */
-  flawed(captureId: string, flaw: string): void;
+  damaged(captureId: string, damage: string): void;
 }
 
 export interface ArchiverDeps {
@@ -57,10 +58,9 @@ const lookMs = { least: 20, most: 30_000 };
  */
 export class Archiver {
   readonly #deps: ArchiverDeps;
-  readonly #ending = new AbortController();
   readonly #retries: RetrySchedule;
-  #running: Promise<void> | undefined;
-  #woken = Promise.withResolvers<void>();
+  readonly #worker: Worker;
+  #isSwept = false;
   #job: { readonly captureId: string; readonly stop: AbortController; readonly ended: Promise<void> } | undefined;
   /** A packed image that the store did not take: packing costs more than trying again. */
   #draft: { readonly captureId: string; readonly ready: ReadyImage } | undefined;
@@ -68,23 +68,30 @@ export class Archiver {
   constructor(deps: ArchiverDeps, timeouts = new RetrySchedule()) {
     this.#deps = deps;
     this.#retries = timeouts;
+    this.#worker = new Worker({
+      step: () => this.#step(),
+      // The journal or the directory as a whole: nothing can be noted.
+      failed: (error) => {
+        this.#retries.failed('');
+        deps.events.failed('', error, false);
+      },
+      retryMs: () => this.#restMs(),
+    });
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#worker.wake();
   }
 
   /** Looks for something to keep; call it whenever there may be something. */
   wake(): void {
-    this.#woken.resolve();
+    this.#worker.wake();
   }
 
   /** Ends within a second or so; what was begun is done again after a restart. */
   async close(): Promise<void> {
-    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
-    this.wake();
     // A store may not answer for a while; nothing is noted any more when it does.
-    await Promise.race([this.#running, sleep(closingMs, undefined, { ref: false })]);
+    await Promise.race([this.#worker.close(), sleep(closingMs, undefined, { ref: false })]);
   }
 
   /** Stops work on a capture, and resolves when nothing is done with it any more. */
@@ -95,43 +102,28 @@ export class Archiver {
     await this.#job.ended;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#ending;
-    let swept = false;
-    while (!signal.aborted) {
-      this.#woken = Promise.withResolvers<void>();
-      try {
-        if (!swept)
-          for (const captureId of this.#deps.queue.inSpool()) await this.#deps.directory.removeDrafts(captureId);
-        swept = true;
-        await this.#tidyAll();
-        const image = this.#next();
-        if (image !== undefined) {
-          await this.#work(image, (stop) => this.#keep(image, stop));
-          continue;
-        }
-      } catch (error) {
-        // The journal or the directory as a whole: nothing can be noted.
-        this.#retries.failed('');
-        if (!signal.aborted) this.#deps.events.troubled('', error, false);
-      }
-      await this.#rest(signal);
-    }
+  async #step(): Promise<number> {
+    if (!this.#isSwept)
+      for (const captureId of this.#deps.queue.inSpool()) await this.#deps.directory.removeDrafts(captureId);
+    this.#isSwept = true;
+    await this.#tidyAll();
+    const image = this.#next();
+    if (image === undefined) return this.#restMs();
+    await this.#work(image, (stop) => this.#keep(image, stop));
+    return 0;
   }
 
-  async #rest(signal: AbortSignal): Promise<void> {
+  #restMs(): number {
     const { spoolMs } = this.#deps;
     const soonest = Math.min(this.#retries.nextMs(), spoolMs > 0 ? spoolMs : lookMs.most);
-    const forMs = Math.min(lookMs.most, Math.max(lookMs.least, soonest));
-    const slept = sleep(forMs, undefined, { signal, ref: false }).catch(() => undefined);
-    await Promise.race([this.#woken.promise, slept]);
+    return Math.min(lookMs.most, Math.max(lookMs.least, soonest));
   }
 
   async #tidyAll(): Promise<void> {
     if (this.#retries.pauseMs() > 0) return;
     const waiting = this.#retries.waiting();
     for (const image of this.#deps.queue.toTidy()) {
-      if (this.#ending.signal.aborted) return;
+      if (this.#worker.signal.aborted) return;
       if (!waiting.has(image.record.captureId)) await this.#work(image, (signal) => this.#tidy(image, signal));
     }
   }
@@ -150,7 +142,7 @@ export class Archiver {
     const stop = new AbortController();
     const ended = Promise.withResolvers<void>();
     this.#job = { captureId, stop, ended: ended.promise };
-    const signal = AbortSignal.any([stop.signal, this.#ending.signal]);
+    const signal = AbortSignal.any([stop.signal, this.#worker.signal]);
     try {
       await act(signal);
       this.#retries.succeeded(captureId);
@@ -162,16 +154,16 @@ export class Archiver {
     }
   }
 
-  #failed({ record: { captureId, damage: flaw, place } }: SealedImage, error: unknown): void {
+  #failed({ record: { captureId, damage, place } }: SealedImage, error: unknown): void {
     const { record, events } = this.#deps;
     const fault = Fault.from(error);
     const isDamaged = fault.code === 'evidence_damaged' || fault.code === 'evidence_missing';
     this.#retries.failed(captureId, isDamaged);
-    events.troubled(captureId, error, place.kind === 'spool' && place.lastError === '');
-    record.noteTrouble(captureId, fault.message);
-    if (!isDamaged || fault.message === flaw) return;
-    record.noteFlaw(captureId, fault.message, 'collector');
-    events.flawed(captureId, fault.message);
+    events.failed(captureId, error, place.kind === 'spool' && place.lastError === '');
+    record.noteLastError(captureId, fault.message);
+    if (!isDamaged || fault.message === damage) return;
+    record.noteDamage(captureId, fault.message, 'collector');
+    events.damaged(captureId, fault.message);
   }
 
   async #keep(image: SealedImage, signal: AbortSignal): Promise<void> {

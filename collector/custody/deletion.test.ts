@@ -21,7 +21,7 @@ function deletions(scene: CustodyScene, store: EvidenceStore, archiver?: Archive
     letGo: async (id) => await archiver?.letGo(id),
     events: {
       deleted: (id, actor) => scene.told.push(`deleted ${id} ${actor}`),
-      deletionTroubled: (id, error) => scene.told.push(`troubled ${id}: ${String(error)}`),
+      deletionFailed: (id, error) => scene.told.push(`failed ${id}: ${String(error)}`),
     },
   });
 }

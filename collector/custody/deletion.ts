@@ -13,7 +13,7 @@ export interface DeletionRecord {
   storedFile(captureId: string): string;
   beginDeletion(captureId: string, actor: string, reason: string): void;
   withdrawDeletion(captureId: string, why: string): void;
-  noteTrouble(captureId: string, trouble: string): void;
+  noteLastError(captureId: string, lastError: string): void;
   noteDeleted(captureId: string): void;
 }
 
@@ -27,7 +27,7 @@ export interface DeletionDeps {
   readonly events: {
     deleted(captureId: string, actor: string): void;
     /** It is on record and tried again. */
-    deletionTroubled(captureId: string, error: unknown): void;
+    deletionFailed(captureId: string, error: unknown): void;
   };
 }
 
@@ -55,9 +55,9 @@ export class Deletions {
   /** Goes on with everything that is on record and not finished: after a crash, and from time to time. */
   async goOn(signal: AbortSignal): Promise<void> {
     for (const captureId of this.#deps.queue.toRemove()) {
-      const troubled = await this.#finish(captureId).catch(Fault.from);
+      const failed = await this.#finish(captureId).catch(Fault.from);
       // The store is not there: it is no better for the others.
-      if (signal.aborted || (troubled instanceof Fault && troubled.retry)) return;
+      if (signal.aborted || (failed instanceof Fault && failed.retry)) return;
     }
   }
 
@@ -90,12 +90,12 @@ export class Deletions {
       await directory.remove(captureId);
     } catch (error) {
       const fault = Fault.from(error);
-      events.deletionTroubled(captureId, error);
+      events.deletionFailed(captureId, error);
       if (fault.code === 'evidence_retained' && (removed === '' || stored === '')) {
         record.withdrawDeletion(captureId, fault.message);
         throw fault;
       }
-      record.noteTrouble(captureId, fault.message);
+      record.noteLastError(captureId, fault.message);
       const message = `the deletion of the evidence of capture ${captureId} is on record and goes on by itself: ${fault.message}`;
       throw new Fault(fault.code, message, { cause: error });
     }

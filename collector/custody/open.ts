@@ -35,7 +35,7 @@ export interface Custody {
 export interface CustodyEvents {
   /** An image could not be stored, for the first time; it is tried again. */
   notStored(captureId: string): void;
-  flawed(captureId: string, flaw: string): void;
+  damaged(captureId: string, damage: string): void;
   deleted(captureId: string, actor: string): void;
 }
 
@@ -73,12 +73,12 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
       `there is stored evidence that is not in ${store.place}, such as ${elsewhere.location}: set KCORDER_STORE, its bucket and prefix to what they were`,
     );
   const images = new Images(directory, storage, store);
-  const trouble = (captureId: string, what: string, error: unknown): void => {
+  const failed = (captureId: string, what: string, error: unknown): void => {
     log.warn({ capture: captureId, causes: causeChain(error) }, what);
   };
-  const flawed = (captureId: string, flaw: string): void => {
-    events.flawed(captureId, flaw);
-    log.error({ capture: captureId, flaw }, 'evidence is not what was sealed');
+  const damaged = (captureId: string, damage: string): void => {
+    events.damaged(captureId, damage);
+    log.error({ capture: captureId, damage }, 'evidence is not what was sealed');
   };
   const archiver = new Archiver({
     directory,
@@ -94,11 +94,11 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
         retention.wake();
         log.info({ capture: captureId, location, imageBytes, bytes, seconds }, 'evidence stored');
       },
-      troubled: (captureId, error, isNew) => {
-        trouble(captureId, 'evidence is not in the store yet', error);
+      failed: (captureId, error, isNew) => {
+        failed(captureId, 'evidence is not in the store yet', error);
         if (isNew) events.notStored(captureId);
       },
-      flawed,
+      damaged,
     },
   });
   const deletions = new Deletions({
@@ -112,7 +112,7 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
         events.deleted(captureId, actor);
         log.info({ capture: captureId, actor }, 'evidence deleted');
       },
-      deletionTroubled: (captureId, error) => trouble(captureId, 'evidence could not be deleted', error),
+      deletionFailed: (captureId, error) => failed(captureId, 'evidence could not be deleted', error),
     },
   });
   const verifier = new Verifier({
@@ -126,8 +126,8 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
       verified: (captureId, bytes, seconds) => {
         log.info({ capture: captureId, bytes, seconds }, 'evidence verified');
       },
-      flawed,
-      verificationTroubled: (captureId, error) => trouble(captureId, 'evidence could not be verified', error),
+      damaged,
+      verificationFailed: (captureId, error) => failed(captureId, 'evidence could not be verified', error),
     },
   });
   const retention = new Retention({
@@ -135,7 +135,7 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
     deletions,
     rules: () => ({ schedules: deps.schedules(), retentionMs: config.retentionMs }),
     events: {
-      retentionTroubled: (captureId, error) => trouble(captureId, 'expired evidence could not be deleted', error),
+      retentionFailed: (captureId, error) => failed(captureId, 'expired evidence could not be deleted', error),
       clockMoved: (byMs) =>
         log.error(
           { byMs },
@@ -143,9 +143,7 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
         ),
     },
   });
-  const stopWaking = journal.watch(({ event }) => {
-    if (event !== undefined) archiver.wake();
-  });
+  let stopWaking = (): void => undefined;
   return {
     storage,
     store,
@@ -153,6 +151,9 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
     deletions,
     verifier,
     start: () => {
+      stopWaking = journal.watch(({ event }) => {
+        if (event !== undefined) archiver.wake();
+      });
       archiver.start();
       verifier.start();
       retention.start();

@@ -1,7 +1,9 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { RetentionRecord } from '../store/storage-record.ts';
 import { Retention, type RetentionDeps } from './retention-rounds.ts';
+
+afterEach(() => void vi.useRealTimers());
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -15,6 +17,7 @@ class Scene {
   records: RetentionRecord[] = [];
   retentionMs = 7 * dayMs;
   keepLast = 0;
+  rounds = 0;
   readonly deleted: string[] = [];
   readonly told: string[] = [];
   refuse: (captureId: string) => Fault | undefined = () => undefined;
@@ -50,14 +53,16 @@ class Scene {
           this.records = this.records.filter((record) => record.captureId !== captureId);
           this.deleted.push(`${captureId} ${actor}`);
         },
-        goOn: async () => undefined,
+        goOn: async () => {
+          this.rounds += 1;
+        },
       },
       rules: () => ({
         schedules: new Map([['s1', { keepLast: this.keepLast, since: '' }]]),
         retentionMs: this.retentionMs,
       }),
       events: {
-        retentionTroubled: (captureId, error) => this.told.push(`troubled ${captureId}: ${String(error)}`),
+        retentionFailed: (captureId, error) => this.told.push(`failed ${captureId}: ${String(error)}`),
         clockMoved: (byMs) => this.told.push(`clock ${Math.round(byMs / hourMs)} h`),
       },
     };
@@ -176,8 +181,30 @@ test('when the store is not there the round ends, and the next one tries again',
   scene.refuse = () => new Fault('storage_failed', 'the connection broke');
   const retention = scene.open();
   await retention.round();
-  expect(scene.told).toEqual(['asked c-1', 'troubled c-1: Fault: the connection broke']);
+  expect(scene.told).toEqual(['asked c-1', 'failed c-1: Fault: the connection broke']);
   scene.refuse = () => undefined;
   await retention.round();
   expect(scene.deleted).toHaveLength(2);
+});
+
+test('by itself there is a round every ten minutes, and sooner when images are stored, but not within a minute', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const scene = new Scene();
+  const retention = scene.open();
+  const roundsAfter = async (ms: number): Promise<number> => {
+    scene.pass(ms);
+    vi.advanceTimersByTime(ms);
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    return scene.rounds;
+  };
+  retention.start();
+  expect(await roundsAfter(0)).toBe(1);
+  expect(await roundsAfter(30_000)).toBe(1);
+  retention.wake();
+  retention.wake();
+  expect(await roundsAfter(29_999)).toBe(1);
+  expect(await roundsAfter(1)).toBe(2);
+  expect(await roundsAfter(599_999)).toBe(2);
+  expect(await roundsAfter(1)).toBe(3);
+  await retention.close();
 });

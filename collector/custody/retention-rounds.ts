@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { Worker } from '../background/worker.ts';
 import type { RetentionRecord } from '../store/storage-record.ts';
 import { type Expired, expired, type RetentionRules } from './retention.ts';
 
@@ -22,7 +22,7 @@ export interface RetentionDeps {
   rules(): RetentionRules;
   readonly events: {
     /** Something stands in the way of a deletion; it is tried again. */
-    retentionTroubled(captureId: string, error: unknown): void;
+    retentionFailed(captureId: string, error: unknown): void;
     /** The clock was set, by so much: what is old by it alone stays for a day. */
     clockMoved(byMs: number): void;
   };
@@ -47,50 +47,54 @@ const againMs = 6 * 3_600_000;
 export class Retention {
   readonly #deps: RetentionDeps;
   readonly #clocks: Clocks;
-  readonly #ending = new AbortController();
+  readonly #worker: Worker;
   readonly #notBefore = new Map<string, number>();
-  #running: Promise<void> | undefined;
   readonly #newestMs: number;
   #last: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
   #agesFromMs = Number.NEGATIVE_INFINITY;
-  #woken = Promise.withResolvers<void>();
+  /** By the monotonic clock: when the next round may begin. */
+  #roundFromMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: RetentionDeps, clocks: Clocks = systemClocks) {
     this.#deps = deps;
     this.#clocks = clocks;
     // Before anything that this run puts on record.
     this.#newestMs = Date.parse(deps.queue.newestMoment());
+    this.#worker = new Worker({
+      step: () => this.#step(),
+      failed: (error) => deps.events.retentionFailed('', error),
+      retryMs: () => everyMs,
+    });
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#worker.wake();
   }
 
   /** An image was stored, so another may have to go. */
   wake(): void {
-    this.#woken.resolve();
+    this.#worker.wake();
   }
 
   async close(): Promise<void> {
-    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
-    await this.#running;
+    await this.#worker.close();
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      this.#woken = Promise.withResolvers<void>();
-      await this.round().catch((error: unknown) => this.#deps.events.retentionTroubled('', error));
-      const rest = async (ms: number): Promise<void> =>
-        await sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
-      await rest(soonestMs);
-      await Promise.race([this.#woken.promise, rest(everyMs - soonestMs)]);
+  /** A round, unless it is too soon for one. Returns the milliseconds until the next. */
+  async #step(): Promise<number> {
+    const soonMs = this.#roundFromMs - this.#clocks.monotonicMs();
+    if (soonMs > 0) return soonMs;
+    try {
+      await this.round();
+    } finally {
+      this.#roundFromMs = this.#clocks.monotonicMs() + soonestMs;
     }
+    return everyMs;
   }
 
   /** Finishes what deletions are on record, then deletes what is expired. */
   async round(): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#worker;
     await this.#deps.deletions.goOn(signal);
     const agesCount = this.#agesCount();
     const found = await this.#find(agesCount);
@@ -109,7 +113,7 @@ export class Retention {
       const { code, message } = Fault.from(error);
       // Somebody was quicker: that is how it should be.
       if (code === 'evidence_held' || code === 'capture_running') return true;
-      this.#deps.events.retentionTroubled(captureId, error);
+      this.#deps.events.retentionFailed(captureId, error);
       if (code !== 'evidence_retained') return false;
       this.#notBefore.set(captureId, this.#clocks.monotonicMs() + this.#untilMs(message));
       return true;
@@ -129,7 +133,7 @@ export class Retention {
     for (const [captureId, fromMs] of this.#notBefore) if (fromMs <= monotonicMs) this.#notBefore.delete(captureId);
     const found: Expired[] = [];
     for (const { schedule, nodeName } of queue.makers()) {
-      if (this.#ending.signal.aborted) return [];
+      if (this.#worker.signal.aborted) return [];
       const isRuled = schedule === '' ? rules.retentionMs > 0 : rules.schedules.has(schedule);
       if (!isRuled) continue;
       found.push(...expired(queue.madeBy(schedule, nodeName), rules, wallMs));

@@ -23,8 +23,8 @@ function verifier(scene: CustodyScene, store: EvidenceStore, verifyMs = 0): Veri
     verifyMs,
     events: {
       verified: (id) => scene.told.push(`verified ${id}`),
-      flawed: (id, flaw) => scene.told.push(`flawed ${id}: ${flaw}`),
-      verificationTroubled: (id, error) => scene.told.push(`troubled ${id}: ${String(error)}`),
+      damaged: (id, damage) => scene.told.push(`damaged ${id}: ${damage}`),
+      verificationFailed: (id, error) => scene.told.push(`failed ${id}: ${String(error)}`),
     },
   });
 }
@@ -97,7 +97,7 @@ test.each([
     expect(scene.storage.get('c-1')?.damage).not.toBe('');
     expect(scene.storage.get('c-1')).not.toHaveProperty('verifiedAt');
     expect(scene.actions('c-1').at(-1)).toBe('flaw_found');
-    expect(scene.told).toEqual([expect.stringMatching(/^flawed c-1: /)]);
+    expect(scene.told).toEqual([expect.stringMatching(/^damaged c-1: /)]);
   },
 );
 
@@ -115,7 +115,7 @@ test.each([
     damage: (dir: string) =>
       alter(join(dir, 'manifest.json'), (bytes) => Buffer.from(bytes.toString().replace('a test', 'no test'))),
   },
-])('when $sentence, that is a flaw', async ({ damage }) => {
+])('when $sentence, that is damage', async ({ damage }) => {
   using scene = new CustodyScene();
   const store = new LocalStore(join(scene.dir, 'evidence'));
   await kept(scene, store);
@@ -143,7 +143,7 @@ test.each([
   });
 });
 
-test('a store that does not answer is no flaw', async () => {
+test('a store that does not answer is no damage', async () => {
   using scene = new CustodyScene();
   const store = new ScriptedStore();
   await kept(scene, store);
@@ -156,7 +156,7 @@ test('a store that does not answer is no flaw', async () => {
   expect(scene.storage.get('c-1')?.damage).toBe('');
 });
 
-test('what is deleted while it is verified is no flaw', async () => {
+test('what is deleted while it is verified is no damage', async () => {
   using scene = new CustodyScene();
   const store = new ScriptedStore();
   await kept(scene, store);
@@ -184,7 +184,7 @@ test('by itself it verifies what was not looked at for the longest time, a damag
   made.start();
   await until(() => scene.told.length >= 3);
   await made.close();
-  expect(scene.told).toEqual(['verified c-1', expect.stringMatching(/^flawed c-2: /), 'verified c-3']);
+  expect(scene.told).toEqual(['verified c-1', expect.stringMatching(/^damaged c-2: /), 'verified c-3']);
   expect(scene.queue.toVerify(new Date(Date.now() - 3_600_000).toISOString(), new Set())).toBeUndefined();
 });
 

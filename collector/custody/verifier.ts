@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileBounds } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { Worker } from '../background/worker.ts';
 import { checkManifest } from '../evidence/check-manifest.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { RangeSource } from '../store/range-source.ts';
@@ -14,7 +15,7 @@ export interface VerifierDeps {
   readonly record: {
     sealed(captureId: string): SealedImage;
     noteVerified(captureId: string, actor: string): void;
-    noteFlaw(captureId: string, flaw: string, actor: string): void;
+    noteDamage(captureId: string, damage: string, actor: string): void;
   };
   readonly queue: { toVerify(checkedBy: string, except: ReadonlySet<string>): SealedImage | undefined };
   readonly images: { open(captureId: string): Promise<RangeSource> };
@@ -24,9 +25,9 @@ export interface VerifierDeps {
   readonly verifyMs: number;
   readonly events: {
     verified(captureId: string, bytes: number, seconds: number): void;
-    flawed(captureId: string, flaw: string): void;
+    damaged(captureId: string, damage: string): void;
     /** It could not be read at the moment. */
-    verificationTroubled(captureId: string, error: unknown): void;
+    verificationFailed(captureId: string, error: unknown): void;
   };
 }
 
@@ -38,21 +39,24 @@ const againMs = 3_600_000;
 /** Compares stored images with what was sealed: on request, and by itself whichever was not looked at for the longest time, one at a time. */
 export class Verifier {
   readonly #deps: VerifierDeps;
-  readonly #ending = new AbortController();
+  readonly #worker: Worker;
   readonly #notBefore = new Map<string, number>();
-  #running: Promise<void> | undefined;
 
   constructor(deps: VerifierDeps) {
     this.#deps = deps;
+    this.#worker = new Worker({
+      step: (signal) => this.#step(signal),
+      failed: (error) => deps.events.verificationFailed('', error),
+      retryMs: () => lookMs,
+    });
   }
 
   start(): void {
-    if (this.#deps.verifyMs > 0) this.#running ??= this.#run();
+    if (this.#deps.verifyMs > 0) this.#worker.wake();
   }
 
   async close(): Promise<void> {
-    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
-    await this.#running;
+    await this.#worker.close();
   }
 
   /**
@@ -65,7 +69,7 @@ export class Verifier {
     const image = record.sealed(captureId);
     const { place } = image.record;
     if (place.kind === 'deleted') throw evidenceDeleted(captureId, place);
-    const verdict = await this.#compare(image, pace, AbortSignal.any([signal, this.#ending.signal]));
+    const verdict = await this.#compare(image, pace, AbortSignal.any([signal, this.#worker.signal]));
     const now = record.sealed(captureId).record.place;
     // What disappears while it is deleted is no damage.
     if (now.kind === 'deleted') throw evidenceDeleted(captureId, now);
@@ -73,8 +77,8 @@ export class Verifier {
       record.noteVerified(captureId, actor);
       events.verified(captureId, image.evidence.bytes, (performance.now() - started) / 1000);
     } else {
-      record.noteFlaw(captureId, verdict.detail, actor);
-      events.flawed(captureId, verdict.detail);
+      record.noteDamage(captureId, verdict.detail, actor);
+      events.damaged(captureId, verdict.detail);
     }
     return verdict;
   }
@@ -126,33 +130,23 @@ export class Verifier {
     return await openPlain(await this.#deps.store.open(place.object), place.object);
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
-      const found = await this.#next(signal).catch((error: unknown) => {
-        if (!signal.aborted) this.#deps.events.verificationTroubled('', error);
-        return false;
-      });
-      if (!found) await sleep(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
-    }
-  }
-
-  async #next(signal: AbortSignal): Promise<boolean> {
+  /** Verifies one image; returns the milliseconds until there may be another. */
+  async #step(signal: AbortSignal): Promise<number> {
     const { queue, verifyMs, events } = this.#deps;
     for (const [captureId, fromMs] of this.#notBefore)
       if (fromMs <= performance.now()) this.#notBefore.delete(captureId);
     const image = queue.toVerify(new Date(Date.now() - verifyMs).toISOString(), new Set(this.#notBefore.keys()));
-    if (image === undefined) return false;
+    if (image === undefined) return lookMs;
     const { captureId } = image.record;
     try {
       await this.verify(captureId, 'collector', paced(signal), signal);
     } catch (error) {
-      if (signal.aborted) return false;
+      signal.throwIfAborted();
       this.#notBefore.set(captureId, performance.now() + againMs);
       const isGone = error instanceof Fault && error.code === 'evidence_deleted';
-      if (!isGone) events.verificationTroubled(captureId, error);
+      if (!isGone) events.verificationFailed(captureId, error);
     }
-    return true;
+    return 0;
   }
 }
 

@@ -26,7 +26,7 @@ test('what is appended is on disk, and the digest and the walk of it need no rea
   const writer = await ImageWriter.open(path, 0);
   for (let offset = 0; offset < image.length; offset += 777) await writer.append(image.subarray(offset, offset + 777));
   expect(await writer.sync()).toBe(image.length);
-  expect(writer.walker.flaw(image.length)).toBeUndefined();
+  expect(writer.walker.damage(image.length)).toBeUndefined();
   expect((await writer.digest()).sha256).toBe(digest);
   await writer.close();
   expect(readFileSync(path).equals(image)).toBe(true);
@@ -42,7 +42,7 @@ test.each([0, 1, 20, 32, 33, 5031, 5032, 5050, 5063, 5064, 5164, 70_000, image.l
     expect(writer.offsetBytes).toBe(durable);
     expect(statSync(before.path).size).toBe(durable);
     await writer.append(image.subarray(durable));
-    expect(writer.walker.flaw(image.length)).toBeUndefined();
+    expect(writer.walker.damage(image.length)).toBeUndefined();
     expect((await writer.digest()).sha256).toBe(digest);
     await writer.close();
     expect(readFileSync(before.path).equals(image)).toBe(true);

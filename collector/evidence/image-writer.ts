@@ -109,7 +109,7 @@ export class ImageWriter {
 
   async #walkTo(end: number): Promise<void> {
     const header = Buffer.alloc(32);
-    while (this.walker.nextHeaderBytes < end && this.walker.flaw(end) !== undefined) {
+    while (this.walker.nextHeaderBytes < end && this.walker.damage(end) !== undefined) {
       const at = this.walker.nextHeaderBytes;
       const { bytesRead } = await this.#file.read(header, 0, Math.min(header.length, end - at), at);
       this.walker.feed(at, header.subarray(0, bytesRead));

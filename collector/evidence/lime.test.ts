@@ -25,9 +25,9 @@ function header(changes: { magic?: number; version?: number; start?: bigint; end
   return bytes;
 }
 
-test('a whole image has no flaw, and the last record is known with its place', () => {
+test('a whole image has no damage, and the last record is known with its place', () => {
   const walker = walk(image);
-  expect(walker.flaw(image.length)).toBeUndefined();
+  expect(walker.damage(image.length)).toBeUndefined();
   expect(walker.nextHeaderBytes).toBe(image.length);
   expect(walker.lastRecord?.offsetBytes).toBe(boundaries.at(-2));
 });
@@ -40,7 +40,7 @@ test('in whatever pieces an image comes, what is said of it is the same', () => 
       (cuts, size) => {
         const bytes = image.subarray(0, size);
         const [whole, pieces] = [walk(bytes), walk(bytes, cuts)];
-        expect(pieces.flaw(size)).toBe(whole.flaw(size));
+        expect(pieces.damage(size)).toBe(whole.damage(size));
         expect(pieces.nextHeaderBytes).toBe(whole.nextHeaderBytes);
         expect(pieces.lastRecord).toEqual(whole.lastRecord);
       },
@@ -50,42 +50,42 @@ test('in whatever pieces an image comes, what is said of it is the same', () => 
 });
 
 test('byte by byte is as good as in one piece', () => {
-  expect(walk(image, [...image.keys()]).flaw(image.length)).toBeUndefined();
+  expect(walk(image, [...image.keys()]).damage(image.length)).toBeUndefined();
 });
 
 test('the bytes between the headers may be left out', () => {
   const walker = new LimeWalker();
   for (const end of [0, ...boundaries].slice(0, -1)) walker.feed(end, image.subarray(end, end + 32));
-  expect(walker.flaw(image.length)).toBeUndefined();
+  expect(walker.damage(image.length)).toBeUndefined();
 });
 
 test.each([
-  { sentence: 'nothing at all', bytes: Buffer.alloc(0), flaw: 'the image ends at byte 0' },
+  { sentence: 'nothing at all', bytes: Buffer.alloc(0), damage: 'the image ends at byte 0' },
   {
     sentence: 'half a header',
     bytes: header({}).subarray(0, 16),
-    flaw: 'the image ends at byte 16, its last record at byte 0',
+    damage: 'the image ends at byte 16, its last record at byte 0',
   },
-  { sentence: 'another magic', bytes: header({ magic: 0x4c4d5641 }), flaw: 'there is no LiME header at byte 0' },
-  { sentence: 'another version', bytes: header({ version: 2 }), flaw: 'there is no LiME header at byte 0' },
-  { sentence: 'a range that ends before it starts', bytes: header({ end: 0x1000n }), flaw: 'which cannot follow' },
+  { sentence: 'another magic', bytes: header({ magic: 0x4c4d5641 }), damage: 'there is no LiME header at byte 0' },
+  { sentence: 'another version', bytes: header({ version: 2 }), damage: 'there is no LiME header at byte 0' },
+  { sentence: 'a range that ends before it starts', bytes: header({ end: 0x1000n }), damage: 'which cannot follow' },
   {
     sentence: 'a range that lies before the last one',
     bytes: Buffer.concat([header({}), Buffer.alloc(256), header({})]),
-    flaw: 'the LiME record at byte 288 has the range 1048576-1048831, which cannot follow',
+    damage: 'the LiME record at byte 288 has the range 1048576-1048831, which cannot follow',
   },
   {
     sentence: 'a range of all addresses',
     bytes: header({ start: 0n, end: 2n ** 64n - 1n }),
-    flaw: 'the image ends at byte 32',
+    damage: 'the image ends at byte 32',
   },
   {
     sentence: 'bytes after its last record',
     bytes: Buffer.concat([image, noise(9, 100)]),
-    flaw: `no LiME header at byte ${image.length}`,
+    damage: `no LiME header at byte ${image.length}`,
   },
-])('an image with $sentence is not whole', ({ bytes, flaw }) => {
-  expect(walk(bytes).flaw(bytes.length)).toContain(flaw);
+])('an image with $sentence is not whole', ({ bytes, damage }) => {
+  expect(walk(bytes).damage(bytes.length)).toContain(damage);
 });
 
 test('20,000 hostile headers neither end in an error nor in a whole image that is none', () => {
@@ -99,10 +99,10 @@ test('20,000 hostile headers neither end in an error nor in a whole image that i
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), fc.nat(300), (records, padding) => {
       const bytes = Buffer.concat([...records.map(header), noise(padding, padding)]);
-      const flaw = walk(bytes).flaw(bytes.length);
+      const damage = walk(bytes).damage(bytes.length);
       const [first] = records;
       if (first !== undefined && (first.magic === 0 || first.version === 2 || first.end < first.start))
-        expect(flaw).toBeDefined();
+        expect(damage).toBeDefined();
     }),
     { numRuns: 20_000 },
   );
@@ -116,7 +116,7 @@ test('an image cut at any of 1,000 places is found out: by its records, or where
       fc.oneof({ weight: 9, arbitrary: fc.nat(image.length - 1) }, fc.constantFrom(...boundaries.slice(0, -1))),
       (size) => {
         const cut = image.subarray(0, size);
-        if (walk(cut).flaw(size) !== undefined) return;
+        if (walk(cut).damage(size) !== undefined) return;
         onlyByDigest += 1;
         expect(boundaries).toContain(size);
         expect(digestOf(cut).sha256).not.toBe(sha256);

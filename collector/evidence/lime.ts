@@ -29,7 +29,7 @@ export class LimeWalker {
   }
 
   /** What is wrong with an image of this size; undefined when it is whole. */
-  flaw(sizeBytes: number): string | undefined {
+  damage(sizeBytes: number): string | undefined {
     if (this.#broken !== undefined) return this.#broken;
     if (this.#next === sizeBytes && sizeBytes > 0) return undefined;
     return `the image ends at byte ${sizeBytes}, its last record at byte ${this.#next}`;

@@ -30,7 +30,7 @@ export async function seal(directory: EvidenceDirectory, writer: ImageWriter, fa
   try {
     const bytes = await writer.sync();
     const digest = await writer.digest();
-    const outcome = judgeStored(state, bytes, digest.sha256, writer.walker.flaw(bytes));
+    const outcome = judgeStored(state, bytes, digest.sha256, writer.walker.damage(bytes));
     const { start, end, interruptions } = state;
     const manifest = manifestOf({
       ...facts,
@@ -66,7 +66,7 @@ function judgeStored(
   state: CaptureState & { phase: 'sealing' },
   bytes: number,
   sha256: string,
-  flaw: string | undefined,
+  damage: string | undefined,
 ): Outcome {
   const { outcome, end } = state;
   if (outcome.kind !== 'complete') return outcome;
@@ -77,6 +77,6 @@ function judgeStored(
       detail: `the agent read ${end?.sha256 ?? 'nothing'}, the stored ${bytes} bytes are ${sha256}`,
     };
   }
-  if (flaw !== undefined) return { kind: 'partial', reason: 'image_malformed', detail: flaw };
+  if (damage !== undefined) return { kind: 'partial', reason: 'image_malformed', detail: damage };
   return outcome;
 }

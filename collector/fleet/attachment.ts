@@ -19,17 +19,28 @@ export interface AttachmentEvents {
   refused(node: NodeIdentity, captureId: string, detail: string): void;
 }
 
+/** One attach stream, and what serving it works with. */
+export interface AttachmentDeps {
+  readonly requests: AsyncIterable<AttachRequest>;
+  readonly node: NodeIdentity;
+  readonly fleet: Fleet;
+  readonly events: AttachmentEvents;
+  /** Of the collector. */
+  readonly version: string;
+  readonly signal: AbortSignal;
+}
+
 const heartbeatMs = 5_000;
 
 /** Serves one attach stream, from its hello until either side ends it. */
-export async function* serveAttachment(
-  requests: AsyncIterable<AttachRequest>,
-  node: NodeIdentity,
-  fleet: Fleet,
-  events: AttachmentEvents,
-  version: string,
-  signal: AbortSignal,
-): AsyncIterable<Response> {
+export async function* serveAttachment({
+  requests,
+  node,
+  fleet,
+  events,
+  version,
+  signal,
+}: AttachmentDeps): AsyncIterable<Response> {
   const iterator = requests[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done || first.value.message.case !== 'hello') {

@@ -37,47 +37,37 @@ export interface CaptureLimits {
   readonly approval: boolean;
 }
 
+/** What captures work with. */
+export interface CapturesDeps {
+  readonly journal: CaptureJournal;
+  readonly acquisitions: Acquisitions;
+  readonly evidence: EvidenceDirectory;
+  readonly fleet: Fleet;
+  readonly slots: CaptureSlots;
+  readonly approvals: Approvals;
+  readonly limits: CaptureLimits;
+}
+
 /** Orders captures and follows what becomes of the orders. */
 export class Captures {
-  readonly #journal: CaptureJournal;
-  readonly #acquisitions: Acquisitions;
-  readonly #evidence: EvidenceDirectory;
-  readonly #fleet: Fleet;
-  readonly #slots: CaptureSlots;
-  readonly #approvals: Approvals;
-  readonly #limits: CaptureLimits;
-
+  readonly #deps: CapturesDeps;
   /** By node uid: the capture that its last heartbeat did not name. */
   readonly #missedOnce = new Map<string, string>();
 
-  constructor(
-    journal: CaptureJournal,
-    acquisitions: Acquisitions,
-    evidence: EvidenceDirectory,
-    fleet: Fleet,
-    slots: CaptureSlots,
-    approvals: Approvals,
-    limits: CaptureLimits,
-  ) {
-    this.#journal = journal;
-    this.#acquisitions = acquisitions;
-    this.#evidence = evidence;
-    this.#fleet = fleet;
-    this.#slots = slots;
-    this.#approvals = approvals;
-    this.#limits = limits;
+  constructor(deps: CapturesDeps) {
+    this.#deps = deps;
   }
 
   /** Journals the capture, then orders it. Throws node_unknown, node_offline, preflight_refused, approval_required, node_busy, disk_too_small. */
   async create(spec: CaptureSpec): Promise<JournaledCapture> {
-    const before = this.#journal.findByKey(spec.requestedBy, spec.idempotencyKey);
+    const before = this.#deps.journal.findByKey(spec.requestedBy, spec.idempotencyKey);
     if (before !== undefined) return sameSpec(before, spec);
-    const agent = this.#fleet.capturable(spec.nodeName, spec.nodeUid);
+    const agent = this.#deps.fleet.capturable(spec.nodeName, spec.nodeUid);
     const { name, uid, kernel, agentVersion } = agent.node;
     const { schedule, analyze } = spec;
-    const approval = this.#limits.approval && schedule?.configured !== true ? this.#approvalOf(spec) : undefined;
+    const approval = this.#deps.limits.approval && schedule?.configured !== true ? this.#approvalOf(spec) : undefined;
     const pods = await spec.pods();
-    const freeBytes = await this.#evidence.freeBytes(this.#limits.reserveBytes);
+    const freeBytes = await this.#deps.evidence.freeBytes(this.#deps.limits.reserveBytes);
     const request = {
       id: captureId(),
       node: { name, uid },
@@ -92,28 +82,28 @@ export class Captures {
       ...(schedule === undefined ? {} : { schedule: roundOf(schedule) }),
       ...(analyze === false ? { analyze } : {}),
     };
-    const { capture, created } = this.#journal.create(request, spec.idempotencyKey, freeBytes, () => {
-      if (approval !== undefined && !this.#approvals.use(approval)) throw approvalRequired(spec);
+    const { capture, created } = this.#deps.journal.create(request, spec.idempotencyKey, freeBytes, () => {
+      if (approval !== undefined && !this.#deps.approvals.use(approval)) throw approvalRequired(spec);
     });
     if (!created) return sameSpec(capture, spec);
-    this.#slots.give();
+    this.#deps.slots.give();
     return capture;
   }
 
   #approvalOf(spec: CaptureSpec): Approval {
-    const approval = this.#approvals.find(spec.nodeName, spec.reason, spec.requestedBy, new Date());
+    const approval = this.#deps.approvals.find(spec.nodeName, spec.reason, spec.requestedBy, new Date());
     if (approval === undefined) throw approvalRequired(spec);
     return approval;
   }
 
   /** Ends a running capture; what was acquired is kept. Throws capture_unknown, capture_ended. */
   async cancel(id: string, by: string): Promise<JournaledCapture> {
-    const { request, state } = this.#journal.get(id);
-    if (!(await this.#acquisitions.conclude(id, { kind: 'canceled', at: new Date().toISOString(), by }, by))) {
+    const { request, state } = this.#deps.journal.get(id);
+    if (!(await this.#deps.acquisitions.conclude(id, { kind: 'canceled', at: new Date().toISOString(), by }, by))) {
       throw new Fault('capture_ended', `capture ${id} is ${state.phase}: there is no acquisition to cancel`);
     }
-    this.#fleet.online(request.node.uid)?.send({ kind: 'cancel', captureId: id });
-    return this.#journal.get(id);
+    this.#deps.fleet.online(request.node.uid)?.send({ kind: 'cancel', captureId: id });
+    return this.#deps.journal.get(id);
   }
 
   /**
@@ -122,16 +112,16 @@ export class Captures {
    */
   async agentAttached(agent: Attached, runningCaptureIds: readonly string[]): Promise<void> {
     const { node } = agent;
-    const open = this.#journal.runningOn(node.uid);
+    const open = this.#deps.journal.runningOn(node.uid);
     for (const id of runningCaptureIds) if (open?.id !== id) agent.send({ kind: 'cancel', captureId: id });
     if (open === undefined || runningCaptureIds.includes(open.id)) return;
     const { id } = open;
     if (open.phase === 'requested') {
-      this.#slots.again(id);
+      this.#deps.slots.again(id);
       return;
     }
     const detail = `the agent of node ${node.name} was started anew, and its AVML died with it`;
-    await this.#acquisitions.conclude(
+    await this.#deps.acquisitions.conclude(
       id,
       { kind: 'broken', at: new Date().toISOString(), reason: 'acquirer_died', detail },
       `node/${node.name}`,
@@ -143,7 +133,7 @@ export class Captures {
    * it is no message that crossed another.
    */
   async agentHeard(node: NodeIdentity, runningCaptureIds: readonly string[]): Promise<void> {
-    const open = this.#journal.runningOn(node.uid);
+    const open = this.#deps.journal.runningOn(node.uid);
     if (open?.phase !== 'acquiring' || runningCaptureIds.includes(open.id)) {
       this.#missedOnce.delete(node.uid);
       return;
@@ -154,7 +144,7 @@ export class Captures {
       return;
     }
     const detail = `the agent of node ${node.name} has given the acquisition up; its log says why`;
-    await this.#acquisitions.conclude(
+    await this.#deps.acquisitions.conclude(
       id,
       { kind: 'broken', at: new Date().toISOString(), reason: 'acquirer_died', detail },
       `node/${node.name}`,
@@ -163,8 +153,8 @@ export class Captures {
 
   /** The agent will not carry out an order. False when it was given none, or has begun it: what it says then changes nothing. */
   agentRefused(node: NodeIdentity, id: string, detail: string): boolean {
-    if (this.#journal.requestedOf(id) !== node.uid) return false;
-    const { kind } = this.#journal.apply(
+    if (this.#deps.journal.requestedOf(id) !== node.uid) return false;
+    const { kind } = this.#deps.journal.apply(
       id,
       { kind: 'refused', at: new Date().toISOString(), detail },
       `node/${node.name}`,

@@ -82,13 +82,13 @@ test('a capture that cannot be sealed keeps no others waiting, is reported each 
   const node = { name: 'n2', uid: 'uid-n2' };
   journal.create({ ...request, id: 'c-2', node, requestedAt: '2026-01-02T00:00:00.000Z' }, 'key-2', 10_000);
   const reported: unknown[] = [];
-  const stop = startWatchdog(
+  const stop = startWatchdog({
     journal,
     acquisitions,
-    { stallMs: 1000, orderMs: 1 },
-    () => false,
-    (error) => reported.push(error),
-  );
+    timeouts: { stallMs: 1000, orderMs: 1 },
+    waits: () => false,
+    report: (error) => reported.push(error),
+  });
   await until(() => journal.get('c-2').state.phase === 'done');
   await until(() => journal.get('c-1').state.phase === 'done');
   expect(reported.length).toBe(4);

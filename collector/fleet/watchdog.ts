@@ -9,20 +9,23 @@ export interface StallLimits {
   readonly orderMs: number;
 }
 
+/** What the watchdog works with. */
+export interface WatchdogDeps {
+  readonly journal: CaptureJournal;
+  readonly acquisitions: Acquisitions;
+  readonly timeouts: StallLimits;
+  /** Returns true while a capture waits for its turn: then it has not been ordered, and its time does not run. */
+  readonly waits: (captureId: string) => boolean;
+  readonly report: (error: unknown) => void;
+}
+
 const everyMs = 2_000;
 
 /**
  * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Reads no whole capture. Counts by the monotonic clock, from
  * the start of the collector or the last durable progress, whichever is later. Returns the function that stops it.
  */
-export function startWatchdog(
-  journal: CaptureJournal,
-  acquisitions: Acquisitions,
-  timeouts: StallLimits,
-  /** Whether a capture waits for its turn: then it has not been ordered, and its time does not run. */
-  waits: (captureId: string) => boolean,
-  report: (error: unknown) => void,
-): () => void {
+export function startWatchdog({ journal, acquisitions, timeouts, waits, report }: WatchdogDeps): () => void {
   const startedMs = performance.now();
   const firstSeenMs = new Map<string, number>();
 
@@ -46,8 +49,8 @@ export function startWatchdog(
       const live = acquisitions.live(id);
       const sinceMs = performance.now() - (live?.lastProgressMs ?? startedMs);
       if (sinceMs <= timeouts.stallMs) return;
-      const trouble = live?.trouble === undefined ? '' : `; ${live.trouble}`;
-      const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${trouble}`;
+      const lastError = live?.lastError === undefined ? '' : `; ${live.lastError}`;
+      const detail = `no byte became durable for ${Math.round(sinceMs / 1000)} s${lastError}`;
       await acquisitions.conclude(
         id,
         { kind: 'broken', at: new Date().toISOString(), reason: 'network_stall', detail },

@@ -60,7 +60,7 @@ test('what cannot be journaled is not durable: the stream is ended, and the next
   await store(100_000, 300_000);
   // The sender may have nothing more to send: waiting for its next chunk would be waiting for ever.
   await until(() => ended.length > 0);
-  expect([acquisition.durableBytes, acquisition.trouble]).toEqual([100_000, ended[0]?.message]);
+  expect([acquisition.durableBytes, acquisition.lastError]).toEqual([100_000, ended[0]?.message]);
   expect((await acquisition.writer()).offsetBytes).toBe(100_000);
   expect(readFileSync(path)).toHaveLength(100_000);
   await expect(store(300_000, 400_000)).rejects.toMatchObject({
@@ -70,14 +70,14 @@ test('what cannot be journaled is not durable: the stream is ended, and the next
   journal.refuses = false;
   await store(100_000, image.length);
   await acquisition.settle();
-  expect([acquisition.durableBytes, journal.durable, acquisition.trouble]).toEqual([
+  expect([acquisition.durableBytes, journal.durable, acquisition.lastError]).toEqual([
     image.length,
     image.length,
     undefined,
   ]);
   expect(writers).toHaveLength(2);
   const writer = await acquisition.release();
-  expect(writer.walker.flaw(image.length)).toBeUndefined();
+  expect(writer.walker.damage(image.length)).toBeUndefined();
   await writer.close();
   expect(readFileSync(path).equals(image)).toBe(true);
 });

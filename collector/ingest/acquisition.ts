@@ -33,7 +33,7 @@ export class Acquisition {
   /** Monotonic milliseconds of the last durable progress. */
   lastProgressMs = performance.now();
   /** Why bytes do not become durable at the moment; for the reason of a stall. */
-  trouble: string | undefined;
+  lastError: string | undefined;
   /** Told the durable offset whenever it moves; the stream that is open now sets it. */
   acknowledge: (durableBytes: number) => void = () => undefined;
   /** The upload stream that is open now. */
@@ -103,10 +103,10 @@ export class Acquisition {
     while (true) {
       try {
         await writer.append(data);
-        this.trouble = undefined;
+        this.lastError = undefined;
         return;
       } catch (error) {
-        this.trouble = Fault.from(error).message;
+        this.lastError = Fault.from(error).message;
         // A failed sync has taken the writer away meanwhile: only a new stream can go on, from the durable offset.
         if (this.#writer !== writer) throw error;
         await sleep(1000, undefined, { signal });
@@ -176,7 +176,7 @@ export class Acquisition {
       this.#writer = undefined;
       this.#failure = { error };
       await writer.close().catch(() => undefined);
-      this.trouble = Fault.from(error).message;
+      this.lastError = Fault.from(error).message;
       throw error;
     }
   }

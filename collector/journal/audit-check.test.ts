@@ -17,7 +17,7 @@ async function openChecked() {
   const seen: { verdict: AuditVerdict; whole: boolean }[] = [];
   const events = {
     checked: (verdict: AuditVerdict, whole: boolean) => void seen.push({ verdict, whole }),
-    troubled: (error: unknown) => {
+    failed: (error: unknown) => {
       throw error;
     },
   };

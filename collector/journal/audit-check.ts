@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Fault } from '@kcorder/proto/fault.ts';
+import { Worker } from '../background/worker.ts';
 import { type AuditBreak, type AuditHead, type AuditLog, auditStart } from './audit.ts';
 
 /** The result of following the chain. */
@@ -14,7 +14,7 @@ export interface AuditCheckEvents {
   /** The whole chain was followed, or at the start what is new since the last time. */
   checked(verdict: AuditVerdict, whole: boolean): void;
   /** A check could not be made: the disk does not answer. */
-  troubled(error: unknown): void;
+  failed(error: unknown): void;
 }
 
 const everyMs = 3_600_000;
@@ -27,33 +27,28 @@ const share = 0.2;
 export class AuditCheck {
   readonly #log: AuditLog;
   readonly #events: AuditCheckEvents;
-  readonly #ending = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #background: Promise<void> = Promise.resolve();
+  readonly #worker: Worker;
+  #isFirst = true;
   #asked: Promise<AuditVerdict> | undefined;
   #askedHead = auditStart;
 
   constructor(log: AuditLog, events: AuditCheckEvents) {
     this.#log = log;
     this.#events = events;
+    this.#worker = new Worker({
+      step: () => this.#step(),
+      failed: (error) => events.failed(error),
+      retryMs: () => everyMs,
+    });
   }
 
   /** Begins with what is new since the last check, which is known within moments, and goes on with the whole. */
   start(): void {
-    this.#background = this.#run(async () => {
-      await this.#check(this.#log.checkpoint(), share);
-      await this.#check(auditStart, share);
-    });
-    this.#timer = setInterval(() => {
-      this.#background = this.#background.then(() => this.#run(() => this.#check(auditStart, share)));
-    }, everyMs);
-    this.#timer.unref();
+    this.#worker.wake();
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#ending.abort(new Fault('unavailable', 'the collector is ending'));
-    await this.#background;
+    await this.#worker.close();
     await this.#asked?.catch(() => undefined);
   }
 
@@ -72,12 +67,13 @@ export class AuditCheck {
     return await this.#asked;
   }
 
-  async #run(check: () => Promise<unknown>): Promise<void> {
-    try {
-      await check();
-    } catch (error) {
-      if (!this.#ending.signal.aborted) this.#events.troubled(error);
-    }
+  async #step(): Promise<number> {
+    const startedMs = performance.now();
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    if (isFirst) await this.#check(this.#log.checkpoint(), share);
+    await this.#check(auditStart, share);
+    return Math.max(0, everyMs - (performance.now() - startedMs));
   }
 
   async #check(from: AuditHead, ofOneCore: number, came: (head: AuditHead) => void = () => {}): Promise<AuditVerdict> {
@@ -100,7 +96,7 @@ export class AuditCheck {
       if (followed.broken !== undefined) return { head, broken: followed.broken };
       if (!followed.more) return { head, ...(contradiction && { broken: contradiction }) };
       const tookMs = performance.now() - started;
-      await sleep(tookMs * (1 / ofOneCore - 1), undefined, { signal: this.#ending.signal });
+      await sleep(tookMs * (1 / ofOneCore - 1), undefined, { signal: this.#worker.signal });
     }
   }
 }

@@ -132,7 +132,7 @@ export class AuditLog {
       .iterate(head.seq, limit);
     for (const row of rows) {
       const seq = head.seq + 1;
-      const detail = flawOf(row, head);
+      const detail = damageOf(row, head);
       if (detail !== undefined) return { head, broken: { seq, detail }, more: false };
       head = { seq, hash: String(row.hash) };
       looked += 1;
@@ -154,7 +154,7 @@ function bounded(detail: unknown): unknown {
 }
 
 /** Returns why a row is not the one right behind `before`; undefined when it is. */
-function flawOf(row: Record<string, unknown>, before: AuditHead): string | undefined {
+function damageOf(row: Record<string, unknown>, before: AuditHead): string | undefined {
   const seq = before.seq + 1;
   if (Number(row.seq) !== seq) return `record ${seq} is missing`;
   try {

@@ -31,8 +31,8 @@ export interface PlaceTotals {
   readonly images: number;
   readonly bytes: number;
   /** How many have not come further, with the reason on record. */
-  readonly troubled: number;
-  readonly flawed: number;
+  readonly notStored: number;
+  readonly damaged: number;
   /** When the one was read that was not read for the longest time; what never was counts from its seal. */
   readonly oldestReadAtMs: number;
 }
@@ -121,16 +121,16 @@ export class MetricQueries {
   /** Images that are not deleted, by place. */
   places(): PlaceTotals[] {
     return this.#all(
-      `SELECT place, count(*) AS images, sum(stored_bytes) AS bytes, sum(place = 'spool' AND trouble <> '') AS troubled,
-         sum(place <> 'deleting' AND flaw <> '') AS flawed,
+      `SELECT place, count(*) AS images, sum(stored_bytes) AS bytes, sum(place = 'spool' AND trouble <> '') AS notStored,
+         sum(place <> 'deleting' AND flaw <> '') AS damaged,
          min(max(sealed_at, verified_at)) AS read_at
        FROM storage WHERE place IN ('spool', 'store', 'deleting') GROUP BY place`,
     ).map((row) => ({
       place: String(row.place),
       images: Number(row.images),
       bytes: Number(row.bytes),
-      troubled: Number(row.troubled),
-      flawed: Number(row.flawed),
+      notStored: Number(row.notStored),
+      damaged: Number(row.damaged),
       oldestReadAtMs: timeOf(row.read_at) ?? 0,
     }));
   }

@@ -19,7 +19,7 @@ export function holdsOf(database: DatabaseSync, captureId: string): Hold[] {
   return rows.map(({ at, by, reason }) => ({ at: String(at), by: String(by), reason: String(reason) }));
 }
 
-/** A row of the table storage as a record. */
+/** A row of the table storage as a record. Its columns `flaw` and `trouble` keep their names: checks and an index go by them. */
 export function toRecord(row: Row, holds: readonly Hold[]): StorageRecord {
   return {
     captureId: String(row.capture_id),

@@ -70,7 +70,7 @@ test('a sealed image is in the spool, then where it was stored, then deleted; ea
     damage: '',
     manifestSha256: '',
   });
-  storage.noteTrouble('c-1', 'the bucket is not there');
+  storage.noteLastError('c-1', 'the bucket is not there');
   expect(storage.get('c-1')?.place).toEqual({ kind: 'spool', lastError: 'the bucket is not there' });
   expect(storage.noteStored('c-1', object('c-1'), 'ab')).toBe(true);
   storage.noteVerified('c-1', 'collector');
@@ -79,7 +79,7 @@ test('a sealed image is in the spool, then where it was stored, then deleted; ea
     manifestSha256: 'ab',
     verifiedAt: expect.stringMatching(/^\d{4}-/),
   });
-  storage.noteFlaw('c-1', 'a byte differs', 'operator/alice');
+  storage.noteDamage('c-1', 'a byte differs', 'operator/alice');
   expect(storage.get('c-1')?.damage).toBe('a byte differs');
   storage.beginDeletion('c-1', 'operator/alice', 'not needed');
   const tombstone = { kind: 'deleted', by: 'operator/alice', reason: 'not needed', at: expect.any(String) };
@@ -207,7 +207,7 @@ test('the keeper takes the oldest that is done, and what waits for its analysis 
   expect(queue.toKeep('9', false, 1)[0]).toMatchObject({ evidence, outcome: { kind: 'complete' } });
 });
 
-test('the image that was not looked at for the longest time is verified next, a flawed one too in its turn', () => {
+test('the image that was not looked at for the longest time is verified next, a damaged one too in its turn', () => {
   using opened = open();
   const { storage, queue } = opened;
   for (const [index, id] of ['c-1', 'c-2', 'c-3'].entries()) {
@@ -219,7 +219,7 @@ test('the image that was not looked at for the longest time is verified next, a 
   expect(next(['c-1'])).toBe('c-2');
   expect(next(['c-1', 'c-2'])).toBeUndefined();
   expect(next([], '2025')).toBeUndefined();
-  storage.noteFlaw('c-1', 'a byte differs', 'collector');
+  storage.noteDamage('c-1', 'a byte differs', 'collector');
   expect(next()).toBe('c-2');
   storage.noteVerified('c-2', 'collector');
   expect(next()).toBe('c-1');
@@ -270,7 +270,7 @@ test('an event whose audit record cannot be written has not happened', () => {
   for (const act of [
     () => storage.noteStored('c-1', object('c-1'), ''),
     () => storage.noteVerified('c-1', 'collector'),
-    () => storage.noteFlaw('c-1', 'x', 'collector'),
+    () => storage.noteDamage('c-1', 'x', 'collector'),
     () => storage.hold('c-1', 'operator/alice', 'x'),
     () => storage.beginDeletion('c-1', 'operator/alice', 'x'),
   ])

@@ -58,11 +58,11 @@ export class StorageJournal {
   }
 
   /** Why an image is not in the store, or not wholly deleted; empty when nothing stands in the way any more. */
-  noteTrouble(captureId: string, trouble: string): void {
+  noteLastError(captureId: string, lastError: string): void {
     const before = this.#one('SELECT trouble FROM storage WHERE capture_id = ?', captureId)?.trouble;
-    if (before === trouble) return;
+    if (before === lastError) return;
     transact(this.#database, () =>
-      this.#run('UPDATE storage SET trouble = ? WHERE capture_id = ?', trouble, captureId),
+      this.#run('UPDATE storage SET trouble = ? WHERE capture_id = ?', lastError, captureId),
     );
   }
 
@@ -107,10 +107,10 @@ export class StorageJournal {
   }
 
   /** The whole was read, or could not be, and is not what was sealed. */
-  noteFlaw(captureId: string, flaw: string, actor: string): void {
+  noteDamage(captureId: string, damage: string, actor: string): void {
     transact(this.#database, () => {
-      const at = this.#append(captureId, actor, 'flaw_found', { flaw });
-      this.#run('UPDATE storage SET checked_at = ?, flaw = ? WHERE capture_id = ?', at, flaw, captureId);
+      const at = this.#append(captureId, actor, 'flaw_found', { flaw: damage });
+      this.#run('UPDATE storage SET checked_at = ?, flaw = ? WHERE capture_id = ?', at, damage, captureId);
     });
   }
 

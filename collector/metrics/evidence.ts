@@ -20,11 +20,11 @@ export function watchEvidence(scrape: Scrape, queries: MetricQueries, limits: Ev
     'place',
   ]);
   const images = scrape.gauge('kcorder_evidence_images', 'Images that are not deleted, by place.', ['place']);
-  const troubled = scrape.gauge(
+  const notStored = scrape.gauge(
     'kcorder_evidence_troubled',
     'Images that could not be put into the evidence store, with the reason on record.',
   );
-  const flawed = scrape.gauge(
+  const damaged = scrape.gauge(
     'kcorder_evidence_flawed',
     'Images in which the last verification found something wrong.',
   );
@@ -56,8 +56,8 @@ export function watchEvidence(scrape: Scrape, queries: MetricQueries, limits: Ev
       images,
       each((place) => place?.images ?? 0),
     );
-    troubled.set(all((place) => place.troubled));
-    flawed.set(all((place) => place.flawed));
+    notStored.set(all((place) => place.notStored));
+    damaged.set(all((place) => place.damaged));
     held.set(queries.held());
     setOrRemove(verified, seconds(found.find(({ place }) => place === 'store')?.oldestReadAtMs));
     reserved.set(queries.reservedBytes());

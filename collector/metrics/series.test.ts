@@ -104,7 +104,7 @@ test('what waits for its analysis is counted with the age of the oldest', async 
   });
 });
 
-test('evidence is told by place, with its troubles and flaws; what is deleted is not', async () => {
+test('evidence is told by place, with what could not be stored and what is damaged; what is deleted is not', async () => {
   for (let count = 0; count < 4; count += 1) on.record('n1', count * hourMs, complete);
   const ids = on.database
     .prepare('SELECT capture_id AS id FROM storage ORDER BY sealed_at')

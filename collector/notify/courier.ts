@@ -1,3 +1,4 @@
+import { Worker } from '../background/worker.ts';
 import type { Outbox } from '../journal/notifications.ts';
 import { type Delivery, deliver } from './deliver.ts';
 import type { Notification } from './notification.ts';
@@ -44,20 +45,22 @@ export class Courier {
   readonly #outbox: Outbox;
   readonly #pace: Pace;
   readonly #events: CourierEvents;
-  readonly #controller = new AbortController();
-  readonly #running: Promise<void>;
+  readonly #worker: Worker;
   #webhook: Webhook;
   #failures = 0;
   #pausedUntilMs = 0;
-  #woken = false;
-  #endPause: () => void = () => undefined;
 
   constructor(outbox: Outbox, webhook: Webhook, pace: Pace, events: CourierEvents) {
     this.#outbox = outbox;
     this.#webhook = webhook;
     this.#pace = pace;
     this.#events = events;
-    this.#running = this.#run();
+    this.#worker = new Worker({
+      step: (signal) => this.#step(signal),
+      failed: (error) => events.broken(this.#webhook.name, error),
+      retryMs: () => brokenMs,
+    });
+    this.wake();
   }
 
   get webhook(): Webhook {
@@ -74,33 +77,12 @@ export class Courier {
 
   /** Something new may be due. */
   wake(): void {
-    this.#woken = true;
-    this.#endPause();
+    this.#worker.wake();
   }
 
   /** Ends the attempt that runs; what it was about is sent again some day. */
   async close(): Promise<void> {
-    this.#controller.abort();
-    this.wake();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#controller;
-    // Not in the constructor's own turn: the caller may be in the middle of a change.
-    await Promise.resolve();
-    while (!signal.aborted) {
-      this.#woken = false;
-      let pauseMs: number;
-      try {
-        pauseMs = await this.#step(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#events.broken(this.#webhook.name, error);
-        pauseMs = brokenMs;
-      }
-      if (pauseMs > 0 && !this.#woken) await this.#pause(pauseMs);
-    }
+    await this.#worker.close();
   }
 
   /** At most one attempt. Gives how long there is nothing to do. */
@@ -153,17 +135,5 @@ export class Courier {
   #backoffMs(failures: number): number {
     const { firstMs, longestMs } = this.#pace;
     return Math.min(firstMs * 2 ** Math.min(failures - 1, 30), longestMs) * (0.5 + Math.random() / 2);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      timer.unref();
-      function done(): void {
-        clearTimeout(timer);
-        resolve();
-      }
-      this.#endPause = done;
-    });
   }
 }

@@ -14,7 +14,7 @@ import { request } from '../testing/states.ts';
 import { openNotifier } from './open.ts';
 import { inTurn, never, Receiver, status } from './testing/receiver.ts';
 import type { Webhook } from './webhooks.ts';
-import { WebhooksFile } from './webhooks-file.ts';
+import { openWebhooksFile } from './webhooks-file.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-open-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -111,7 +111,7 @@ test('a file with errors keeps it from starting, and no value of the file is sai
 test('a file that changes is read again; with errors or gone, the last good one stays and that is told once', async () => {
   const path = writeWebhooks(one('https://one.example/'));
   const [changed, refused]: [(readonly Webhook[])[], string[]] = [[], []];
-  const file = await WebhooksFile.open(path, {
+  const file = await openWebhooksFile(path, {
     changed: (webhooks) => void changed.push(webhooks),
     refused: ({ message }) => void refused.push(message),
   });

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { CaptureJournal } from '../journal/captures.ts';
 import type { Outbox } from '../journal/notifications.ts';
 import { Notifier } from './notifier.ts';
-import { WebhooksFile } from './webhooks-file.ts';
+import { openWebhooksFile } from './webhooks-file.ts';
 
 /** What metrics count. */
 export interface NotificationCounts {
@@ -45,7 +45,7 @@ export async function openNotifier(
   const file =
     webhooksFile === ''
       ? undefined
-      : await WebhooksFile.open(webhooksFile, {
+      : await openWebhooksFile(webhooksFile, {
           changed: (webhooks) => {
             notifier.use(webhooks);
             log.info({ webhooks: webhooks.map(({ name }) => name) }, 'webhooks are in use');

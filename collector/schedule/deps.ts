@@ -17,7 +17,7 @@ export interface ScheduleEvents {
   /** A run came to its end; also one that never came to a node. It may stand for several ticks. */
   runEnded(run: Pick<Run, 'schedule' | 'tick' | 'nodeName' | 'state' | 'reason' | 'detail' | 'ticks'>): void;
   /** Something could not be done; it is tried again by itself. */
-  trouble(what: string, error: unknown): void;
+  failed(what: string, error: unknown): void;
   /** The wall's clock was set, forward or, when it is negative, back. */
   clockJumped(ms: number): void;
 }

@@ -30,7 +30,7 @@ export class Following {
     } catch (error) {
       // It is called by whoever changed the capture: that went well.
       this.#behind = true;
-      this.#deps.events.trouble(`the run of capture ${capture.request.id} could not be ended`, error);
+      this.#deps.events.failed(`the run of capture ${capture.request.id} could not be ended`, error);
     }
   }
 

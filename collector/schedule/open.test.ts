@@ -37,7 +37,7 @@ function makeRooms() {
       },
       {
         runEnded: () => undefined,
-        trouble: () => undefined,
+        failed: () => undefined,
         clockJumped: () => undefined,
         fileRefused: (fault) => void refused.push(fault),
         fileTaken: (count) => void taken.push(count),

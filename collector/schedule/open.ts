@@ -1,5 +1,6 @@
 import { readBounded, TooLarge } from '@kcorder/proto/bounds/files.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { LastGood } from '../background/last-good.ts';
 import type { ClusterServices } from '../cluster/open.ts';
 import type { Config } from '../config.ts';
 import type { CaptureSlots } from '../fleet/capture-slots.ts';
@@ -45,8 +46,6 @@ export interface OpenedSchedules {
   close(): void;
 }
 
-const lookMs = 15_000;
-
 /** Opens the schedules and those of the configuration, and begins. Throws config_invalid that names all that is wrong with the file, storage_failed. */
 export async function openSchedules(
   config: Pick<Config, 'schedulesFile' | 'approval'>,
@@ -55,8 +54,21 @@ export async function openSchedules(
 ): Promise<OpenedSchedules> {
   const { scheduleJournal, runs, journal, fleet, slots, captures, cluster } = deps;
   const inCluster = cluster !== undefined;
-  let text = await textOf(config.schedulesFile);
-  const specs = parsed(config.schedulesFile, text, inCluster);
+  const { schedulesFile } = config;
+  const take = (specs: readonly ScheduleSpec[]): void => {
+    schedules.configure(specs);
+    events.fileTaken(specs.length);
+  };
+  const file =
+    schedulesFile === ''
+      ? undefined
+      : await LastGood.open({
+          read: () => textOf(schedulesFile),
+          parse: (text) => parsed(schedulesFile, text, inCluster),
+          changed: take,
+          recovered: take,
+          refused: events.fileRefused,
+        });
   const schedules = new Schedules(
     {
       clock: systemClock,
@@ -84,43 +96,25 @@ export async function openSchedules(
     (actor, action, detail) => journal.recordAct(actor, action, detail),
     inCluster,
   );
-  try {
-    schedules.configure(specs);
-  } catch (error) {
+  const close = (): void => {
+    file?.close();
     schedules.close();
+  };
+  try {
+    schedules.configure(file?.value ?? []);
+  } catch (error) {
+    close();
     throw error;
   }
-  let refusal = '';
-  const lookAtFile = async (): Promise<void> => {
-    try {
-      const now = await textOf(config.schedulesFile);
-      if (now === text && refusal === '') return;
-      const wanted = parsed(config.schedulesFile, now, inCluster);
-      schedules.configure(wanted);
-      text = now;
-      refusal = '';
-      events.fileTaken(wanted.length);
-    } catch (error) {
-      const fault = Fault.from(error);
-      if (fault.message === refusal) return;
-      refusal = fault.message;
-      events.fileRefused(fault);
-    }
-  };
-  const timer = config.schedulesFile === '' ? undefined : setInterval(() => void lookAtFile(), lookMs).unref();
   return {
     schedules,
     agentAttached: () => schedules.scheduler.agentAttached(),
-    lookAtFile,
-    close: () => {
-      clearInterval(timer);
-      schedules.close();
-    },
+    lookAtFile: async () => await file?.look(),
+    close,
   };
 }
 
 async function textOf(path: string): Promise<string> {
-  if (path === '') return '{"schedules":[]}';
   try {
     return (await readBounded(path, 'schedules')).toString('utf8');
   } catch (cause) {

@@ -124,7 +124,7 @@ export interface Situation {
   /** Set when the deadline passed while nobody could see to it. */
   readonly late?: LateReason | undefined;
   /** Why the last attempt did not come to a capture. */
-  readonly trouble?: { readonly reason: string; readonly detail: string; readonly untilMs: number } | undefined;
+  readonly lastError?: { readonly reason: string; readonly detail: string; readonly untilMs: number } | undefined;
 }
 
 /** What is to be done with a run. */
@@ -136,7 +136,7 @@ export type Verdict =
 /** What becomes of a waiting run whose moment has come. */
 export function judge(run: Run, schedule: StoredSchedule, now: Situation): Verdict {
   const { spec, configured } = schedule;
-  const { node, trouble } = now;
+  const { node, lastError } = now;
   if (now.overlaps) return skipped('overlap', 'an earlier run of this schedule on this node still waits or runs');
   // Whoever may write the configuration has approved its times, not those that somebody chooses.
   if (now.approval && (!configured || run.triggered))
@@ -151,7 +151,7 @@ export function judge(run: Run, schedule: StoredSchedule, now: Situation): Verdi
   if (node.refusals.length > 0) return skipped('not_capturable', node.refusals.join('; '));
   if (node.captureId !== undefined || now.free <= 0) return { kind: 'wait' };
   if (spec.maxConcurrent > 0 && now.running >= spec.maxConcurrent) return { kind: 'wait' };
-  if (trouble !== undefined && trouble.untilMs > now.nowMs) return { kind: 'wait' };
+  if (lastError !== undefined && lastError.untilMs > now.nowMs) return { kind: 'wait' };
   return { kind: 'start' };
 }
 
@@ -160,13 +160,13 @@ const skipped = (reason: string, detail: string): Verdict => ({
   ending: { state: 'skipped', reason, detail },
 });
 
-function overdue({ nodeName }: Run, spec: ScheduleSpec, { node, late, trouble, free }: Situation): Ending {
+function overdue({ nodeName }: Run, spec: ScheduleSpec, { node, late, lastError, free }: Situation): Ending {
   const missed = (reason: string, detail: string): Ending => ({ state: 'missed', reason, detail });
   if (late !== undefined) return missed(late, lateDetail[late]);
   if (!node.attached) return missed('node_offline', `no agent of node ${nodeName} was attached up to its deadline`);
   if (node.captureId !== undefined)
     return missed('node_busy', `another capture (${node.captureId}) ran on node ${nodeName} up to its deadline`);
-  if (trouble !== undefined) return missed(trouble.reason, trouble.detail);
+  if (lastError !== undefined) return missed(lastError.reason, lastError.detail);
   const others =
     free <= 0
       ? 'as many captures ran as the collector allows'

@@ -19,7 +19,7 @@ export class Planning {
   readonly #wake: () => void;
   readonly #busy = new Set<string>();
   /** By schedule: why its tick could not be planned, and when it is tried again. */
-  readonly #troubles = new Map<string, { readonly detail: string; readonly untilMs: number }>();
+  readonly #lastErrors = new Map<string, { readonly detail: string; readonly untilMs: number }>();
 
   constructor(deps: SchedulerDeps, roster: Roster, watch: ClockWatch, wake: () => void) {
     this.#deps = deps;
@@ -32,7 +32,7 @@ export class Planning {
   look(nowMs: number): void {
     for (const { schedule, nextMs } of this.#roster.entries()) {
       const { name } = schedule.spec;
-      const untilMs = this.#troubles.get(name)?.untilMs ?? nowMs;
+      const untilMs = this.#lastErrors.get(name)?.untilMs ?? nowMs;
       // Many times a retry away is a clock that was put back.
       const waits = untilMs > nowMs && untilMs <= nowMs + againMs;
       if (nextMs === undefined || nextMs > nowMs || waits || this.#busy.has(name)) continue;
@@ -52,7 +52,7 @@ export class Planning {
     for (const { schedule, nextMs } of this.#roster.entries()) {
       const { name } = schedule.spec;
       if (nextMs === undefined || this.#busy.has(name)) continue;
-      const atMs = Math.max(nextMs, this.#troubles.get(name)?.untilMs ?? 0);
+      const atMs = Math.max(nextMs, this.#lastErrors.get(name)?.untilMs ?? 0);
       first = Math.min(first ?? atMs, atMs);
     }
     return first;
@@ -73,7 +73,7 @@ export class Planning {
   }
 
   forget(name: string): void {
-    this.#troubles.delete(name);
+    this.#lastErrors.delete(name);
   }
 
   async #step(schedule: StoredSchedule, nowMs: number): Promise<void> {
@@ -107,8 +107,8 @@ export class Planning {
 
   #endingOf({ spec, pausedBy }: StoredSchedule, tickMs: number): Ending {
     if (pausedBy !== '') return { state: 'skipped', reason: 'paused', detail: `${pausedBy} has paused the schedule` };
-    const trouble = this.#troubles.get(spec.name);
-    if (trouble !== undefined) return { state: 'missed', reason: 'cluster_unavailable', detail: trouble.detail };
+    const lastError = this.#lastErrors.get(spec.name);
+    if (lastError !== undefined) return { state: 'missed', reason: 'cluster_unavailable', detail: lastError.detail };
     const reason = this.#watch.missed(tickMs) ?? 'collector_down';
     return { state: 'missed', reason, detail: lateDetail[reason] };
   }
@@ -119,14 +119,14 @@ export class Planning {
     // It may have been changed, paused or deleted while nodes were asked for: then it is looked at anew.
     if (this.#roster.get(spec.name) !== schedule) return;
     if (!this.#deps.runs.plan({ name: spec.name, createdAt, plannedThrough, pausedBy }, through, runs)) return;
-    this.#troubles.delete(spec.name);
+    this.#lastErrors.delete(spec.name);
     this.#roster.planned(schedule, through);
     for (const run of runs) if (run.state !== 'waiting') this.#deps.events.runEnded(run);
   }
 
   #failed(name: string, error: unknown): void {
     const fault = Fault.from(error);
-    this.#troubles.set(name, { detail: fault.message, untilMs: this.#deps.clock.wall().getTime() + againMs });
-    this.#deps.events.trouble(`the runs of schedule ${name} could not be planned`, error);
+    this.#lastErrors.set(name, { detail: fault.message, untilMs: this.#deps.clock.wall().getTime() + againMs });
+    this.#deps.events.failed(`the runs of schedule ${name} could not be planned`, error);
   }
 }

@@ -14,7 +14,7 @@ test('each tick runs once on each node', async () => {
     'schedule/s',
     'schedule s',
   ]);
-  expect(world.troubles).toEqual([]);
+  expect(world.failures).toEqual([]);
 });
 
 test('an earlier run that still goes on: the next is skipped', async () => {

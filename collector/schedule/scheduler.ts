@@ -10,7 +10,7 @@ import { Starting } from './starting.ts';
 const clockMs = 10_000;
 /** Nothing that matters stays unseen for longer, even if nobody told of it. */
 const lookMs = 60_000;
-const afterTroubleMs = 5_000;
+const retryMs = 5_000;
 const attachedMs = 500;
 const pruneMs = 3_600_000;
 const keptMs = 30 * 24 * 3_600_000;
@@ -41,10 +41,10 @@ export class Scheduler {
   /** Begins at once. */
   constructor(given: SchedulerDeps) {
     // What was begun may end after all is closed, the database too: it is taken up at the next start.
-    const trouble: SchedulerDeps['events']['trouble'] = (what, error) => {
-      if (!this.#closed) given.events.trouble(what, error);
+    const failed: SchedulerDeps['events']['failed'] = (what, error) => {
+      if (!this.#closed) given.events.failed(what, error);
     };
-    const deps = { ...given, events: { ...given.events, trouble } };
+    const deps = { ...given, events: { ...given.events, failed } };
     this.#deps = deps;
     this.roster = new Roster(deps.schedules);
     this.#watch = new ClockWatch(deps.clock);
@@ -106,8 +106,8 @@ export class Scheduler {
       if (!nothing) this.#look(nowMs);
       this.#sleep(Math.min(clockMs, Math.max(0, this.#momentMs - nowMs)), false);
     } catch (error) {
-      this.#deps.events.trouble('the schedules could not be seen to', error);
-      this.#sleep(afterTroubleMs);
+      this.#deps.events.failed('the schedules could not be seen to', error);
+      this.#sleep(retryMs);
     }
   }
 

@@ -13,7 +13,7 @@ const longestAgainMs = 8 * 60_000;
 /** Runs that did not come to a capture are tried again no oftener: on a disk that is full there may be a thousand. */
 const retries = { most: 10, everyMs: 10_000 };
 
-interface Trouble {
+interface LastError {
   readonly reason: string;
   readonly detail: string;
   readonly untilMs: number;
@@ -28,7 +28,7 @@ export class Starting {
   readonly #wake: () => void;
   /** Runs whose capture is being made. */
   readonly #starting = new Map<string, Run>();
-  readonly #troubles = new Map<string, Trouble>();
+  readonly #lastErrors = new Map<string, LastError>();
   /** Up to here every run that came due was judged once, whether or not there was a turn. */
   #judgedThrough = '';
   #retried = { sinceMs: 0, count: 0 };
@@ -73,7 +73,7 @@ export class Starting {
 
   /** A capture has ended somewhere: what stood in the way may be gone. */
   retry(): void {
-    for (const [name, trouble] of this.#troubles) this.#troubles.set(name, { ...trouble, untilMs: 0 });
+    for (const [name, lastError] of this.#lastErrors) this.#lastErrors.set(name, { ...lastError, untilMs: 0 });
   }
 
   /** Moments at which there may be something to do. */
@@ -81,7 +81,7 @@ export class Starting {
     const { dueAt, deadlineAt } = this.#deps.runs.nextMoments(new Date(nowMs).toISOString());
     const moments = [dueAt, deadlineAt].filter((at) => at !== undefined).map((at) => Date.parse(at));
     const retryMs = this.#retried.sinceMs + retries.everyMs;
-    return [...moments, ...[...this.#troubles.values()].map(({ untilMs }) => Math.max(untilMs, retryMs))];
+    return [...moments, ...[...this.#lastErrors.values()].map(({ untilMs }) => Math.max(untilMs, retryMs))];
   }
 
   #mayRetry(nowMs: number): boolean {
@@ -121,7 +121,7 @@ export class Starting {
       const verdict = this.#verdict(run, { nowMs, ...room, running, overlaps: run.overlaps });
       if (verdict.kind === 'end') ended.push([run, verdict.ending]);
       if (verdict.kind !== 'start' || schedule === undefined) continue;
-      if (this.#troubles.has(nameOf(run)) && !this.#mayRetry(nowMs)) continue;
+      if (this.#lastErrors.has(nameOf(run)) && !this.#mayRetry(nowMs)) continue;
       room.free -= 1;
       room.running.set(run.schedule, running + 1);
       // Whoever else is due there finds the node taken.
@@ -141,8 +141,8 @@ export class Starting {
     const { busy, ...rest } = now;
     const { uid, ...node } = this.#deps.nodes.state(run);
     const captureId = uid === undefined ? undefined : busy.get(uid);
-    const trouble = this.#troubles.get(nameOf(run));
-    return judge(run, schedule, { ...rest, approval: this.#deps.approval, node: { ...node, captureId }, trouble });
+    const lastError = this.#lastErrors.get(nameOf(run));
+    return judge(run, schedule, { ...rest, approval: this.#deps.approval, node: { ...node, captureId }, lastError });
   }
 
   #running(): Map<string, number> {
@@ -165,7 +165,7 @@ export class Starting {
   }
 
   #started(run: Run, captureId: string): void {
-    this.#troubles.delete(nameOf(run));
+    this.#lastErrors.delete(nameOf(run));
     const end = endOf(this.#deps.captures.find(captureId));
     this.#deps.runs.change([[run, { state: 'running', ...end, captureId }]]);
     if (end !== undefined) this.#deps.events.runEnded({ ...run, reason: '', detail: '', ...end });
@@ -187,14 +187,14 @@ export class Starting {
         return;
       default: {
         // Room may come in time.
-        const before = this.#troubles.get(nameOf(run));
+        const before = this.#lastErrors.get(nameOf(run));
         const waitMs = Math.min(longestAgainMs, before === undefined ? againMs : before.againMs * 2);
         const untilMs = this.#deps.clock.wall().getTime() + waitMs;
-        const trouble = { reason: fault.code, detail: fault.message, untilMs, againMs: waitMs };
-        this.#troubles.set(nameOf(run), trouble);
+        const lastError = { reason: fault.code, detail: fault.message, untilMs, againMs: waitMs };
+        this.#lastErrors.set(nameOf(run), lastError);
         if (fault.code === 'disk_too_small' || fault.code === 'quota_exceeded') return;
         this.#lost = true;
-        this.#deps.events.trouble(`the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`, error);
+        this.#deps.events.failed(`the run of schedule ${run.schedule} on node ${run.nodeName} could not begin`, error);
       }
     }
   }
@@ -203,7 +203,7 @@ export class Starting {
     try {
       this.#end([[run, change]]);
     } catch (error) {
-      this.#deps.events.trouble(`a run of schedule ${run.schedule} could not be ended`, error);
+      this.#deps.events.failed(`a run of schedule ${run.schedule} could not be ended`, error);
     }
   }
 
@@ -211,7 +211,7 @@ export class Starting {
     if (changes.length === 0) return;
     this.#deps.runs.change(changes);
     for (const [run, change] of changes) {
-      this.#troubles.delete(nameOf(run));
+      this.#lastErrors.delete(nameOf(run));
       this.#deps.events.runEnded({ ...run, reason: '', detail: '', ...change });
     }
   }

@@ -74,8 +74,8 @@ export class CustodyScene implements Disposable {
       reservedBytes: () => 0,
       events: {
         stored: ({ record }) => this.told.push(`stored ${record.captureId}`),
-        troubled: (id, error) => this.told.push(`troubled ${id}: ${String(error)}`),
-        flawed: (id, flaw) => this.told.push(`flawed ${id}: ${flaw}`),
+        failed: (id, error) => this.told.push(`failed ${id}: ${String(error)}`),
+        damaged: (id, damage) => this.told.push(`damaged ${id}: ${damage}`),
       },
       ...changes,
     };

@@ -29,7 +29,7 @@ export async function proveDays({ zone, wall, days, seed }: Days): Promise<Reado
   });
   const { specs, down, jumps, keys, wrong } = await liveDays(world, zone, days, seed);
   expect(wrong).toEqual([]);
-  expect(world.troubles).toEqual([]);
+  expect(world.failures).toEqual([]);
 
   const nowMs = world.clock.wall().getTime();
   const runs = world.schedules.runs({ limit: 1_000_000 });

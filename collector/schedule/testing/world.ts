@@ -59,7 +59,7 @@ export class World implements Disposable {
   readonly clock: FakeClock;
   readonly nodes: SimulatedNode[];
   readonly ended: Ended[] = [];
-  readonly troubles: unknown[] = [];
+  readonly failures: unknown[] = [];
   readonly started: { readonly captureId: string; readonly wallMs: number }[] = [];
   freeBytes = 1e15;
   approval = false;
@@ -117,16 +117,15 @@ export class World implements Disposable {
         return this.freeBytes;
       },
     } as unknown as EvidenceDirectory;
-    const limits = { reserveBytes: 0, approval: this.approval } as ConstructorParameters<typeof Captures>[6];
-    const captures = new Captures(
+    const captures = new Captures({
       journal,
-      {} as unknown as Acquisitions,
+      acquisitions: {} as unknown as Acquisitions,
       evidence,
       fleet,
       slots,
-      new Approvals(database),
-      limits,
-    );
+      approvals: new Approvals(database),
+      limits: { reserveBytes: 0, approval: this.approval },
+    });
     const nodes = scheduledNodes(fleet, {
       inStepAt: () => undefined,
       nodeUid: () => undefined,
@@ -165,7 +164,7 @@ export class World implements Disposable {
         approval: this.approval,
         events: {
           runEnded: (run) => void this.ended.push({ ...run, wallMs: clock.wall().getTime() }),
-          trouble: (_what, error) => void this.troubles.push(error),
+          failed: (_what, error) => void this.failures.push(error),
           clockJumped: () => undefined,
         },
       },

@@ -25,20 +25,20 @@ export async function openFrames(packed: RangeSource, name: string, keptFrames =
 }
 
 async function readSeekTable(packed: RangeSource, name: string): Promise<SeekTable> {
-  const damaged = (flaw: string): Fault => {
-    const message = `the packed image ${name} (${packed.sizeBytes} bytes) cannot be read: ${flaw}. Restore it from a copy`;
+  const damaged = (damage: string): Fault => {
+    const message = `the packed image ${name} (${packed.sizeBytes} bytes) cannot be read: ${damage}. Restore it from a copy`;
     return new Fault('evidence_damaged', message);
   };
   const { sizeBytes } = packed;
   const tail = await packed.read(Math.max(0, sizeBytes - tailBytes), Math.min(tailBytes, sizeBytes));
   if (tail.length < footerBytes) throw damaged('it is too short for a seek table');
   const footer = readFooter(tail.subarray(-footerBytes), sizeBytes);
-  if ('flaw' in footer) throw damaged(footer.flaw);
+  if ('damage' in footer) throw damaged(footer.damage);
   const { tableBytes } = footer;
   const missingBytes = Math.max(0, tableBytes - tail.length);
   const missing = missingBytes > 0 ? [await packed.read(sizeBytes - tableBytes, missingBytes)] : [];
   const table = readTable(Buffer.concat([...missing, tail.subarray(-tableBytes)]), sizeBytes);
-  if ('flaw' in table) throw damaged(table.flaw);
+  if ('damage' in table) throw damaged(table.damage);
   return table;
 }
 

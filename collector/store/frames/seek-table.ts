@@ -26,21 +26,21 @@ export interface SeekTable {
 }
 
 /** How many bytes at the end the table takes, or what is wrong with the footer: the last `footerBytes` of the packed bytes. */
-export function readFooter(footer: Buffer, packedBytes: number): { tableBytes: number } | { flaw: string } {
-  if (footer.readUInt32LE(5) !== seekableMagic) return { flaw: 'it does not end in a seek table' };
+export function readFooter(footer: Buffer, packedBytes: number): { tableBytes: number } | { damage: string } {
+  if (footer.readUInt32LE(5) !== seekableMagic) return { damage: 'it does not end in a seek table' };
   if (footer.readUInt8(4) !== 0)
-    return { flaw: `its seek table is of a kind (${footer.readUInt8(4)}) that is not written here` };
+    return { damage: `its seek table is of a kind (${footer.readUInt8(4)}) that is not written here` };
   const count = footer.readUInt32LE(0);
   const tableBytes = headerBytes + count * entryBytes + footerBytes;
   if (count > maxFrames || tableBytes + count * leastFrameBytes > packedBytes)
-    return { flaw: `its seek table tells of ${count} frames, which do not fit in it` };
+    return { damage: `its seek table tells of ${count} frames, which do not fit in it` };
   return { tableBytes };
 }
 
 /** Reads the whole table; the footer was read before. */
-export function readTable(table: Buffer, packedBytes: number): SeekTable | { flaw: string } {
+export function readTable(table: Buffer, packedBytes: number): SeekTable | { damage: string } {
   if (table.readUInt32LE(0) !== skippableMagic || table.readUInt32LE(4) !== table.length - headerBytes)
-    return { flaw: 'its seek table has no beginning' };
+    return { damage: 'its seek table has no beginning' };
   const count = (table.length - headerBytes - footerBytes) / entryBytes;
   const starts = new Float64Array(count + 1);
   let start = 0;
@@ -51,13 +51,13 @@ export function readTable(table: Buffer, packedBytes: number): SeekTable | { fla
     const last = frame === count - 1;
     const fits = last ? plain > 0 && plain <= frameBytes : plain === frameBytes;
     if (!fits || packed < leastFrameBytes || packed > packedFrameLimit)
-      return { flaw: `its seek table gives frame ${frame} the impossible sizes ${packed} and ${plain}` };
+      return { damage: `its seek table gives frame ${frame} the impossible sizes ${packed} and ${plain}` };
     start += packed;
     plainBytes += plain;
     starts[frame + 1] = start;
   }
   if (start + table.length !== packedBytes)
-    return { flaw: `its frames and its seek table come to ${start + table.length} bytes, it has ${packedBytes}` };
+    return { damage: `its frames and its seek table come to ${start + table.length} bytes, it has ${packedBytes}` };
   return { starts, plainBytes };
 }
 
