@@ -3,12 +3,9 @@ import { causeChain, Fault } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { CaptureJournal } from '../journal/captures.ts';
-import { CustodyQueue } from '../journal/custody-queue.ts';
-import type { Database } from '../journal/database.ts';
-import { MetricQueries } from '../journal/metric-queries.ts';
-import type { Reanalyses } from '../journal/reanalyses.ts';
-import { StorageJournal } from '../journal/storage.ts';
+import type { CustodyQueue } from '../journal/custody-queue.ts';
+import type { Journal } from '../journal/open.ts';
+import type { StorageJournal } from '../journal/storage.ts';
 import { openStore } from '../store/open.ts';
 import type { EvidenceStore } from '../store/store.ts';
 import { Archiver } from './archiver.ts';
@@ -39,117 +36,43 @@ export interface CustodyEvents {
   deleted(captureId: string, actor: string): void;
 }
 
-/** What custody is told. */
+/** Everything custody is made of. */
 export interface CustodyDeps {
   readonly config: Config;
-  readonly database: Database;
-  readonly journal: CaptureJournal;
-  readonly again: Reanalyses;
-  readonly directory: EvidenceDirectory;
-  /** By name, what each schedule that is known keeps. */
+  readonly journal: Journal;
+  readonly evidence: EvidenceDirectory;
+  /** By name, what each schedule that is known keeps. Asked only after `start`. */
   schedules(): RetentionRules['schedules'];
   readonly events: CustodyEvents;
   readonly log: Logger;
+}
+
+/** The store, and how images are read, wherever they lie. */
+interface Place {
+  readonly store: EvidenceStore;
+  readonly images: Images;
 }
 
 const closingMs = 2_000;
 
 /** Opens the store and everything around it. Throws config_invalid, storage_failed. */
 export async function openCustody(deps: CustodyDeps): Promise<Custody> {
-  const { config, database, journal, again, directory, events, log } = deps;
-  const storage = new StorageJournal(database, again);
-  const queue = new CustodyQueue(database);
-  const queries = new MetricQueries(database);
+  const { config, journal, evidence } = deps;
+  const { storage, custodyQueue } = journal;
   const store = await openStore(config.store, config.dataDir);
-  // A directory may be moved as a whole; a bucket is what it is.
-  const elsewhere = queue
-    .outermost()
-    .find((object) =>
-      store.kind === 'gcs' ? store.locationOf(object) !== object.location : object.location.startsWith('gs://'),
-    );
-  if (elsewhere !== undefined)
-    throw new Fault(
-      'config_invalid',
-      `there is stored evidence that is not in ${store.place}, such as ${elsewhere.location}: set KCORDER_STORE, its bucket and prefix to what they were`,
-    );
-  const images = new Images(directory, storage, store);
-  const trouble = (captureId: string, what: string, error: unknown): void => {
-    log.warn({ capture: captureId, causes: causeChain(error) }, what);
-  };
-  const flawed = (captureId: string, flaw: string): void => {
-    events.flawed(captureId, flaw);
-    log.error({ capture: captureId, flaw }, 'evidence is not what was sealed');
-  };
-  const archiver = new Archiver({
-    directory,
-    store,
-    record: storage,
-    queue,
-    images,
-    spoolMs: config.spoolMs,
-    reserveBytes: config.reserveBytes,
-    reservedBytes: () => queries.reservedBytes(),
-    events: {
-      stored: ({ record: { captureId, imageBytes } }, { location, bytes }, seconds) => {
-        retention.wake();
-        log.info({ capture: captureId, location, imageBytes, bytes, seconds }, 'evidence stored');
-      },
-      troubled: (captureId, error, isNew) => {
-        trouble(captureId, 'evidence is not in the store yet', error);
-        if (isNew) events.notStored(captureId);
-      },
-      flawed,
-    },
-  });
-  const deletions = new Deletions({
-    record: storage,
-    queue,
-    store,
-    directory,
-    letGo: (captureId) => archiver.letGo(captureId),
-    events: {
-      deleted: (captureId, actor) => {
-        events.deleted(captureId, actor);
-        log.info({ capture: captureId, actor }, 'evidence deleted');
-      },
-      deletionTroubled: (captureId, error) => trouble(captureId, 'evidence could not be deleted', error),
-    },
-  });
-  const verifier = new Verifier({
-    record: storage,
-    queue,
-    images,
-    directory,
-    store,
-    verifyMs: config.verifyMs,
-    events: {
-      verified: (captureId, bytes, seconds) => {
-        log.info({ capture: captureId, bytes, seconds }, 'evidence verified');
-      },
-      flawed,
-      verificationTroubled: (captureId, error) => trouble(captureId, 'evidence could not be verified', error),
-    },
-  });
-  const retention = new Retention({
-    queue,
-    deletions,
-    rules: () => ({ schedules: deps.schedules(), retentionMs: config.retentionMs }),
-    events: {
-      retentionTroubled: (captureId, error) => trouble(captureId, 'expired evidence could not be deleted', error),
-      clockMoved: (byMs) =>
-        log.error(
-          { byMs },
-          'the clock was set: for a day no evidence is deleted because of its age. See that it is right',
-        ),
-    },
-  });
-  const stopWaking = journal.watch(({ event }) => {
+  checkStored(store, custodyQueue);
+  const place = { store, images: new Images(evidence, storage, store) };
+  // Whoever deletes makes the archiver let go, and whatever is stored wakes the retention, which deletes.
+  const archiver: Archiver = makeArchiver(deps, place, () => retention.wake());
+  const deletions = makeDeletions(deps, place, (captureId) => archiver.letGo(captureId));
+  const retention = makeRetention(deps, deletions);
+  const verifier = makeVerifier(deps, place);
+  const stopWaking = journal.captures.watch(({ event }) => {
     if (event !== undefined) archiver.wake();
   });
   return {
     storage,
-    store,
-    images,
+    ...place,
     deletions,
     verifier,
     start: () => {
@@ -164,4 +87,112 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
       await Promise.race([ended, sleep(closingMs, undefined, { ref: false })]);
     },
   };
+}
+
+/** Throws config_invalid when there is stored evidence that is not in this store. */
+function checkStored(store: EvidenceStore, queue: CustodyQueue): void {
+  // A directory may be moved as a whole; a bucket is what it is.
+  const elsewhere = queue
+    .outermost()
+    .find((object) =>
+      store.kind === 'gcs' ? store.locationOf(object) !== object.location : object.location.startsWith('gs://'),
+    );
+  if (elsewhere !== undefined)
+    throw new Fault(
+      'config_invalid',
+      `there is stored evidence that is not in ${store.place}, such as ${elsewhere.location}: set KCORDER_STORE, its bucket and prefix to what they were`,
+    );
+}
+
+function makeArchiver(deps: CustodyDeps, { store, images }: Place, hasStored: () => void): Archiver {
+  const { config, journal, evidence, events, log } = deps;
+  return new Archiver({
+    directory: evidence,
+    store,
+    record: journal.storage,
+    queue: journal.custodyQueue,
+    images,
+    spoolMs: config.spoolMs,
+    reserveBytes: config.reserveBytes,
+    reservedBytes: () => journal.queries.reservedBytes(),
+    events: {
+      stored: ({ record: { captureId, imageBytes } }, { location, bytes }, seconds) => {
+        hasStored();
+        log.info({ capture: captureId, location, imageBytes, bytes, seconds }, 'evidence stored');
+      },
+      troubled: (captureId, error, isNew) => {
+        warn(log, captureId, 'evidence is not in the store yet', error);
+        if (isNew) events.notStored(captureId);
+      },
+      flawed: flawed(deps),
+    },
+  });
+}
+
+function makeDeletions(
+  { journal, evidence, events, log }: CustodyDeps,
+  { store }: Place,
+  letGo: (captureId: string) => Promise<void>,
+): Deletions {
+  return new Deletions({
+    record: journal.storage,
+    queue: journal.custodyQueue,
+    store,
+    directory: evidence,
+    letGo,
+    events: {
+      deleted: (captureId, actor) => {
+        events.deleted(captureId, actor);
+        log.info({ capture: captureId, actor }, 'evidence deleted');
+      },
+      deletionTroubled: (captureId, error) => warn(log, captureId, 'evidence could not be deleted', error),
+    },
+  });
+}
+
+function makeVerifier(deps: CustodyDeps, { store, images }: Place): Verifier {
+  const { config, journal, evidence, log } = deps;
+  return new Verifier({
+    record: journal.storage,
+    queue: journal.custodyQueue,
+    images,
+    directory: evidence,
+    store,
+    verifyMs: config.verifyMs,
+    events: {
+      verified: (captureId, bytes, seconds) => {
+        log.info({ capture: captureId, bytes, seconds }, 'evidence verified');
+      },
+      flawed: flawed(deps),
+      verificationTroubled: (captureId, error) => warn(log, captureId, 'evidence could not be verified', error),
+    },
+  });
+}
+
+function makeRetention(deps: CustodyDeps, deletions: Deletions): Retention {
+  const { config, journal, log } = deps;
+  return new Retention({
+    queue: journal.custodyQueue,
+    deletions,
+    rules: () => ({ schedules: deps.schedules(), retentionMs: config.retentionMs }),
+    events: {
+      retentionTroubled: (captureId, error) => warn(log, captureId, 'expired evidence could not be deleted', error),
+      clockMoved: (byMs) =>
+        log.error(
+          { byMs },
+          'the clock was set: for a day no evidence is deleted because of its age. See that it is right',
+        ),
+    },
+  });
+}
+
+const flawed =
+  ({ events, log }: CustodyDeps) =>
+  (captureId: string, flaw: string): void => {
+    events.flawed(captureId, flaw);
+    log.error({ capture: captureId, flaw }, 'evidence is not what was sealed');
+  };
+
+function warn(log: Logger, captureId: string, what: string, error: unknown): void {
+  log.warn({ capture: captureId, causes: causeChain(error) }, what);
 }
