@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import tls from 'node:tls';
 import type { Logger } from 'pino';
 import { type Access, openAccess, type Surroundings } from './access.ts';
@@ -12,12 +11,10 @@ import { Metrics } from './metrics/metrics.ts';
 import { openNotifier } from './notify/open.ts';
 import { openPorts } from './ports.ts';
 import { whenAccessChanges } from './reactions/access-changed.ts';
-import { whenAgentAttaches } from './reactions/agent-attached.ts';
 import { whenAnalysisEnds } from './reactions/analysis-ended.ts';
 import { whenCaptureChanges } from './reactions/capture-changed.ts';
 import { whenEvidenceChanges } from './reactions/evidence-changed.ts';
 import { whenRunEnds } from './reactions/run-ended.ts';
-import { whenStoreFills } from './reactions/store-filling.ts';
 import { type OpenedSchedules, openSchedules } from './schedule/open.ts';
 import { openSymbols } from './symbols/open.ts';
 import { version } from './version.ts';
@@ -52,62 +49,30 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const metrics = keep(
     new Metrics({ journal: journal.captures, queries: journal.queries, fleet: fleet.fleet, limits: config, version }),
   );
-  const { notifier } = keep(
-    await openNotifier(
-      config,
-      journal.outbox,
-      journal.captures,
-      {
-        attempted: (webhook, result) => metrics.notificationAttempted(webhook, result),
-        reloadFailed: () => metrics.reloadFailed('webhooks'),
-      },
-      log,
-    ),
-  );
+  const { notifier } = keep(await openNotifier(config, journal.outbox, journal.captures, metrics.ofWebhooks, log));
   const told = { journal, evidence, fleet, metrics, notifier, log };
-  const whenAccess = whenAccessChanges(told);
-  const access: Access = keep(await openAccess({ config, journal, events: whenAccess, log, surroundings }));
+  const accessEvents = whenAccessChanges(told);
+  const access: Access = keep(await openAccess({ config, journal, events: accessEvents, log, surroundings }));
+  const { cluster } = access;
+  stack.defer(journal.captures.watch(whenCaptureChanges(told, cluster)));
   // The rules are asked for once custody has started.
   const rules = () => schedules.schedules.retentionRules();
   const custody = keep(await openCustody({ ...told, config, schedules: rules, events: whenEvidenceChanges(told) }));
-  stack.defer(whenStoreFills(config, told));
-  const symbols = await openSymbols(join(config.dataDir, 'symbols'), config, fleet.askForTypes, (end, seconds) =>
+  const symbols = await openSymbols(`${config.dataDir}/symbols`, config, fleet.askForTypes, (end, seconds) =>
     metrics.symbolsSearched(end, seconds),
   );
-  const analyzed = whenAnalysisEnds(told, symbols.cache);
-  const analysis = keep(openAnalysis(config, { ...told, images: custody.images, symbols, events: analyzed }));
-  const { cluster } = access;
+  const analysisEvents = whenAnalysisEnds(told, symbols.cache);
+  const analysis = keep(openAnalysis(config, { ...told, images: custody.images, symbols, events: analysisEvents }));
+  const scheduleDeps = { ...fleet, journal: journal.captures, scheduleJournal: journal.schedules, runs: journal.runs };
   const schedules: OpenedSchedules = keep(
-    await openSchedules(
-      config,
-      {
-        ...fleet,
-        scheduleJournal: journal.schedules,
-        runs: journal.runs,
-        journal: journal.captures,
-        ...(cluster && { cluster }),
-      },
-      whenRunEnds(told),
-    ),
+    await openSchedules(config, { ...scheduleDeps, ...(cluster && { cluster }) }, whenRunEnds(told)),
   );
-  stack.defer(journal.captures.watch(whenCaptureChanges({ analysis, slots: fleet.slots, cluster, log })));
-  const agents = keep(whenAgentAttaches({ ...fleet, schedules, symbols, log }));
   metrics.watchNotifications(() => notifier.names);
   metrics.watchAccess(access);
   metrics.watchSymbols(symbols);
   metrics.watchSchedules((name) => schedules.schedules.timesOf(name));
   const ports = keep(
-    await openPorts({
-      ...told,
-      config,
-      version,
-      access,
-      custody,
-      symbols,
-      schedules: schedules.schedules,
-      agents,
-      record: whenAccess.record,
-    }),
+    await openPorts({ ...told, config, version, access, custody, symbols, schedules, record: accessEvents.record }),
   );
   // From here on there are streams: each is told why it ends before its connection does.
   stack.defer(() => fleet.close());
@@ -117,7 +82,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   fleet.start();
   journal.auditCheck.start();
   metrics.becomeReady();
-  analysis.wake();
+  analysis.start();
   log.info({ listen: config.listen, port: ports.port, data: config.dataDir, version }, 'collector is up');
   const opened = stack.move();
   return { ...ports, lookAtCertificates: () => access.serving.look(), close: () => opened.disposeAsync() };

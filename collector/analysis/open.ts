@@ -20,13 +20,13 @@ export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 's
 
 /** Analyses that run one after the other. */
 export interface OpenedAnalysis {
-  /** Call it when a capture may be there to be analyzed, and once to begin. */
-  wake(): void;
+  /** Begins. */
+  start(): void;
   /** Ends the running analysis, which begins anew after a restart. */
   close(): Promise<void>;
 }
 
-/** Opens the queue of analyses. */
+/** Opens the queue of analyses, which is woken by whatever is sealed and by whoever asks for an analysis again. */
 export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): OpenedAnalysis {
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
@@ -42,11 +42,16 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     analysis,
     events,
   });
-  const stopWaking = reanalyses.watch(() => queue.wake());
+  const stops = [
+    reanalyses.watch(() => queue.wake()),
+    captures.watch(({ event }) => {
+      if (event !== undefined) queue.wake();
+    }),
+  ];
   return {
-    wake: () => queue.wake(),
+    start: () => queue.wake(),
     close: async () => {
-      stopWaking();
+      for (const stop of stops) stop();
       await queue.close();
     },
   };

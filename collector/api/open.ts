@@ -7,7 +7,7 @@ import type { AttachmentEvents } from '../fleet/attachment.ts';
 import type { OpenedFleet } from '../fleet/open.ts';
 import type { Journal } from '../journal/open.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import type { Schedules } from '../schedule/schedules.ts';
+import type { OpenedSchedules } from '../schedule/open.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import { agentHandlers, ingestHandlers, type PresentNode, presentNode } from './agents.ts';
 import { type EnrolmentHandlerDeps, enrolmentHandlers } from './enrolment.ts';
@@ -29,7 +29,7 @@ export interface ApiDeps {
   readonly evidence: EvidenceDirectory;
   readonly custody: Custody;
   readonly symbols: SymbolSearch;
-  readonly schedules: Schedules;
+  readonly schedules: OpenedSchedules;
   readonly metrics: Metrics;
   readonly agents: AttachmentEvents;
   /** Puts on record what is done about certificates and join tokens. */
@@ -61,7 +61,7 @@ function servicesOf(deps: ApiDeps, gate: Gate, present: PresentNode): ServerDeps
   return {
     operator: operatorOf(deps, gate),
     evidence: evidenceHandlers({ journal: journal.captures, auditCheck: journal.auditCheck, evidence, ...custody }),
-    schedule: scheduleHandlers(schedules, (context, namespace) => gate.admitToPods(context, namespace)),
+    schedule: scheduleHandlers(schedules.schedules, (context, namespace) => gate.admitToPods(context, namespace)),
     symbols: symbolsHandlers({ search: symbols, fleet, journal: journal.captures }),
     enrolment: enrolmentHandlers({
       ...access,

@@ -13,6 +13,7 @@ import { Deletions } from './deletion.ts';
 import { Images } from './images.ts';
 import type { RetentionRules } from './retention.ts';
 import { Retention } from './retention-rounds.ts';
+import { watchRoom } from './room.ts';
 import { Verifier } from './verifier.ts';
 
 /** What becomes of sealed evidence. */
@@ -22,7 +23,7 @@ export interface Custody {
   readonly images: Images;
   readonly deletions: Deletions;
   readonly verifier: Verifier;
-  /** Begins to keep, to verify and to delete what is expired. */
+  /** Begins to keep, to verify, to delete what is expired, and to look at the room. */
   start(): void;
   /** Ends within a second or so; whatever was begun is done again after a restart. */
   close(): Promise<void>;
@@ -34,6 +35,8 @@ export interface CustodyEvents {
   notStored(captureId: string): void;
   flawed(captureId: string, flaw: string): void;
   deleted(captureId: string, actor: string): void;
+  /** The room was looked at: the disk, then the quota, which may be 0 for no limit. */
+  roomTaken(usedBytes: number, limitBytes: number): void;
 }
 
 /** Everything custody is made of. */
@@ -67,6 +70,7 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
   const deletions = makeDeletions(deps, place, (captureId) => archiver.letGo(captureId));
   const retention = makeRetention(deps, deletions);
   const verifier = makeVerifier(deps, place);
+  let stopLooking = (): void => undefined;
   const stopWaking = journal.captures.watch(({ event }) => {
     if (event !== undefined) archiver.wake();
   });
@@ -79,9 +83,11 @@ export async function openCustody(deps: CustodyDeps): Promise<Custody> {
       archiver.start();
       verifier.start();
       retention.start();
+      stopLooking = lookAtRoom(deps);
     },
     close: async () => {
       stopWaking();
+      stopLooking();
       const ended = Promise.all([archiver.close(), verifier.close(), retention.close(), deletions.close()]);
       // A store may take its time to answer; what it says then has no effect any more.
       await Promise.race([ended, sleep(closingMs, undefined, { ref: false })]);
@@ -183,6 +189,17 @@ function makeRetention(deps: CustodyDeps, deletions: Deletions): Retention {
           'the clock was set: for a day no evidence is deleted because of its age. See that it is right',
         ),
     },
+  });
+}
+
+function lookAtRoom({ config, journal: { queries }, events, log }: CustodyDeps): () => void {
+  const { dataDir, reserveBytes, quotaBytes } = config;
+  return watchRoom({
+    ...{ dataDir, reserveBytes, quotaBytes },
+    reservedBytes: () => queries.reservedBytes(),
+    keptBytes: () => queries.places().reduce((sum, { bytes }) => sum + bytes, 0),
+    looked: (usedBytes, limitBytes) => events.roomTaken(usedBytes, limitBytes),
+    troubled: (error) => log.warn({ causes: causeChain(error) }, 'the room left could not be told'),
   });
 }
 
