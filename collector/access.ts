@@ -13,6 +13,7 @@ import { type Bearer, Enrolment, type EnrolmentDeps } from './identity/enrolment
 import { Serving } from './identity/serving.ts';
 import { readTlsDirectory } from './identity/tls-directory.ts';
 import type { JoinTokens } from './journal/join-tokens.ts';
+import type { Journal } from './journal/open.ts';
 
 /** Who gets in, and how the collector shows who it is. */
 export interface Access {
@@ -31,63 +32,73 @@ export interface Surroundings {
   readonly cluster?: Cluster;
 }
 
-/** What opening tells the rest of the collector. */
+/** Events of access. */
 export interface AccessEvents {
   /** A node is gone: its agent is not to be heard any more. */
   nodeGone(uid: string, name: string): void;
   /** A certificate or authority could not be renewed or read. */
   certificateRefused(): void;
+  /** Puts on record that a certificate was given, or refused; throws when it cannot. */
+  readonly record: EnrolmentDeps['record'];
+}
+
+/** Everything access is made of. */
+export interface AccessDeps {
+  readonly config: Config;
+  readonly journal: Pick<Journal, 'joinTokens'>;
+  readonly events: AccessEvents;
+  readonly log: Logger;
+  readonly surroundings: Surroundings;
 }
 
 /** Opens what KCORDER_AUTHORITY asks for. Throws config_invalid, cluster_unavailable, storage_failed. */
-export async function openAccess(
-  config: Config,
-  joinTokens: JoinTokens,
-  record: EnrolmentDeps['record'],
-  events: AccessEvents,
-  log: Logger,
-  { now = Date.now, cluster: given }: Surroundings = {},
-): Promise<Access> {
-  const refused = (error: unknown): void => {
-    events.certificateRefused();
-    log.error({ causes: causeChain(error) }, 'a certificate could not be renewed; the last good one stays in use');
-  };
-  const cluster = config.authority === 'cluster' ? await loadClusterServices(config, events, log, given) : undefined;
+export async function openAccess(deps: AccessDeps): Promise<Access> {
+  const { config, events, log, surroundings } = deps;
+  using opened = new DisposableStack();
+  const cluster = config.authority === 'cluster' ? await openCluster(deps) : undefined;
+  opened.defer(() => cluster?.close());
   const authority = await openAuthority(config, cluster);
   const serving = await Serving.open(
     {
-      ...(authority === undefined ? {} : { authority }),
+      ...(authority && { authority }),
       tlsDir: config.tlsDir,
       trustsDirectory: config.authority !== 'cluster',
       names: config.serverNames,
       addresses: ['127.0.0.1', ...ownAddresses()],
-      refused,
+      refused: (error) => {
+        events.certificateRefused();
+        log.error({ causes: causeChain(error) }, 'a certificate could not be renewed; the last good one stays in use');
+      },
     },
-    now,
+    surroundings.now,
   );
-  const enrolment =
-    authority === undefined
-      ? undefined
-      : new Enrolment({
-          authority,
-          checks: {
-            ...(cluster && { service_account: cluster.checkAgent }),
-            ...(config.joinTokens && { join: joinCheck(joinTokens, (node) => cluster?.strangeness(node)) }),
-          },
-          // Where there is an API server, it is asked again each time.
-          renewsByCertificate: cluster === undefined,
-          record,
-        });
+  opened.defer(() => serving.close());
+  const enrolment = authority && openEnrolment(deps, authority, cluster);
+  const owned = opened.move();
   return {
     serving,
     ...(authority && { authority }),
     ...(enrolment && { enrolment }),
     ...(cluster && { cluster }),
-    close: () => {
-      serving.close();
-      cluster?.close();
-    },
+    close: () => owned.dispose(),
   };
+}
+
+function openEnrolment(
+  { config, journal, events }: AccessDeps,
+  authority: Authority,
+  cluster: ClusterServices | undefined,
+): Enrolment {
+  return new Enrolment({
+    authority,
+    checks: {
+      ...(cluster && { service_account: cluster.checkAgent }),
+      ...(config.joinTokens && { join: joinCheck(journal.joinTokens, (node) => cluster?.strangeness(node)) }),
+    },
+    // Where there is an API server, it is asked again each time.
+    renewsByCertificate: cluster === undefined,
+    record: events.record,
+  });
 }
 
 async function openAuthority(config: Config, cluster: ClusterServices | undefined): Promise<Authority | undefined> {
@@ -98,24 +109,19 @@ async function openAuthority(config: Config, cluster: ClusterServices | undefine
   return await Authority.open(store, alsoTrusted);
 }
 
-async function loadClusterServices(
-  { cluster, joinTokens }: Config,
-  events: AccessEvents,
-  log: Logger,
-  given: Cluster | undefined,
-): Promise<ClusterServices> {
+async function openCluster({ config, events, log, surroundings }: AccessDeps): Promise<ClusterServices> {
   // Loaded where it is needed only: the client is larger than all the rest.
-  const { openClusterServices: openRooms } = await import('./cluster/open.ts');
-  const { namespace, authoritySecret, trustConfigMap, agentServiceAccount, agentDaemonSet } = cluster;
-  return openRooms(
+  const { openClusterServices } = await import('./cluster/open.ts');
+  const { namespace, authoritySecret, trustConfigMap, agentServiceAccount, agentDaemonSet } = config.cluster;
+  return openClusterServices(
     { namespace, secret: authoritySecret, configMap: trustConfigMap },
     { namespace, serviceAccount: agentServiceAccount, daemonSet: agentDaemonSet },
-    joinTokens,
+    config.joinTokens,
     {
       nodeGone: (name, uid) => events.nodeGone(uid, name),
       failed: (error) => log.warn({ causes: causeChain(error) }, 'the API server cannot be followed; trying again'),
     },
-    given,
+    surroundings.cluster,
   );
 }
 

@@ -7,9 +7,6 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { isLost } from './lost.ts';
 import { addChecks } from './quarantine.ts';
 
-/** The one database; only the journal speaks with it. */
-export type Database = DatabaseSync;
-
 /** What each version added to the one before: the first entry makes version 1. */
 const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
   `

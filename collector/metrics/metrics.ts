@@ -127,6 +127,12 @@ export class Metrics {
     this.#notifications.attempted(webhook, result);
   }
 
+  /** Counts for the notifier. */
+  readonly ofWebhooks = {
+    attempted: (webhook: string, result: 'sent' | 'failed'): void => this.notificationAttempted(webhook, result),
+    reloadFailed: (): void => this.reloadFailed('webhooks'),
+  };
+
   /** A file that is read again when it changes could not be used. */
   reloadFailed(file: ReloadedFile): void {
     this.#notifications.reloadFailed(file);
