@@ -1,4 +1,5 @@
 import tls from 'node:tls';
+import { causeChain } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import { type Access, openAccess, type Surroundings } from './access.ts';
 import { openAnalysis } from './analysis/open.ts';
@@ -26,6 +27,8 @@ export interface Collector {
   readonly apiPort: number;
   /** Looks at certificates and authorities now; it is done every 15 s by itself. */
   lookAtCertificates(): Promise<void>;
+  /** Told of an error that nothing waited for, which is a bug: it is logged and counted, and the collector goes on. */
+  unexpected(error: unknown): void;
   /** Ends within 20 s. Running captures go on when a collector is started again on the same data. */
   close(): Promise<void>;
 }
@@ -85,5 +88,13 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   analysis.start();
   log.info({ listen: config.listen, port: ports.port, data: config.dataDir, version }, 'collector is up');
   const opened = stack.move();
-  return { ...ports, lookAtCertificates: () => access.serving.look(), close: () => opened.disposeAsync() };
+  return {
+    ...ports,
+    lookAtCertificates: () => access.serving.look(),
+    unexpected: (error) => {
+      metrics.errorUnexpected();
+      log.error({ causes: causeChain(error) }, 'an error that nothing waited for: report it, it is a bug');
+    },
+    close: () => opened.disposeAsync(),
+  };
 }

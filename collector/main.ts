@@ -1,7 +1,7 @@
 import v8 from 'node:v8';
 import { causeChain, Fault, faults } from '@kcorder/proto/fault.ts';
 import { pino } from 'pino';
-import { startCollector } from './collector.ts';
+import { type Collector, startCollector } from './collector.ts';
 import { readConfig } from './config.ts';
 import { failuresOf } from './failures.ts';
 
@@ -17,17 +17,20 @@ function giveUp(error: unknown): never {
   process.exit(faults[fault.code].exit);
 }
 
-process.on('unhandledRejection', giveUp);
+let collector: Collector | undefined;
+// One that a node or a caller can bring about must not end the collector for all the others.
+process.on('unhandledRejection', (error) => (collector === undefined ? giveUp(error) : collector.unexpected(error)));
 try {
   const config = readConfig();
   log.level = config.logLevel;
-  const collector = await startCollector(config, log);
+  const started = await startCollector(config, log);
+  collector = started;
   let ending = false;
   const end = (signal: string): void => {
     if (ending) return;
     ending = true;
     log.info({ signal }, 'ending');
-    collector.close().then(() => process.exit(0), giveUp);
+    started.close().then(() => process.exit(0), giveUp);
   };
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));

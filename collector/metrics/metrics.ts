@@ -32,6 +32,7 @@ export interface MetricsDeps {
 export class Metrics {
   readonly #scrape = new Scrape();
   readonly #deps: MetricsDeps;
+  readonly #unexpected: ReturnType<Scrape['counter']>;
   readonly #nodes: NodeSeries;
   readonly #captures: CaptureSeries;
   readonly #analyses: AnalysisSeries;
@@ -51,6 +52,10 @@ export class Metrics {
     const scrape = this.#scrape;
     this.#deps = deps;
     scrape.gauge('kcorder_build_info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1);
+    this.#unexpected = scrape.counter(
+      'kcorder_unexpected_errors_total',
+      'Errors that nothing in the collector waited for; each is a bug.',
+    );
     this.#nodes = new NodeSeries(scrape, fleet);
     this.#captures = new CaptureSeries(scrape, queries, () => this.#nodes.current);
     this.#analyses = new AnalysisSeries(scrape, queries);
@@ -146,6 +151,11 @@ export class Metrics {
   /** The disk has not taken a change of the journal. */
   journalWriteFailed(): void {
     this.#notifications.writeFailed();
+  }
+
+  /** Nothing waited for an error. */
+  errorUnexpected(): void {
+    this.#unexpected.inc();
   }
 
   /** From now on /readyz says so: the collector listens. */

@@ -213,7 +213,10 @@ test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal',
   }
 });
 
-test('whom to tell cannot be told, and a changed file cannot be used', async () => {
+/** Makes a program break a promise that nothing waits for, whenever it gets SIGUSR2. */
+const breakable = `--import=data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => void Promise.reject(new Error('nobody waits')))`)}`;
+
+test('whom to tell cannot be told, a changed file cannot be used, and an error that nothing waits for ends nothing', async () => {
   using scratch = makeScratch();
   const webhooks = join(scratch.dir, 'webhooks.json');
   const schedules = join(scratch.dir, 'schedules.json');
@@ -221,13 +224,16 @@ test('whom to tell cannot be told, and a changed file cannot be used', async () 
   const entry = { name: 'nobody', url, format: 'kcorder', secret: 'a secret of this test alone' };
   writeFileSync(webhooks, JSON.stringify({ webhooks: [entry] }));
   writeFileSync(schedules, JSON.stringify({ schedules: [] }));
-  const settings = { KCORDER_WEBHOOKS_FILE: webhooks, KCORDER_SCHEDULES_FILE: schedules };
+  const settings = { KCORDER_WEBHOOKS_FILE: webhooks, KCORDER_SCHEDULES_FILE: schedules, NODE_OPTIONS: breakable };
   await using scene = await openScene({ settings });
   const { rig, tower } = scene;
   await until(async () => (await tower.query('kcorder_reload_failures_total')).length > 0);
   writeFileSync(schedules, '{"schedules": [{"name": "UPPER"}]}');
+  rig.collector.signal('SIGUSR2');
   await rig.done(await rig.order());
-  await fires(tower, 'KcorderNotificationsFailing', 'KcorderConfigurationRejected');
+  await fires(tower, 'KcorderNotificationsFailing', 'KcorderConfigurationRejected', 'KcorderUnexpectedErrors');
+  expect(rig.collector.saw('nobody waits')).toBe(true);
+  expect(rig.collector.running).toBe(true);
 });
 
 test('somebody who tries to be an agent, and a certificate that ends in days', async () => {
