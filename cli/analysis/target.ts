@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { getCapture, listCaptures } from '../captures.ts';
+import { getCapture, listCaptures } from '../calls/captures.ts';
 import { isDeleted } from '../render/storage.ts';
 import type { Session } from '../session.ts';
 

@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import { printCapture } from '../captures.ts';
+import { printCapture } from '../calls/captures.ts';
 import { exitCode } from '../exit-code.ts';
 import { hasEnded } from '../render/capture-words.ts';
 import type { Session } from '../session.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { printCapture } from '../captures.ts';
+import { printCapture } from '../calls/captures.ts';
+import { order } from '../calls/order.ts';
 import { exitCode } from '../exit-code.ts';
 import { awaitCapture } from '../follow/await-capture.ts';
 import { conclude } from '../follow/conclude.ts';
-import { order } from '../order.ts';
 import type { Session } from '../session.ts';
 
 /** The options of `kcorder capture`. */

@@ -1,6 +1,6 @@
-import { agree } from '../agree.ts';
-import { getCapture } from '../captures.ts';
-import { printStorage } from '../evidence.ts';
+import { agree } from '../calls/agree.ts';
+import { getCapture } from '../calls/captures.ts';
+import { printStorage } from '../calls/evidence.ts';
 import { exitCode } from '../exit-code.ts';
 import { bytesText, momentOf, utcText } from '../output/figures.ts';
 import type { Session } from '../session.ts';

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { type GetAnalysisResponse, ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
-import { getCapture, listCaptures, printCapture } from '../captures.ts';
+import { getCapture, listCaptures, printCapture } from '../calls/captures.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { capturesTable } from '../render/captures.ts';

@@ -1,4 +1,4 @@
-import { printStorage } from '../evidence.ts';
+import { printStorage } from '../calls/evidence.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Session } from '../session.ts';
 

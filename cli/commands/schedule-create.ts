@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { ScheduleSpecSchema } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { answered, nextTickText, printSchedule } from '../calls/schedules.ts';
 import { exitCode } from '../exit-code.ts';
-import { answered, nextTickText, printSchedule } from '../schedules.ts';
 import type { Session } from '../session.ts';
 
 /** What `kcorder schedule create` is told besides the name; spans in ms. */

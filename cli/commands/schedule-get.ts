@@ -3,11 +3,11 @@ import {
   ListRunsResponseSchema,
   ListSchedulesResponseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { answered } from '../calls/schedules.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { runsTable } from '../render/runs.ts';
 import { schedulesTable, scheduleText } from '../render/schedules.ts';
-import { answered } from '../schedules.ts';
 import type { Session } from '../session.ts';
 
 const runsShown = 20;

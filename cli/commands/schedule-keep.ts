@@ -1,7 +1,7 @@
-import { agree } from '../agree.ts';
+import { agree } from '../calls/agree.ts';
+import { answered, nextTickText, printSchedule } from '../calls/schedules.ts';
 import { exitCode } from '../exit-code.ts';
 import { visible } from '../output/visible.ts';
-import { answered, nextTickText, printSchedule } from '../schedules.ts';
 import type { Session } from '../session.ts';
 
 /** `kcorder schedule pause NAME`: makes no captures until it is resumed. */

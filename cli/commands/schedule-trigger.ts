@@ -5,8 +5,8 @@ import {
   type TriggerScheduleResponse,
   TriggerScheduleResponseSchema,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { mayHaveArrived } from '../calls/order.ts';
 import { exitCode } from '../exit-code.ts';
-import { mayHaveArrived } from '../order.ts';
 import { documentOf } from '../output/document.ts';
 import { runsTable } from '../render/runs.ts';
 import type { Session } from '../session.ts';

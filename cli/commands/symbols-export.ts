@@ -7,6 +7,7 @@ import {
   type ExportSymbolsResponse,
   type KernelSymbols,
 } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { listSymbols, resolveKept } from '../calls/symbols.ts';
 import { privateMode, told } from '../download/part-file.ts';
 import { makeWhole } from '../download/whole-file.ts';
 import { exitCode } from '../exit-code.ts';
@@ -17,7 +18,6 @@ import { tableOf } from '../output/grid.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import { kernelName } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
-import { listSymbols, resolveKept } from '../symbols.ts';
 
 /** `kcorder symbols export KERNEL [-f FILE]`: writes an ISF for any Volatility 3, and keeps the file only if its SHA-256 is right. */
 export async function symbolsExport(session: Session, word: string, file: string | undefined): Promise<number> {

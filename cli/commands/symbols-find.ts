@@ -1,11 +1,11 @@
 import { type KernelSymbols, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { answered, printKernel } from '../calls/symbols.ts';
 import { exitCode } from '../exit-code.ts';
 import { deadlineSignal, pause } from '../follow/pause.ts';
 import { bytesText, spanText } from '../output/figures.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import { durationText } from '../program/duration.ts';
 import type { Session } from '../session.ts';
-import { answered, printKernel } from '../symbols.ts';
 
 const askAgainMs = 1000;
 /** The timeout is kept here; the call's own deadline is only there so that a collector that hangs lets go. */

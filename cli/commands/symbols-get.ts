@@ -1,11 +1,11 @@
 import { ListSymbolsResponseSchema } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { listSymbols, printKernel, resolveKernel } from '../calls/symbols.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { bytesText } from '../output/figures.ts';
 import { symbolsTable } from '../render/symbols.ts';
 import { isKept } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
-import { listSymbols, printKernel, resolveKernel } from '../symbols.ts';
 
 /** `kcorder symbols get [KERNEL|NODE]`: all kernels and their symbols, or one with every source and what to do next. */
 export async function symbolsGet(session: Session, word: string | undefined): Promise<number> {

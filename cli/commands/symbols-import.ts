@@ -7,12 +7,12 @@ import type {
   ImportSymbolsResponse,
   KernelSymbols,
 } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { unread } from '../calls/input-file.ts';
+import { answered, printKernel } from '../calls/symbols.ts';
 import { exitCode } from '../exit-code.ts';
-import { unread } from '../input-file.ts';
 import { bytesText } from '../output/figures.ts';
 import { startLiveLine } from '../output/live-line.ts';
 import type { Session } from '../session.ts';
-import { answered, printKernel } from '../symbols.ts';
 
 type Request = MessageInitShape<typeof ImportSymbolsRequestSchema>;
 

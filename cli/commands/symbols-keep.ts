@@ -1,9 +1,9 @@
+import { answered, listSymbols, printKernel, resolveKept } from '../calls/symbols.ts';
 import { exitCode } from '../exit-code.ts';
 import { bytesText } from '../output/figures.ts';
 import { visible } from '../output/visible.ts';
 import { isKept, kernelName } from '../render/symbols-words.ts';
 import type { Session } from '../session.ts';
-import { answered, listSymbols, printKernel, resolveKept } from '../symbols.ts';
 
 /** `kcorder symbols pin KERNEL` and `unpin KERNEL`: whether kept symbols may be evicted. */
 export async function symbolsPin(session: Session, word: string, pinned: boolean): Promise<number> {

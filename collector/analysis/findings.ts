@@ -1,5 +1,5 @@
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import type { Finding } from '../journal/findings.ts';
+import type { Finding } from '../journal/finding-journal.ts';
 import { plain } from '../plain.ts';
 import type { AnalysisReport } from './analysis.ts';
 

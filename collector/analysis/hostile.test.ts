@@ -6,7 +6,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { presentAnalysis } from '../api/analysis.ts';
+import { presentAnalysis } from '../api/present-analysis.ts';
 import { request, states } from '../testing/states.ts';
 import type { AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { CaptureJournal } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import { createAnalysis } from './analyze.ts';
 import { defaultLimits } from './limits.ts';

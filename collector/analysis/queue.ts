@@ -3,7 +3,7 @@ import { Worker } from '../background/worker.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Images } from '../custody/images.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
 import type { Analysis, AnalysisReport, ImageSource } from './analysis.ts';

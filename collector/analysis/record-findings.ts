@@ -1,6 +1,6 @@
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { JournaledCapture } from '../journal/captures.ts';
-import type { Finding, FindingJournal } from '../journal/findings.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
+import type { Finding, FindingJournal } from '../journal/finding-journal.ts';
 import type { AnalysisReport } from './analysis.ts';
 import { findingsOf } from './findings.ts';
 import { readColumn, readProcesses } from './results.ts';

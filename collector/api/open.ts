@@ -9,15 +9,15 @@ import type { Journal } from '../journal/open.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { OpenedSchedules } from '../schedule/open.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
-import { agentHandlers, ingestHandlers, type PresentNode, presentNode } from './agents.ts';
-import { type EnrolmentHandlerDeps, enrolmentHandlers } from './enrolment.ts';
-import { evidenceHandlers } from './evidence.ts';
+import { agentHandlers, ingestHandlers, type PresentNode, presentNode } from './agent-handlers.ts';
+import { type EnrolmentHandlerDeps, enrolmentHandlers } from './enrolment-handlers.ts';
+import { evidenceHandlers } from './evidence-handlers.ts';
 import { Gate } from './gate.ts';
-import { type OperatorHandlers, operatorHandlers } from './operator.ts';
+import { type OperatorHandlers, operatorHandlers } from './operator-handlers.ts';
 import { whenCallIsRefused } from './refusals.ts';
-import { scheduleHandlers } from './schedules.ts';
+import { scheduleHandlers } from './schedule-handlers.ts';
 import { listen, type RunningServer, type ServerDeps } from './server.ts';
-import { symbolsHandlers } from './symbols.ts';
+import { symbolsHandlers } from './symbols-handlers.ts';
 
 /** Everything that calls reach. */
 export interface ApiDeps {

@@ -7,8 +7,8 @@ import {
   type ScheduleSpecSchema,
   type ScheduleSpec as SpecMessage,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
-import type { RunState as JournaledState, Run } from '../journal/runs.ts';
-import type { ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
+import type { RunState as JournaledState, Run } from '../journal/run-journal.ts';
+import type { ScheduleSpec, StoredSchedule } from '../journal/schedule-journal.ts';
 
 const states: Record<JournaledState, RunState> = {
   waiting: RunState.WAITING,

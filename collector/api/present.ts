@@ -11,8 +11,8 @@ import {
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { AnalysisEnding, CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import type { JournaledCapture } from '../journal/captures.ts';
-import type { KnownNode } from '../journal/nodes.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
+import type { KnownNode } from '../journal/node-journal.ts';
 import type { Reanalysis } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
 import type { SymbolsStatus } from '../symbols/symbols.ts';

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
 import { ByteBudget } from './door/byte-budget.ts';
 import { doorLimits } from './door/limits.ts';
-import { aheadLimits, type DownloadDeps, downloadEvidence } from './download.ts';
+import { aheadLimits, type DownloadDeps, downloadEvidence } from './download-evidence.ts';
 
 const imageBytes = 24 << 20;
 const [small, large] = [256 << 10, 4 << 20];

@@ -6,7 +6,7 @@ import type { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
 import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import type { Fault } from '@kcorder/proto/fault.ts';
 import type { PeerTrust } from '../identity/peer-trust.ts';
-import { type PresentNode, superviseNode } from './agents.ts';
+import { type PresentNode, superviseNode } from './agent-handlers.ts';
 import type { ConnectionRefused } from './door/connections.ts';
 import { Door } from './door/door.ts';
 import type { Arrival } from './door/guarded-call.ts';

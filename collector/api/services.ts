@@ -7,14 +7,14 @@ import { IngestService } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
-import type { AgentHandlers, IngestHandlers } from './agents.ts';
-import type { EnrolmentHandlers } from './enrolment.ts';
-import type { EvidenceHandlers } from './evidence.ts';
+import type { AgentHandlers, IngestHandlers } from './agent-handlers.ts';
+import type { EnrolmentHandlers } from './enrolment-handlers.ts';
+import type { EvidenceHandlers } from './evidence-handlers.ts';
 import { addHealth } from './health.ts';
-import type { OperatorHandlers } from './operator.ts';
+import type { OperatorHandlers } from './operator-handlers.ts';
 import { addReflection } from './reflection.ts';
-import type { ScheduleHandlers } from './schedules.ts';
-import type { SymbolsHandlers } from './symbols.ts';
+import type { ScheduleHandlers } from './schedule-handlers.ts';
+import type { SymbolsHandlers } from './symbols-handlers.ts';
 
 /** The handlers of every service. */
 export interface Services {

@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CustodyQueue } from '../journal/custody-queue.ts';
 import type { Journal } from '../journal/open.ts';
-import type { StorageJournal } from '../journal/storage.ts';
+import type { StorageJournal } from '../journal/storage-journal.ts';
 import { openStore } from '../store/open.ts';
 import type { EvidenceStore } from '../store/store.ts';
 import { Archiver } from './archiver.ts';

@@ -4,7 +4,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import type { AttachRequest, AttachResponseSchema, Hello } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import type { Preflight } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { Kernel, NodeIdentity } from '../capture/capture.ts';
-import type { PreflightRefusal } from '../journal/nodes.ts';
+import type { PreflightRefusal } from '../journal/node-journal.ts';
 import type { Attached, Fleet, Order } from './fleet.ts';
 
 type Response = MessageInitShape<typeof AttachResponseSchema>;

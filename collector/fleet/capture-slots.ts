@@ -1,4 +1,4 @@
-import type { CaptureJournal } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Fleet } from './fleet.ts';
 
 /** How many captures may run at once in the whole cluster, and how long an order holds. */

@@ -5,7 +5,7 @@ import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import { imageCeilingBytes } from '../ingest/image-progress.ts';
 import type { Approval, Approvals } from '../journal/approvals.ts';
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { CaptureSlots } from './capture-slots.ts';
 import type { Attached, Fleet } from './fleet.ts';
 

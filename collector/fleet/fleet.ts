@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
-import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/nodes.ts';
+import type { KnownNode, NodeJournal, PreflightRefusal } from '../journal/node-journal.ts';
 
 /** What can be sent to an attached agent. */
 export type Order =

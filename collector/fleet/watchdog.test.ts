@@ -4,7 +4,7 @@ import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { Acquisitions } from '../ingest/acquisitions.ts';
-import { CaptureJournal } from '../journal/captures.ts';
+import { CaptureJournal } from '../journal/capture-journal.ts';
 import { openDatabase } from '../journal/database.ts';
 import { makeScratch, until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';

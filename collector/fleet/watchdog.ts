@@ -1,5 +1,5 @@
 import type { Acquisitions } from '../ingest/acquisitions.ts';
-import type { CaptureJournal } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
 
 /** How long a capture may stand still. */
 export interface StallLimits {

@@ -12,7 +12,7 @@ import type { CaptureEvent } from '../capture/event.ts';
 import { futility } from '../capture/next.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import { seal, sealedBefore } from '../evidence/seal.ts';
-import type { CaptureJournal, JournaledCapture } from '../journal/captures.ts';
+import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import { Acquisition, type StreamHolder } from './acquisition.ts';
 import { withNodeContainers } from './named-containers.ts';
 

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';
-import { CaptureJournal } from '../journal/captures.ts';
+import { CaptureJournal } from '../journal/capture-journal.ts';
 import { openDatabase } from '../journal/database.ts';
 import { makeScratch } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';

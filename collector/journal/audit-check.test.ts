@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { makeScratch, until } from '../testing/files.ts';
 import { at } from '../testing/states.ts';
-import { AuditLog } from './audit.ts';
 import { AuditCheck, type AuditVerdict } from './audit-check.ts';
+import { AuditLog } from './audit-log.ts';
 import { openDatabase } from './database.ts';
 
 /** A log of 1,200 records, more than one batch, that was found whole once. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from '../background/worker.ts';
-import { type AuditBreak, type AuditHead, type AuditLog, auditStart } from './audit.ts';
+import { type AuditBreak, type AuditHead, type AuditLog, auditStart } from './audit-log.ts';
 
 /** The result of following the chain. */
 export interface AuditVerdict {

@@ -15,7 +15,7 @@ import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { request } from '../testing/states.ts';
 import { makeTinyDisk, mayMount } from '../testing/tiny-disk.ts';
-import { CaptureJournal } from './captures.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { openDatabase, transact } from './database.ts';
 
 /** A folder with a journal of 200 captures and an image beside it. */

@@ -3,13 +3,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { at, evidence, partial, request, states } from '../testing/states.ts';
-import { AuditLog } from './audit.ts';
-import { CaptureJournal } from './captures.ts';
+import { AuditLog } from './audit-log.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
 import { encode } from './encode.ts';
 import { MetricQueries } from './metric-queries.ts';
-import { StorageJournal } from './storage.ts';
+import { StorageJournal } from './storage-journal.ts';
 
 /** As the second version made it: never to be changed. */
 const second = `

@@ -2,20 +2,20 @@ import { causeChain } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import { Approvals } from './approvals.ts';
 import { AuditCheck, type AuditVerdict } from './audit-check.ts';
-import { CaptureJournal } from './captures.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { onWriteFailure, openDatabase } from './database.ts';
-import { FindingJournal } from './findings.ts';
+import { FindingJournal } from './finding-journal.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { MetricQueries } from './metric-queries.ts';
-import { NodeJournal } from './nodes.ts';
-import { Outbox } from './notifications.ts';
+import { NodeJournal } from './node-journal.ts';
+import { Outbox } from './outbox.ts';
 import { quarantined } from './quarantine.ts';
 import type { Quotas } from './quotas.ts';
 import { Reanalyses } from './reanalyses.ts';
-import { RunJournal } from './runs.ts';
-import { ScheduleJournal } from './schedules.ts';
-import { StorageJournal } from './storage.ts';
+import { RunJournal } from './run-journal.ts';
+import { ScheduleJournal } from './schedule-journal.ts';
+import { StorageJournal } from './storage-journal.ts';
 
 /** Everything the collector writes down, all in one database. */
 export interface Journal {

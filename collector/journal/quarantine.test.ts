@@ -5,12 +5,12 @@ import { afterAll, expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 import { at, evidence, request, start, states } from '../testing/states.ts';
-import { AuditLog } from './audit.ts';
-import { CaptureJournal } from './captures.ts';
+import { AuditLog } from './audit-log.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { openDatabase } from './database.ts';
 import { encode } from './encode.ts';
 import { quarantined } from './quarantine.ts';
-import { StorageJournal } from './storage.ts';
+import { StorageJournal } from './storage-journal.ts';
 import { thirdVersion } from './testing/third-version.ts';
 
 const parties = new Parties();

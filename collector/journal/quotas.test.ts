@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { end, events, request } from '../testing/states.ts';
-import { CaptureJournal } from './captures.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { openDatabase } from './database.ts';
-import { StorageJournal } from './storage.ts';
+import { StorageJournal } from './storage-journal.ts';
 
 function open(quotaBytes: number, nodeQuotaBytes: number) {
   const scratch = makeScratch();

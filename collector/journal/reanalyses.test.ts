@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { events, request } from '../testing/states.ts';
-import { AuditLog } from './audit.ts';
-import { CaptureJournal } from './captures.ts';
+import { AuditLog } from './audit-log.ts';
+import { CaptureJournal } from './capture-journal.ts';
 import { CustodyQueue } from './custody-queue.ts';
 import { openDatabase } from './database.ts';
 import { Reanalyses } from './reanalyses.ts';
-import { StorageJournal } from './storage.ts';
+import { StorageJournal } from './storage-journal.ts';
 
 function journal() {
   const scratch = makeScratch();

@@ -2,7 +2,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { AnalysisEnding } from '../capture/capture.ts';
-import { AuditLog } from './audit.ts';
+import { AuditLog } from './audit-log.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
 

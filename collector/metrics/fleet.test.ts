@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Fleet } from '../fleet/fleet.ts';
-import { CaptureJournal } from '../journal/captures.ts';
+import { CaptureJournal } from '../journal/capture-journal.ts';
 import { openDatabase } from '../journal/database.ts';
 import { MetricQueries } from '../journal/metric-queries.ts';
-import { NodeJournal } from '../journal/nodes.ts';
+import { NodeJournal } from '../journal/node-journal.ts';
 import { makeScratch } from '../testing/files.ts';
 import { recordCapture, recordFleet } from '../testing/recorded-fleet.ts';
 import { request } from '../testing/states.ts';

@@ -3,21 +3,21 @@ import type { AnalysisReport } from '../analysis/analysis.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { AuditVerdict } from '../journal/audit-check.ts';
-import type { CaptureJournal } from '../journal/captures.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { MetricQueries } from '../journal/metric-queries.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
-import { AccessSeries } from './access.ts';
-import { AnalysisSeries } from './analyses.ts';
-import { AuditSeries } from './audit.ts';
-import { CaptureSeries } from './captures.ts';
-import { type EvidenceLimits, watchEvidence } from './evidence.ts';
+import { AccessSeries } from './access-series.ts';
+import { AnalysisSeries } from './analysis-series.ts';
+import { AuditSeries } from './audit-series.ts';
+import { CaptureSeries } from './capture-series.ts';
+import { type EvidenceLimits, watchEvidence } from './evidence-series.ts';
 import { serveMetrics } from './listener.ts';
-import { NodeSeries } from './nodes.ts';
-import { NotificationSeries, type ReloadedFile } from './notifications.ts';
-import { type EndedRun, type ScheduleTimes, watchSchedules } from './schedules.ts';
+import { NodeSeries } from './node-series.ts';
+import { NotificationSeries, type ReloadedFile } from './notification-series.ts';
+import { type EndedRun, type ScheduleTimes, watchSchedules } from './schedule-series.ts';
 import { Scrape } from './scrape.ts';
-import { SymbolSeries } from './symbols.ts';
+import { SymbolSeries } from './symbol-series.ts';
 
 /** What the metrics are taken of. */
 export interface MetricsDeps {

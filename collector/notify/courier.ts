@@ -1,5 +1,5 @@
 import { Worker } from '../background/worker.ts';
-import type { Outbox } from '../journal/notifications.ts';
+import type { Outbox } from '../journal/outbox.ts';
 import { type Delivery, deliver } from './deliver.ts';
 import type { Notification } from './notification.ts';
 import type { Webhook } from './webhooks.ts';

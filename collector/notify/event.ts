@@ -1,4 +1,4 @@
-import type { JournaledCapture } from '../journal/captures.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
 
 /** In the order of their gravity. */
 export const severities = ['info', 'warning', 'critical'] as const;

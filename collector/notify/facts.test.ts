@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CaptureState } from '../capture/capture.ts';
-import type { JournaledCapture } from '../journal/captures.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
 import { at, evidence, partial, request, start, states } from '../testing/states.ts';
 import { captureEvent, eventKinds, type NotifiedEvent, storeFilling } from './event.ts';
 import { factsOf, joinFacts, keyOf } from './facts.ts';

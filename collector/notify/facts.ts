@@ -1,4 +1,4 @@
-import type { JournaledCapture } from '../journal/captures.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
 import { plain } from '../plain.ts';
 import type { EventKind, NotifiedEvent, Severity } from './event.ts';
 import { severities } from './event.ts';

@@ -1,8 +1,8 @@
 // Why it is done this way: docs/decisions/019-notifications.md
 
 import { randomUUID } from 'node:crypto';
-import type { CaptureJournal, Change } from '../journal/captures.ts';
-import type { Outbox, Waiting } from '../journal/notifications.ts';
+import type { CaptureJournal, Change } from '../journal/capture-journal.ts';
+import type { Outbox, Waiting } from '../journal/outbox.ts';
 import { Courier, type CourierEvents, type Pace, usualPace } from './courier.ts';
 import { captureEvent, type NotifiedEvent, severities } from './event.ts';
 import { type Facts, factsOf, joinFacts, keyOf, topicOf } from './facts.ts';

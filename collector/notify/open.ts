@@ -1,7 +1,7 @@
 import { causeChain } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
-import type { CaptureJournal } from '../journal/captures.ts';
-import type { Outbox } from '../journal/notifications.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
+import type { Outbox } from '../journal/outbox.ts';
 import { Notifier } from './notifier.ts';
 import { openWebhooksFile } from './webhooks-file.ts';
 

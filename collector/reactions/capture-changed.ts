@@ -1,6 +1,6 @@
 import { causeChain } from '@kcorder/proto/fault.ts';
 import type { ClusterServices } from '../cluster/open.ts';
-import type { Change } from '../journal/captures.ts';
+import type { Change } from '../journal/capture-journal.ts';
 import type { Told } from './told.ts';
 
 /** A capture has come to another state: another one may begin, and in a cluster its node and pods get an Event. */

@@ -1,6 +1,6 @@
-import type { CaptureJournal } from '../journal/captures.ts';
-import type { Run, RunJournal } from '../journal/runs.ts';
-import type { ScheduleJournal, ScheduleSpec, ScheduleTarget, StoredSchedule } from '../journal/schedules.ts';
+import type { CaptureJournal } from '../journal/capture-journal.ts';
+import type { Run, RunJournal } from '../journal/run-journal.ts';
+import type { ScheduleJournal, ScheduleSpec, ScheduleTarget, StoredSchedule } from '../journal/schedule-journal.ts';
 import type { Clock } from './clock.ts';
 import type { NodeState, ScheduledNode } from './planner.ts';
 

@@ -1,5 +1,5 @@
 import type { Capture } from '../capture/capture.ts';
-import type { RunChange } from '../journal/runs.ts';
+import type { RunChange } from '../journal/run-journal.ts';
 import type { SchedulerDeps } from './deps.ts';
 
 /** Ends runs with their captures. */

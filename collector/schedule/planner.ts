@@ -1,8 +1,8 @@
 // Why it is done this way: docs/decisions/022-runs-are-records.md
 
 import { createHash } from 'node:crypto';
-import type { Run, RunState } from '../journal/runs.ts';
-import type { ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
+import type { Run, RunState } from '../journal/run-journal.ts';
+import type { ScheduleSpec, StoredSchedule } from '../journal/schedule-journal.ts';
 import { nextTick, type Timing } from './ticks.ts';
 
 // The rules, as pure functions: no clock, no disk. Times are in ms since 1970.

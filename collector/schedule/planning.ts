@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Run } from '../journal/runs.ts';
-import type { StoredSchedule } from '../journal/schedules.ts';
+import type { Run } from '../journal/run-journal.ts';
+import type { StoredSchedule } from '../journal/schedule-journal.ts';
 import type { ClockWatch } from './clock.ts';
 import type { SchedulerDeps } from './deps.ts';
 import { type Ending, lateDetail, overAtMs, recordOf, runsOf } from './planner.ts';

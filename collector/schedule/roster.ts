@@ -1,4 +1,4 @@
-import type { ScheduleJournal, ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
+import type { ScheduleJournal, ScheduleSpec, StoredSchedule } from '../journal/schedule-journal.ts';
 import { nextTick } from './ticks.ts';
 
 /** A schedule, and the first tick that is not planned yet. */

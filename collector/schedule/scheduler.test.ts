@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CaptureJournal } from '../journal/captures.ts';
+import { CaptureJournal } from '../journal/capture-journal.ts';
 import { events } from '../testing/states.ts';
 import { brief, hourMs, minuteMs, on, quick, runsOf, worldWith } from './testing/hour.ts';
 import type { World } from './testing/world.ts';

@@ -1,4 +1,4 @@
-import type { StoredSchedule } from '../journal/schedules.ts';
+import type { StoredSchedule } from '../journal/schedule-journal.ts';
 import { ClockWatch } from './clock.ts';
 import type { SchedulerDeps } from './deps.ts';
 import { Following } from './following.ts';

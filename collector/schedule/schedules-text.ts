@@ -1,4 +1,4 @@
-import type { ScheduleSpec } from '../journal/schedules.ts';
+import type { ScheduleSpec } from '../journal/schedule-journal.ts';
 import { type Problem, problemsOf } from './spec.ts';
 
 type Kind = 'text' | 'texts' | 'number' | 'flag' | 'duration' | 'part';

@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { Run } from '../journal/runs.ts';
-import type { RetentionRule, ScheduleSpec, StoredSchedule } from '../journal/schedules.ts';
+import type { Run } from '../journal/run-journal.ts';
+import type { RetentionRule, ScheduleSpec, StoredSchedule } from '../journal/schedule-journal.ts';
 import type { SchedulerDeps } from './deps.ts';
 import { runsOf } from './planner.ts';
 import { Scheduler } from './scheduler.ts';

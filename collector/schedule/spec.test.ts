@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ScheduleSpec } from '../journal/schedules.ts';
+import type { ScheduleSpec } from '../journal/schedule-journal.ts';
 import { durationMs, readSchedules } from './schedules-text.ts';
 import { selectorProblem } from './selector.ts';
 import { problemsOf, sameSpec, sentenceOf } from './spec.ts';

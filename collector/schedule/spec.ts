@@ -1,4 +1,4 @@
-import type { ScheduleSpec } from '../journal/schedules.ts';
+import type { ScheduleSpec } from '../journal/schedule-journal.ts';
 import { selectorProblem } from './selector.ts';
 import { cronProblem, timeZoneProblem } from './ticks.ts';
 

@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { DueRun, Run, RunChange } from '../journal/runs.ts';
-import type { StoredSchedule } from '../journal/schedules.ts';
+import type { DueRun, Run, RunChange } from '../journal/run-journal.ts';
+import type { StoredSchedule } from '../journal/schedule-journal.ts';
 import type { ClockWatch } from './clock.ts';
 import { keyOf, requesterOf, type SchedulerDeps } from './deps.ts';
 import { endOf } from './following.ts';

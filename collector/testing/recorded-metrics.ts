@@ -1,8 +1,8 @@
 import { Fleet } from '../fleet/fleet.ts';
-import { CaptureJournal } from '../journal/captures.ts';
+import { CaptureJournal } from '../journal/capture-journal.ts';
 import { openDatabase } from '../journal/database.ts';
 import { MetricQueries } from '../journal/metric-queries.ts';
-import { NodeJournal } from '../journal/nodes.ts';
+import { NodeJournal } from '../journal/node-journal.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { makeScratch } from './files.ts';
 import { type RecordedCapture, recordCapture } from './recorded-fleet.ts';

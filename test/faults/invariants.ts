@@ -6,10 +6,10 @@ import { DatabaseSync } from 'node:sqlite';
 import type { CaptureState } from '../../collector/capture/capture.ts';
 import type { CaptureEvent } from '../../collector/capture/event.ts';
 import { next } from '../../collector/capture/next.ts';
-import { AuditLog } from '../../collector/journal/audit.ts';
-import { CaptureJournal, type JournaledCapture } from '../../collector/journal/captures.ts';
+import { AuditLog } from '../../collector/journal/audit-log.ts';
+import { CaptureJournal, type JournaledCapture } from '../../collector/journal/capture-journal.ts';
 import { encode } from '../../collector/journal/encode.ts';
-import { custodyActions, StorageJournal } from '../../collector/journal/storage.ts';
+import { custodyActions, StorageJournal } from '../../collector/journal/storage-journal.ts';
 import { makeScratch } from '../../collector/testing/files.ts';
 
 /** Where to look, and what was sent. */

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CaptureJournal } from '../../journal/captures.ts';
+import { CaptureJournal } from '../../journal/capture-journal.ts';
 import { openDatabase } from '../../journal/database.ts';
-import { Outbox } from '../../journal/notifications.ts';
+import { Outbox } from '../../journal/outbox.ts';
 import { request } from '../../testing/states.ts';
 import type { Pace } from '../courier.ts';
 import { Notifier } from '../notifier.ts';

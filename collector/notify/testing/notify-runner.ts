@@ -1,8 +1,8 @@
 // A collector's notifier alone: node notify-runner.ts DATA_DIR WEBHOOKS_FILE [CAPTURE_ID…] tells that the evidence of these was deleted.
 import { pino } from 'pino';
-import { CaptureJournal } from '../../journal/captures.ts';
+import { CaptureJournal } from '../../journal/capture-journal.ts';
 import { openDatabase } from '../../journal/database.ts';
-import { Outbox } from '../../journal/notifications.ts';
+import { Outbox } from '../../journal/outbox.ts';
 import { openNotifier } from '../open.ts';
 
 const [dataDir = '', webhooksFile = '', ...captureIds] = process.argv.slice(2);

@@ -1,5 +1,5 @@
-import type { Run } from '../../journal/runs.ts';
-import type { ScheduleSpec } from '../../journal/schedules.ts';
+import type { Run } from '../../journal/run-journal.ts';
+import type { ScheduleSpec } from '../../journal/schedule-journal.ts';
 import { type Chances, ordinary, World } from './world.ts';
 
 export const minuteMs = 60_000;

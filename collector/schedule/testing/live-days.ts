@@ -1,5 +1,5 @@
-import type { Run } from '../../journal/runs.ts';
-import type { ScheduleSpec } from '../../journal/schedules.ts';
+import type { Run } from '../../journal/run-journal.ts';
+import type { ScheduleSpec } from '../../journal/schedule-journal.ts';
 import { dice } from './dice.ts';
 import { ordinary, type World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Run } from '../../journal/runs.ts';
+import type { Run } from '../../journal/run-journal.ts';
 import { ticksBetween } from '../ticks.ts';
 import { dice } from './dice.ts';
 import { during, liveDays, maxCaptures } from './live-days.ts';

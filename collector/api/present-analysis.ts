@@ -1,0 +1,100 @@
+import { create, fromJson, type MessageInitShape, toBinary, type UnknownField } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
+import { type ListValue, ListValueSchema } from '@bufbuild/protobuf/wkt';
+import { Fault } from '@kcorder/proto/fault.ts';
+import { PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import {
+  ConfinementLevel,
+  type GetAnalysisResponseSchema,
+  Severity,
+} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { AnalysisReport } from '../analysis/analysis.ts';
+import { checkAnswer, readProcesses, readReport, streamRows } from '../analysis/results.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
+import type { JournaledCapture } from '../journal/capture-journal.ts';
+import type { FindingJournal } from '../journal/finding-journal.ts';
+import { presentQuality } from './present-symbols.ts';
+
+type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
+
+const severities = { info: Severity.INFO, warning: Severity.WARNING, critical: Severity.CRITICAL } as const;
+const levels = {
+  none: ConfinementLevel.NONE,
+  partial: ConfinementLevel.PARTIAL,
+  full: ConfinementLevel.FULL,
+} as const;
+const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
+
+/** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
+export async function presentAnalysis(
+  capture: JournaledCapture,
+  evidence: Pick<EvidenceDirectory, 'pathOf'>,
+  rowPlugins: readonly string[],
+  findings: Pick<FindingJournal, 'of'>,
+): Promise<Response> {
+  const { request, state } = capture;
+  if (state.phase !== 'done') return {};
+  const outputDir = `${evidence.pathOf(request.id)}/analysis`;
+  const report = await readReport(outputDir);
+  if (report === undefined) return {};
+  const unknown = rowPlugins.filter((name) => !report.plugins.some((plugin) => plugin.name === name));
+  if (unknown.length > 0) {
+    const known = report.plugins.map(({ name }) => name).join(', ');
+    throw new Fault(
+      'invalid_argument',
+      `capture ${request.id} has no plugin ${unknown.join(', ')}; there are ${known}`,
+    );
+  }
+  await checkAnswer(outputDir, report, rowPlugins);
+  const plugins = [];
+  for (const plugin of report.plugins) {
+    const { name, reason, seconds } = plugin;
+    const result = create(PluginResultSchema, {
+      ...{ name, reason, seconds, state: states[plugin.state], rowCount: BigInt(plugin.rowCount) },
+      ...{ warnings: [...plugin.warnings], columns: [...plugin.columns] },
+    });
+    if (rowPlugins.includes(name)) result.$unknown = await encodeRows(outputDir, report, name);
+    plugins.push(result);
+  }
+  const { confined } = report.isolation;
+  return {
+    plugins,
+    processes: await readProcesses(outputDir, report),
+    containers: report.containers.map((container) => ({ ...container })),
+    kernelMismatch: report.kernelMismatch,
+    findings: findings
+      .of(request.id)
+      .map(({ severity, ...finding }) => ({ ...finding, severity: severities[severity] })),
+    ...(report.symbols === undefined
+      ? {}
+      : { symbols: { ...report.symbols, quality: presentQuality[report.symbols.quality] } }),
+    ...(confined === undefined ? {} : { confinement: { ...confined, level: levels[confined.level] } }),
+  };
+}
+
+const rowsAtOnce = 500;
+
+/**
+ * The rows of a plugin as they go onto the wire: a cell takes some ten bytes of it, and two hundred as a message. Encoded in pieces, between which
+ * other calls have their turn.
+ */
+async function encodeRows(outputDir: string, report: AnalysisReport, plugin: string): Promise<UnknownField[]> {
+  const encoded: UnknownField[] = [];
+  let rows: ListValue[] = [];
+  const flush = () => {
+    const bytes = toBinary(PluginResultSchema, create(PluginResultSchema, { rows }));
+    // A field that the writer takes as it is, but for its tag of one byte; the tags of the others are within.
+    encoded.push({
+      no: PluginResultSchema.field.rows.number,
+      wireType: WireType.LengthDelimited,
+      data: bytes.subarray(1),
+    });
+    rows = [];
+  };
+  for await (const row of streamRows(outputDir, report, plugin)) {
+    rows.push(fromJson(ListValueSchema, row));
+    if (rows.length === rowsAtOnce) flush();
+  }
+  if (rows.length > 0) flush();
+  return encoded;
+}
