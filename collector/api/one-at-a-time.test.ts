@@ -1,5 +1,10 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { oneAtATime, Turns, turnsOfOne } from './one-at-a-time.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 test('one runs at a time, in order, also after one that failed', async () => {
   const inTurn = oneAtATime();
@@ -47,4 +52,24 @@ test('a caller who takes no answer has one in memory, few calls that wait, and k
   expect((await Promise.allSettled([waiting[2], ...more])).map(({ status }) => status)).toEqual(
     Array(3).fill('rejected'),
   );
+});
+
+test('calls that are given up while another holds the turn are let go of at once', async () => {
+  const turns = new Turns();
+  const holding = new AbortController();
+  await turns.run('a', holding.signal, async () => undefined);
+  const held: WeakRef<object>[] = [];
+  for (let round = 0; round < 100; round += 1) {
+    const ending = new AbortController();
+    const answer = Buffer.alloc(1 << 10);
+    held.push(new WeakRef(answer));
+    const call = turns.run('a', ending.signal, async () => answer);
+    ending.abort(new Error('given up'));
+    await expect(call).rejects.toThrow('given up');
+  }
+  await new Promise(setImmediate);
+  collectGarbage();
+  expect(held.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(3);
+  holding.abort();
+  expect(await turns.run('a', new AbortController().signal, async () => 'served')).toBe('served');
 });
