@@ -52,6 +52,31 @@ test('an image that was packed and stored is shown, downloaded and verified as w
   expect((await storage())?.verifiedAt).toBeDefined();
 });
 
+test('one of a person and two in all verify evidence at once, and a place is free as soon as its image is read', async () => {
+  await using rig = await Rig.start(parties, { spoolMs: 0 });
+  const { captureId } = await withCapture(rig);
+  const as = (name: string) => connect(EvidenceService, rig.channel(parties.authority.operator(name)));
+  const callers = ['alice', 'alice', 'bob', 'carol', 'dave'].map(as);
+  const ends = await Promise.allSettled(callers.map((evidence) => all(evidence.verifyEvidence({ captureId }))));
+  const refusals = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []));
+  expect(ends.length - refusals.length).toBe(2);
+  for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'resource_exhausted', retryAfterMs: 5_000 });
+  expect(refusals.map(({ message }) => message).sort()).toEqual([
+    'the evidence was not verified: 2 others are verifying evidence, the most at a time. Retry when that has ended',
+    'the evidence was not verified: 2 others are verifying evidence, the most at a time. Retry when that has ended',
+    'the evidence was not verified: operator/alice is verifying evidence already. Retry when that has ended',
+  ]);
+  // Two who never take their verdict.
+  const silent = ['erin', 'frank'].map(as).map((evidence) => evidence.verifyEvidence({ captureId }));
+  await Promise.all(silent.map((stream) => stream[Symbol.asyncIterator]().next()));
+  const served = async () =>
+    await all(as('grace').verifyEvidence({ captureId })).then(
+      () => true,
+      () => false,
+    );
+  await until(served);
+});
+
 test('hold, refusal to delete, release, deletion: each by whom and why, and then nothing is left but the record', async () => {
   await using rig = await Rig.start(parties, { spoolMs: 0 });
   const { operator, captureId, storage, evidence } = await withCapture(rig);

@@ -18,6 +18,7 @@ import type { StorageJournal } from '../journal/storage-journal.ts';
 import type { EvidenceStore } from '../store/store.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
+import { Places, type PlacesOf } from './places.ts';
 import { presentStorage } from './present-storage.ts';
 import { verifyAudit } from './verify-audit.ts';
 
@@ -35,12 +36,17 @@ export interface EvidenceDeps {
 }
 
 const reasonLimit = 1024;
+/** Each reads and hashes a whole image as fast as it can. */
+const verifications: PlacesOf = { refused: 'the evidence was not verified', doing: 'verifying evidence', most: 2 };
+/** Each writes, reads and deletes an object. */
+const storeChecks: PlacesOf = { refused: 'the store was not checked', doing: 'checking the store', most: 4 };
 /** Ten times a second. */
 const progressMs = 100;
 
 /** Makes the handlers. Who does what is on record before it is done. */
 export function evidenceHandlers(deps: EvidenceDeps): EvidenceHandlers {
-  const { journal, auditCheck, storage, evidence, store, deletions, verifier } = deps;
+  const { journal, auditCheck, storage, evidence, deletions, verifier } = deps;
+  const [verifying, checking] = [new Places(verifications), new Places(storeChecks)];
   const present = (captureId: string) => {
     const sealed = storage.sealed(captureId);
     return { storage: presentStorage(sealed.record, evidence.imagePath(captureId, sealed.evidence)) };
@@ -61,25 +67,22 @@ export function evidenceHandlers(deps: EvidenceDeps): EvidenceHandlers {
       storage.release(captureId, actor(context), reason);
       return present(captureId);
     },
-    verifyEvidence: ({ captureId }, context) => verifyEvidence(storage, verifier, captureId, context),
+    verifyEvidence: ({ captureId }, context) => verifyEvidence({ storage, verifier, verifying }, captureId, context),
     verifyAudit: (request, context) => {
       journal.recordAct(actor(context), 'audit_verified', { noted: String(request.notedSequence) });
       return verifyAudit(journal.audit, auditCheck, request);
     },
-    checkStore: (_request, context) => {
-      journal.recordAct(actor(context), 'store_checked', { place: store.place });
-      return checkStore(store, context.signal);
-    },
+    checkStore: (_request, context) => checkStore(deps, checking, context),
   };
 }
 
 async function* verifyEvidence(
-  storage: StorageJournal,
-  verifier: Verifier,
+  { storage, verifier, verifying: places }: { storage: StorageJournal; verifier: Verifier; verifying: Places },
   captureId: string,
   context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof VerifyEvidenceResponseSchema>> {
   const { evidence } = storage.sealed(captureId);
+  const place = places.take(actor(context));
   const totalBytes = BigInt(evidence.bytes);
   storage.noteVerificationAsked(captureId, actor(context));
   const leaving = new AbortController();
@@ -87,7 +90,11 @@ async function* verifyEvidence(
   const pace = (bytes: number): void => {
     doneBytes = Math.min(bytes, evidence.bytes);
   };
-  const verifying = verifier.verify(captureId, actor(context), pace, AbortSignal.any([context.signal, leaving.signal]));
+  const signal = AbortSignal.any([context.signal, leaving.signal]);
+  const verifying = verifier.verify(captureId, actor(context), pace, signal).finally(() => {
+    // Once it is read: whoever does not take the verdict keeps nobody else waiting.
+    place[Symbol.dispose]();
+  });
   // Awaited below; until then a failure is nobody's.
   verifying.catch(() => undefined);
   try {
@@ -118,10 +125,14 @@ function presentVerdict(verdict: Verdict): MessageInitShape<typeof VerifyEvidenc
 const checkStates = { ok: CheckState.OK, failed: CheckState.FAILED, skipped: CheckState.SKIPPED };
 
 async function* checkStore(
-  store: EvidenceStore,
-  signal: AbortSignal,
+  { store, journal }: Pick<EvidenceDeps, 'store' | 'journal'>,
+  places: Places,
+  context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof CheckStoreResponseSchema>> {
-  for await (const { step, state, detail } of store.check(signal)) yield { step, state: checkStates[state], detail };
+  using _place = places.take(actor(context));
+  journal.recordAct(actor(context), 'store_checked', { place: store.place });
+  for await (const { step, state, detail } of store.check(context.signal))
+    yield { step, state: checkStates[state], detail };
 }
 
 function checkReason(reason: string, why: string): void {

@@ -209,7 +209,7 @@ test('somebody imports one file at a time, and two do at once: what expands to a
   const first = await begin(alice);
   expect(await until(() => refused(alice))).toMatchObject({
     retryAfterMs: 5_000,
-    message: expect.stringContaining('operator/alice is importing another file'),
+    message: expect.stringContaining('operator/alice is importing a file already'),
   });
   expect((await importFile(bob, isf))?.key).toMatch(/^banner-/);
   const second = await begin(bob);

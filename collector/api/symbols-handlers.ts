@@ -11,9 +11,11 @@ import { sha256Of, withBanner } from '../symbols/isf-banner.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
 import { callerOf } from './gate.ts';
 import { actorOf } from './identity.ts';
+import { Places, type PlacesOf } from './places.ts';
 import { presentEntry, presentKernel } from './present-symbols.ts';
 
-const mostImports = 2;
+/** A small file can expand to a gigabyte in the data directory, so few are taken at a time. */
+const imports: PlacesOf = { refused: 'the symbols were not imported', doing: 'importing a file', most: 2 };
 /** For a whole import, since two that never end would keep everybody from importing. */
 const importMs = 15 * 60_000;
 
@@ -30,7 +32,7 @@ export interface SymbolsDeps {
 /** Makes the handlers. What changes the symbols that analyses use is in the audit log before it is done. */
 export function symbolsHandlers({ search, fleet, journal }: SymbolsDeps): SymbolsHandlers {
   const { cache } = search;
-  const importing = new Set<string>();
+  const importing = new Places(imports);
   const kept = (key: string): KeptSymbols => {
     const found = cache.peek(key);
     if (found !== undefined) return found;
@@ -123,8 +125,7 @@ async function* importSymbols(
   context: CallContext,
   deps: {
     search: SymbolSearch;
-    /** Who imports at the moment. */
-    importing: Set<string>;
+    importing: Places;
     record: (context: CallContext, action: string, detail: unknown) => void;
     present: (key: string) => ReturnType<typeof presentEntry>;
   },
@@ -136,9 +137,7 @@ async function* importSymbols(
   }
   const { fileName, buildId, size } = first.value.message.value;
   const importedBy = actorOf(callerOf(context));
-  const { importing } = deps;
-  checkTurn(importing, importedBy);
-  importing.add(importedBy);
+  using _place = deps.importing.take(importedBy);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLate()), importMs);
   try {
@@ -149,19 +148,7 @@ async function* importSymbols(
     yield { symbols: deps.present(entry.key) };
   } finally {
     clearTimeout(timer);
-    importing.delete(importedBy);
   }
-}
-
-/** A small file can expand to a gigabyte in the data directory, so few are taken at a time. Throws resource_exhausted. */
-function checkTurn(importing: ReadonlySet<string>, importedBy: string): void {
-  if (!importing.has(importedBy) && importing.size < mostImports) return;
-  const why = importing.has(importedBy)
-    ? `${importedBy} is importing another file`
-    : `${mostImports} others are importing, the most at a time`;
-  throw new Fault('resource_exhausted', `the symbols were not imported: ${why}. Retry when that has ended`, {
-    retryAfterMs: 5_000,
-  });
 }
 
 const tooLate = (): Fault =>
