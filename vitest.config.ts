@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 const quick = ['test/kernels/recall.test.ts'];
-/** Real processes, but no node: they mostly wait for each other, so two files share the two processors. */
+/** Real processes, but no node: they mostly wait for each other, so they run two files at a time and beside the nodes. */
 const processes = [
-  'test/{evidence,faults,helm,terraform}/**/*.test.ts',
+  'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
   'test/images/dockerfile.test.ts',
   'test/symbols/{fixtures,programs}.test.ts',
 ];

@@ -9,8 +9,8 @@ const attachLimitMs = 60_000;
 export const avmlPath = '/root/avml';
 
 /** Boots a lab node whose agent is attached to the collector, with AVML beside it for use by hand. */
-export async function bootBenchNode(collector: OurCollector, name: string): Promise<LabNode> {
-  const node = await startNode({ name, pods: true });
+export async function bootBenchNode(collector: OurCollector, name: string, memoryMiB?: number): Promise<LabNode> {
+  const node = await startNode({ name, pods: true, ...(memoryMiB !== undefined && { memoryMiB }) });
   try {
     await node.put(await ensureAvml(), avmlPath);
     await node.must(`chmod 755 ${avmlPath}`);

@@ -20,6 +20,9 @@ const plugins = [
   'linux.lsof.Lsof',
 ];
 
+/** The node's disk has room for a dump of this, not for one of a whole GiB. */
+const memoryMiB = 768;
+
 /** One pass of the published method; seconds of each step. */
 interface ByHand {
   readonly acquire: number;
@@ -41,7 +44,7 @@ export async function benchMainJob(options: { runs: number }): Promise<Row[]> {
   let node: LabNode | undefined;
   try {
     const name = `bench-${process.pid}`;
-    node = await bootBenchNode(collector, name);
+    node = await bootBenchNode(collector, name, memoryMiB);
     const context = { address: collector.process.address, tlsDir: collector.authority.operator('bench').dir };
     const ours: number[] = [];
     const hand: ByHand[] = [];
