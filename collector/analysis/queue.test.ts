@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { packImage } from '../store/frames/pack.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { until } from '../testing/files.ts';
@@ -78,6 +78,24 @@ test('an analysis that breaks down is that capture’s failure; its cause is tol
   expect((await r.done('c-2')).analysis).toEqual({ kind: 'done' });
   expect((await r.done('c-1')).analysis).toMatchObject({ kind: 'failed', reason: 'internal' });
   expect(r.failures).toEqual([cause]);
+});
+
+test('a journal that does not take the end of an analysis is told to the log, and the capture is taken up again by itself', async () => {
+  await using r = rig();
+  const cause = new Error('the disk is full');
+  const apply = r.journal.apply.bind(r.journal);
+  let isFull = true;
+  vi.spyOn(r.journal, 'apply').mockImplementation((captureId, event, actor) => {
+    if (isFull && event.kind === 'analysis_ended') throw cause;
+    return apply(captureId, event, actor);
+  });
+  r.sealed('c-1');
+  r.queue.wake();
+  await until(() => r.failures.length >= 2);
+  isFull = false;
+  expect((await r.done('c-1')).analysis).toEqual({ kind: 'done' });
+  // Of the capture, and of the queue.
+  expect(r.failures.slice(0, 2)).toEqual([cause, cause]);
 });
 
 test('an analysis that the end of the collector stopped begins anew with the next one', async () => {
