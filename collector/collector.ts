@@ -35,7 +35,7 @@ export interface Collector {
 
 /**
  * Starts a collector: opens the journal, takes up what a killed collector left, listens. Throws config_invalid, database_unusable,
- * storage_failed; whatever was opened by then is closed.
+ * storage_failed, cluster_unavailable; whatever was opened by then is closed.
  */
 export async function startCollector(config: Config, log: Logger, surroundings: Surroundings = {}): Promise<Collector> {
   // grpc-js has no setting of its own for this.
