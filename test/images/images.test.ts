@@ -190,6 +190,7 @@ function closure(workspaces: readonly string[]): string[] {
     readonly dependencies?: Readonly<Record<string, string>>;
     readonly optionalDependencies?: Readonly<Record<string, string>>;
     readonly peerDependencies?: Readonly<Record<string, string>>;
+    readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
   }
   const lock = JSON.parse(readFileSync(join(repoDir, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Entry>;
@@ -200,8 +201,9 @@ function closure(workspaces: readonly string[]): string[] {
     if (entry === undefined || found.has(path)) return;
     found.add(path);
     if (entry.link === true) visit(entry.resolved ?? '');
-    const { dependencies, optionalDependencies, peerDependencies } = entry;
-    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+    const { dependencies, optionalDependencies, peerDependencies = {}, peerDependenciesMeta: meta } = entry;
+    const peers = Object.keys(peerDependencies).filter((name) => meta?.[name]?.optional !== true);
+    for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers]) {
       for (let at = path; ; at = relative('.', join(at, '..'))) {
         const candidate = join(at, 'node_modules', name);
         if (lock.packages[candidate]) visit(candidate);
