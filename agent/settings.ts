@@ -29,7 +29,7 @@ export const settings = v.object({
     'KCORDER_LOG_LEVEL',
     v.picklist(logLevels, ({ input }) => `${input} is none of ${logLevels.join(', ')}`),
     'info',
-    'as above',
+    'level of the log, as for the collector',
   ),
   metricsListen: setting(
     'KCORDER_METRICS_LISTEN',

@@ -12,6 +12,8 @@ export interface SettingRow {
   /** Text that stands for a variable that is not set; undefined: none. */
   readonly fallback: string | undefined;
   readonly unit: Unit | undefined;
+  /** The schema refuses the fallback: a value has to be set. */
+  readonly isRequired: boolean;
   /** One line of Markdown. */
   readonly says: string;
 }
@@ -42,7 +44,10 @@ export function setting<S extends v.GenericSchema<string, unknown>, const F exte
   fallback: F,
   says: string,
 ) {
-  return Object.assign(v.optional<S, F>(schema, fallback), { row: { name, fallback, unit: schema.unit, says } });
+  const isRequired = fallback !== undefined && !v.is(schema, fallback);
+  return Object.assign(v.optional<S, F>(schema, fallback), {
+    row: { name, fallback, unit: schema.unit, isRequired, says },
+  });
 }
 
 /** The schema of a quantity, which its row shows with its unit. */

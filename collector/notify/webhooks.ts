@@ -97,7 +97,9 @@ export function parseWebhooks(text: string): WebhooksText {
 
 function twins(value: unknown): string[] {
   const entries: unknown[] = isObject(value) && Array.isArray(value.webhooks) ? value.webhooks : [];
-  const names = entries.slice(0, mostWebhooks).map((entry) => (isObject(entry) && isName(entry.name) ? entry.name : undefined));
+  const names = entries
+    .slice(0, mostWebhooks)
+    .map((entry) => (isObject(entry) && isName(entry.name) ? entry.name : undefined));
   return [...names.entries()]
     .filter(([place, name]) => name !== undefined && names.indexOf(name) < place)
     .map(([place, name]) => `webhooks[${place}].name is that of webhooks[${names.indexOf(name)}]`);

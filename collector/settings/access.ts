@@ -58,6 +58,6 @@ export const accessSettings = {
     'KCORDER_LOG_LEVEL',
     oneOf(...logLevels),
     'info',
-    '`fatal` `error` `warn` `info` `debug` `trace` `silent`',
+    'level of the log: `fatal` `error` `warn` `info` `debug` `trace` `silent`',
   ),
 };

@@ -33,7 +33,7 @@ export const analysisSettings = {
     'KCORDER_DWARF2JSON',
     anyText,
     '',
-    'path of `dwarf2json`, run on a `vmlinux` that the own builder refuses; a script cannot run, it is confined',
+    'path of `dwarf2json`, run on a `vmlinux` that the own builder refuses; not a script',
   ),
   python: setting('KCORDER_PYTHON', path, '/usr/bin/python3', 'absolute path of the Python that has Volatility'),
   analysisMemoryBytes: setting(

@@ -186,11 +186,12 @@ function pythonPackages(root: string): { name: string; version: string }[] {
 function closure(workspaces: readonly string[]): string[] {
   interface Entry {
     readonly link?: boolean;
+    /** There for development; an optional peer of what is not. */
+    readonly devOptional?: boolean;
     readonly resolved?: string;
     readonly dependencies?: Readonly<Record<string, string>>;
     readonly optionalDependencies?: Readonly<Record<string, string>>;
     readonly peerDependencies?: Readonly<Record<string, string>>;
-    readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
   }
   const lock = JSON.parse(readFileSync(join(repoDir, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Entry>;
@@ -198,12 +199,11 @@ function closure(workspaces: readonly string[]): string[] {
   const found = new Set<string>();
   const visit = (path: string): void => {
     const entry = lock.packages[path];
-    if (entry === undefined || found.has(path)) return;
+    if (entry === undefined || entry.devOptional === true || found.has(path)) return;
     found.add(path);
     if (entry.link === true) visit(entry.resolved ?? '');
-    const { dependencies, optionalDependencies, peerDependencies = {}, peerDependenciesMeta: meta } = entry;
-    const peers = Object.keys(peerDependencies).filter((name) => meta?.[name]?.optional !== true);
-    for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers]) {
+    const { dependencies, optionalDependencies, peerDependencies } = entry;
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
       for (let at = path; ; at = relative('.', join(at, '..'))) {
         const candidate = join(at, 'node_modules', name);
         if (lock.packages[candidate]) visit(candidate);
