@@ -27,7 +27,7 @@ export interface Config
 /** Adds an error of the setting, found at a place: the setting itself unless it is said. */
 type Complain = (name: string, what: string, place?: string) => void;
 
-/** Reads the environment, in which empty is not set. Throws config_invalid with every error, one a line, each with its place. */
+/** Reads the environment; empty is not set. Throws config_invalid with every error, one a line, each with its place. */
 export function readConfig(environment: Environment = process.env): Config {
   const set = withoutEmpty(environment);
   const { tlsDir, enrol } = settings.entries;

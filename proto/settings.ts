@@ -37,7 +37,7 @@ export interface SettingProblem {
 
 export type SettingsReading<Values> = { readonly problems: readonly SettingProblem[]; readonly values?: Values };
 
-/** A row: the variable, the schema that reads its text, the text that it has by default, and one line of documentation. */
+/** A row: the variable, the schema that reads its text, the text by default, and one line of documentation. */
 export function setting<S extends v.GenericSchema<string, unknown>, const F extends string | undefined>(
   name: `KCORDER_${string}`,
   schema: S & { readonly unit?: Unit },
@@ -58,7 +58,7 @@ export function rowsOf(settings: Settings): SettingRow[] {
   return Object.values(settings.entries).flatMap((entry) => ('row' in entry ? [entry.row] : rowsOf(entry)));
 }
 
-/** The values of all settings, typed as the schema says, or the problems of all: a message of the schema is what is wrong. */
+/** Returns the values of all settings, typed by the schema, or the problems of all, worded by the schema's messages. */
 export function readSettings<S extends v.GenericSchema & Settings>(
   settings: S,
   environment: Environment,

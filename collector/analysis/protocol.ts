@@ -61,7 +61,7 @@ const flag = v.pipe(
 
 const confined = v.object({
   type: v.literal('confined'),
-  level: v.picklist(confinementLevels, 'the runner told an unknown level of confinement'),
+  level: v.picklist(confinementLevels),
   landlockAbi: count,
   seccomp: flag,
 });
@@ -111,7 +111,7 @@ const rows = v.pipe(
         ({ input }) => `the runner printed rows of ${input.length} columns`,
       ),
     ),
-    rows: v.custom<readonly (readonly Cell[])[]>(areRows, misfit),
+    rows: v.custom<readonly (readonly Cell[])[]>(areRows),
     plugin: text,
   }),
   v.check((line) => line.rows.every((row) => row.length === line.columns.length), misfit),
@@ -136,11 +136,21 @@ export function parseLine(line: Buffer): RunnerLine {
   const read = v.safeParse(lineSchemas[type], fields, { abortEarly: true, message: '' });
   if (read.success) return read.output;
   const [{ message, path }] = read.issues;
-  const name = String(path?.[0].key);
-  if (message !== '') throw new ProtocolError(message);
-  if (name === 'state')
-    throw new ProtocolError(`the runner ended plugin ${typeNameOf(fields.plugin)} in an unknown state`);
-  throw new ProtocolError(`the runner printed a ${typeNameOf(type)} line without ${name}, or with an impossible one`);
+  throw new ProtocolError(message || sentenceOf(type, String(path?.[0].key), fields));
+}
+
+/** What is wrong with a line, by the first of its keys that is. */
+function sentenceOf(type: string, key: string, { plugin }: Readonly<Record<string, unknown>>): string {
+  switch (`${type}.${key}`) {
+    case 'confined.level':
+      return 'the runner told an unknown level of confinement';
+    case 'plugin.state':
+      return `the runner ended plugin ${typeNameOf(plugin)} in an unknown state`;
+    case 'rows.rows':
+      return misfit;
+    default:
+      return `the runner printed a "${type}" line without ${key}, or with an impossible one`;
+  }
 }
 
 function areRows(value: unknown): boolean {

@@ -39,7 +39,7 @@ const names = v.pipe(
   }),
 );
 
-/** The schema of a schedule, its times read by `time`. What is missing has its default; `name` and `cron` have none that can be used. */
+/** The schema of a schedule, its times read by `time`. What is missing has a default, of no use for `name` and `cron`. */
 export function scheduleSchema(inCluster: boolean, time: (span: Span) => v.GenericSchema<unknown, number>) {
   const selector = v.optional(v.pipe(text, finds(selectorProblem), inClusterOnly(inCluster)), '');
   return exactly({
