@@ -1,4 +1,5 @@
-import type { Confined } from './analysis.ts';
+import * as v from 'valibot';
+import { confinementLevels } from './analysis.ts';
 import type { AnalysisLimits } from './limits.ts';
 import type { RunnerPlugin } from './plugins.ts';
 
@@ -21,37 +22,6 @@ export interface RunnerJob {
 /** A cell of a row. */
 export type Cell = string | number | boolean | null;
 
-/** One line of the runner. */
-export type RunnerLine =
-  | ({ readonly type: 'confined' } & Confined)
-  | {
-      readonly type: 'kernel';
-      readonly imageBanner: string;
-      readonly imageBuildId?: string;
-      readonly pagingLevels: number;
-      readonly kernelOffset: string;
-      readonly dtb: string;
-      readonly kernelMismatch: boolean;
-    }
-  | { readonly type: 'fatal'; readonly reason: string; readonly detail: string }
-  | { readonly type: 'started'; readonly plugin: string }
-  | {
-      readonly type: 'rows';
-      readonly plugin: string;
-      readonly columns: readonly string[];
-      readonly rows: readonly (readonly Cell[])[];
-    }
-  | {
-      readonly type: 'ended';
-      readonly plugin: string;
-      readonly state: 'rows' | 'empty' | 'failed';
-      readonly rowCount: number;
-      readonly seconds: number;
-      readonly reason: string;
-      readonly warnings: readonly string[];
-    }
-  | { readonly type: 'done'; readonly versions: Readonly<Record<string, string>> };
-
 /** A line or an order of lines that the protocol does not have. */
 export class ProtocolError extends Error {
   constructor(message: string) {
@@ -67,78 +37,129 @@ const maxColumns = 256;
 /** An honest runner prints 500 at once. */
 const maxRowsOfALine = 1_000;
 const maxCount = 2 ** 32 - 1;
+const misfit = 'the runner printed rows that do not fit their columns';
 
-type Fields = Readonly<Record<string, unknown>>;
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+const textOf = (maxLength: number) =>
+  v.pipe(
+    v.string(),
+    v.transform((value) => cutText(value, maxLength)),
+  );
+const text = textOf(maxTextLength);
+/** A list is checked in one step: what a hostile runner prints may have a million texts. */
+const textsOf = (maxLength: number) =>
+  v.pipe(
+    v.custom<readonly string[]>((value) => Array.isArray(value) && value.every(isText)),
+    v.transform((values) => values.map((value) => cutText(value, maxLength))),
+  );
+const duration = v.pipe(v.number(), v.finite(), v.minValue(0));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(maxCount));
+const flag = v.pipe(
+  v.optional(v.unknown(), false),
+  v.transform((value) => value === true),
+);
+
+const confined = v.object({
+  type: v.literal('confined'),
+  level: v.picklist(confinementLevels),
+  landlockAbi: count,
+  seccomp: flag,
+});
+
+const kernel = v.object({
+  type: v.literal('kernel'),
+  imageBanner: text,
+  /** Undefined for what is none. */
+  imageBuildId: v.pipe(
+    v.optional(v.unknown()),
+    v.transform((value) => (isText(value) && /^[0-9a-f]{8,64}$/.test(value) ? value : undefined)),
+  ),
+  pagingLevels: count,
+  kernelOffset: text,
+  dtb: text,
+  kernelMismatch: flag,
+});
+
+const fatal = v.object({ type: v.literal('fatal'), reason: text, detail: text });
+
+const started = v.pipe(
+  v.object({ type: v.literal('plugin'), plugin: text, state: v.literal('started') }),
+  v.transform(({ plugin }) => ({ type: 'started' as const, plugin })),
+);
+
+const ended = v.pipe(
+  v.object({
+    type: v.literal('plugin'),
+    plugin: text,
+    state: v.picklist(['rows', 'empty', 'failed']),
+    rows: count,
+    seconds: duration,
+    reason: v.optional(text, ''),
+    warnings: v.optional(textsOf(maxTextLength), []),
+  }),
+  v.transform(({ rows: rowCount, ...same }) => ({ ...same, type: 'ended' as const, rowCount })),
+);
+
+/** Cells are checked by hand: there are millions, and a schema for each takes twenty times as long. */
+const rows = v.pipe(
+  v.object({
+    type: v.literal('rows'),
+    columns: v.pipe(
+      textsOf(maxNameLength),
+      v.check(
+        ({ length }) => length > 0 && length <= maxColumns,
+        ({ input }) => `the runner printed rows of ${input.length} columns`,
+      ),
+    ),
+    rows: v.custom<readonly (readonly Cell[])[]>(areRows),
+    plugin: text,
+  }),
+  v.check((line) => line.rows.every((row) => row.length === line.columns.length), misfit),
+);
+
+const done = v.object({
+  type: v.literal('done'),
+  versions: v.pipe(v.optional(v.unknown(), {}), v.transform(versionsOf)),
+});
+
+const lineSchemas = { confined, kernel, fatal, plugin: v.variant('state', [started, ended]), rows, done };
+const isKnown = (type: unknown): type is keyof typeof lineSchemas => isText(type) && Object.hasOwn(lineSchemas, type);
+
+/** One line of the runner. */
+export type RunnerLine = v.InferOutput<(typeof lineSchemas)[keyof typeof lineSchemas]>;
 
 /** Reads one line. Throws ProtocolError for anything that is not one of the runner's lines. */
 export function parseLine(line: Buffer): RunnerLine {
   const fields = parseObject(line);
-  switch (fields.type) {
-    case 'confined':
-      return { type: 'confined', ...parseConfined(fields) };
-    case 'kernel':
-      return {
-        type: 'kernel',
-        imageBanner: text(fields, 'imageBanner'),
-        ...(isBuildId(fields.imageBuildId) ? { imageBuildId: fields.imageBuildId } : {}),
-        pagingLevels: count(fields, 'pagingLevels'),
-        kernelOffset: text(fields, 'kernelOffset'),
-        dtb: text(fields, 'dtb'),
-        kernelMismatch: fields.kernelMismatch === true,
-      };
-    case 'fatal':
-      return { type: 'fatal', reason: text(fields, 'reason'), detail: text(fields, 'detail') };
-    case 'plugin':
-      return parsePlugin(fields);
-    case 'rows':
-      return parseRows(fields);
-    case 'done':
-      return { type: 'done', versions: parseVersions(fields.versions) };
+  const { type } = fields;
+  if (!isKnown(type)) throw new ProtocolError(`the runner printed a line of unknown type ${typeNameOf(type)}`);
+  const read = v.safeParse(lineSchemas[type], fields, { abortEarly: true, message: '' });
+  if (read.success) return read.output;
+  const [{ message, path }] = read.issues;
+  throw new ProtocolError(message || sentenceOf(type, String(path?.[0].key), fields));
+}
+
+/** What is wrong with a line, by the first of its keys that is. */
+function sentenceOf(type: string, key: string, { plugin }: Readonly<Record<string, unknown>>): string {
+  switch (`${type}.${key}`) {
+    case 'confined.level':
+      return 'the runner told an unknown level of confinement';
+    case 'plugin.state':
+      return `the runner ended plugin ${typeNameOf(plugin)} in an unknown state`;
+    case 'rows.rows':
+      return misfit;
     default:
-      throw new ProtocolError(`the runner printed a line of unknown type ${typeNameOf(fields.type)}`);
+      return `the runner printed a "${type}" line without ${key}, or with an impossible one`;
   }
 }
 
-function parseConfined(fields: Fields): Confined {
-  const { level, seccomp } = fields;
-  if (level !== 'full' && level !== 'partial' && level !== 'none')
-    throw new ProtocolError('the runner told an unknown level of confinement');
-  return { level, landlockAbi: count(fields, 'landlockAbi'), seccomp: seccomp === true };
-}
-
-function isBuildId(value: unknown): value is string {
-  return typeof value === 'string' && /^[0-9a-f]{8,64}$/.test(value);
-}
-
-function parsePlugin(fields: Fields): RunnerLine {
-  const plugin = text(fields, 'plugin');
-  const state = fields.state;
-  if (state === 'started') return { type: 'started', plugin };
-  if (state !== 'rows' && state !== 'empty' && state !== 'failed') {
-    throw new ProtocolError(`the runner ended plugin ${plugin} in an unknown state`);
-  }
-  return {
-    type: 'ended',
-    plugin,
-    state,
-    rowCount: count(fields, 'rows'),
-    seconds: duration(fields, 'seconds'),
-    reason: fields.reason === undefined ? '' : text(fields, 'reason'),
-    warnings: fields.warnings === undefined ? [] : texts(fields, 'warnings', maxTextLength),
-  };
-}
-
-function parseRows(fields: Fields): RunnerLine {
-  const columns = texts(fields, 'columns', maxNameLength);
-  if (columns.length === 0 || columns.length > maxColumns)
-    throw new ProtocolError(`the runner printed rows of ${columns.length} columns`);
-  const rows: unknown = fields.rows;
-  const fits = (row: unknown): row is Cell[] =>
-    Array.isArray(row) && row.length === columns.length && row.every(isCell);
-  if (!Array.isArray(rows) || rows.length > maxRowsOfALine || !rows.every(fits)) {
-    throw new ProtocolError('the runner printed rows that do not fit their columns');
-  }
-  return { type: 'rows', plugin: text(fields, 'plugin'), columns, rows };
+function areRows(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= maxRowsOfALine &&
+    value.every((row) => Array.isArray(row) && row.every(isCell))
+  );
 }
 
 /** True for what a cell may be: a value that holds no other. */
@@ -146,7 +167,7 @@ export function isCell(value: unknown): value is Cell {
   return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }
 
-function parseObject(line: Buffer): Fields {
+function parseObject(line: Buffer): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
@@ -156,12 +177,12 @@ function parseObject(line: Buffer): Fields {
   throw new ProtocolError(`the runner printed a line that is no JSON object: ${line.toString('latin1', 0, 80)}`);
 }
 
-function parseVersions(value: unknown): Record<string, string> {
+function versionsOf(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null) return {};
   const told = Object.entries(value).slice(0, maxVersions);
   return Object.fromEntries(
     told.flatMap(([name, version]) =>
-      typeof version === 'string' ? [[cutText(name, maxNameLength), cutText(version, maxNameLength)]] : [],
+      isText(version) ? [[cutText(name, maxNameLength), cutText(version, maxNameLength)]] : [],
     ),
   );
 }
@@ -172,36 +193,5 @@ export function cutText(value: string, maxLength: number): string {
 }
 
 function typeNameOf(type: unknown): string {
-  return typeof type === 'string' ? `"${cutText(type, 80)}"` : `(${typeof type})`;
-}
-
-function text(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== 'string') throw lacks(fields, name);
-  return cutText(value, maxTextLength);
-}
-
-function texts(fields: Fields, name: string, maxLength: number): string[] {
-  const value = fields[name];
-  const areTexts = Array.isArray(value) && value.every((each) => typeof each === 'string');
-  if (!areTexts) throw lacks(fields, name);
-  return value.map((each) => cutText(each, maxLength));
-}
-
-function count(fields: Fields, name: string): number {
-  const value = duration(fields, name);
-  if (!Number.isInteger(value) || value > maxCount) throw lacks(fields, name);
-  return value;
-}
-
-function duration(fields: Fields, name: string): number {
-  const value = fields[name];
-  if (typeof value !== 'number' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) throw lacks(fields, name);
-  return value;
-}
-
-function lacks(fields: Fields, name: string): ProtocolError {
-  return new ProtocolError(
-    `the runner printed a ${typeNameOf(fields.type)} line without ${name}, or with an impossible one`,
-  );
+  return isText(type) ? `"${cutText(type, 80)}"` : `(${typeof type})`;
 }

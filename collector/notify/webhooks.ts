@@ -1,4 +1,6 @@
-import { isSafeUrl } from '../settings.ts';
+import * as v from 'valibot';
+import { check, exactly, isObject } from '../problems.ts';
+import { isSafeUrl } from '../safe-url.ts';
 import { type EventKind, eventKinds, type Severity, severities } from './event.ts';
 
 /** Somebody to be told. The URL can be a secret as the secret is: a webhook is spoken of by its name alone. */
@@ -18,7 +20,63 @@ export type WebhooksText =
   | { readonly kind: 'wrong'; readonly errors: readonly string[] };
 
 const mostWebhooks = 32;
-const keys = ['name', 'url', 'format', 'secret', 'events', 'minSeverity'];
+const formats = ['kcorder', 'slack'] as const;
+
+const isName = (value: unknown): boolean =>
+  typeof value === 'string' && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value);
+const isUrl = (value: unknown): boolean => typeof value === 'string' && value.length <= 2048 && isSafeUrl(value);
+const isSecret = (value: unknown): boolean => typeof value === 'string' && value.length >= 16 && value.length <= 1024;
+const isListOfEvents = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((kind) => v.is(v.picklist(eventKinds), kind));
+
+/** Deliveries are signed, but for Slack. Of a webhook without a known format the secret is not looked at. */
+function secretOf(format: unknown) {
+  type Secret = string | undefined;
+  if (format === 'kcorder')
+    return v.custom<Secret>(isSecret, 'is not 16 to 1024 characters: what is sent is signed with it');
+  if (format === 'slack')
+    return v.custom<Secret>((value) => value === undefined, 'is not for Slack, which does not read signatures');
+  return v.custom<Secret>(() => true);
+}
+
+/** A key that is no plain word could be a secret in the wrong place. */
+const mayShow = (key: string): boolean => /^[A-Za-z]{1,24}$/.test(key);
+
+const webhook = v.lazy((input) =>
+  v.pipe(
+    v.custom<object>(isObject, 'is no object'),
+    exactly(
+      {
+        name: v.custom<string>(isName, 'is not up to 63 lower-case letters, digits and dashes'),
+        url: v.custom<string>(isUrl, 'is no https URL without a login (http is for this machine only)'),
+        format: v.picklist(formats, 'is neither "kcorder" nor "slack"'),
+        secret: secretOf(isObject(input) ? input.format : undefined),
+        events: v.optional(
+          v.custom<readonly EventKind[]>(isListOfEvents, `is no list of some of ${eventKinds.join(', ')}`),
+          eventKinds,
+        ),
+        minSeverity: v.optional(v.picklist(severities, `is not one of ${severities.join(', ')}`), 'info'),
+      },
+      mayShow,
+    ),
+    v.transform(({ secret, events, ...same }): Webhook => ({ ...same, secret: secret ?? '', events: new Set(events) })),
+  ),
+);
+
+const hasList = (value: unknown): boolean => isObject(value) && Array.isArray(value.webhooks);
+const file = v.pipe(
+  v.custom<{ webhooks: unknown[] }>(hasList, 'is no object with a list "webhooks"'),
+  exactly(
+    {
+      webhooks: v.pipe(
+        v.array(v.unknown()),
+        v.maxLength(mostWebhooks, `has more than ${mostWebhooks} entries`),
+        v.array(webhook),
+      ),
+    },
+    mayShow,
+  ),
+);
 
 /** Reads what a webhooks file says. */
 export function parseWebhooks(text: string): WebhooksText {
@@ -30,68 +88,19 @@ export function parseWebhooks(text: string): WebhooksText {
     const at = /at position \d+( \(line \d+ column \d+\))?/.exec(error instanceof Error ? error.message : '');
     return { kind: 'wrong', errors: [`it is no JSON${at === null ? '' : ` ${at[0]}`}`] };
   }
-  const errors: string[] = [];
-  if (!isObject(value) || !Array.isArray(value.webhooks))
-    return { kind: 'wrong', errors: ['it is no object with a list "webhooks"'] };
-  refuseUnknown(value, ['webhooks'], '', errors);
-  const entries: unknown[] = value.webhooks;
-  if (entries.length > mostWebhooks) errors.push(`webhooks has more than ${mostWebhooks} entries`);
-  const webhooks = entries
+  const checked = check(file, value);
+  const problems = checked.kind === 'bad' ? checked.problems : [];
+  const errors = [...problems.map(({ place, what }) => `${place || 'it'} ${what}`), ...twins(value)];
+  if (checked.kind === 'bad' || errors.length > 0) return { kind: 'wrong', errors };
+  return { kind: 'webhooks', webhooks: checked.value.webhooks };
+}
+
+function twins(value: unknown): string[] {
+  const entries: unknown[] = isObject(value) && Array.isArray(value.webhooks) ? value.webhooks : [];
+  const names = entries
     .slice(0, mostWebhooks)
-    .map((entry, place) => readWebhook(entry, `webhooks[${place}]`, errors));
-  const names = webhooks.map((webhook) => webhook?.name ?? '');
-  for (const [place, name] of names.entries()) {
-    const first = names.indexOf(name);
-    if (name !== '' && first < place) errors.push(`webhooks[${place}].name is that of webhooks[${first}]`);
-  }
-  if (errors.length > 0) return { kind: 'wrong', errors };
-  return { kind: 'webhooks', webhooks: webhooks.filter((webhook) => webhook !== undefined) };
-}
-
-function readWebhook(entry: unknown, place: string, errors: string[]): Webhook | undefined {
-  if (!isObject(entry)) {
-    errors.push(`${place} is no object`);
-    return undefined;
-  }
-  const wrong = (key: string, what: string) => void errors.push(`${place}.${key} ${what}`);
-  refuseUnknown(entry, keys, place, errors);
-  const { name, url, format, secret = '', events = eventKinds, minSeverity = 'info' } = entry;
-  const named = typeof name === 'string' && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name);
-  if (!named) wrong('name', 'is not up to 63 lower-case letters, digits and dashes');
-  if (typeof url !== 'string' || url.length > 2048 || !isSafeUrl(url))
-    wrong('url', 'is no https URL without a login (http is for this machine only)');
-  if (format !== 'kcorder' && format !== 'slack') wrong('format', 'is neither "kcorder" nor "slack"');
-  if (format === 'kcorder' && (typeof secret !== 'string' || secret.length < 16 || secret.length > 1024))
-    wrong('secret', 'is not 16 to 1024 characters: what is sent is signed with it');
-  if (format === 'slack' && 'secret' in entry) wrong('secret', 'is not for Slack, which does not read signatures');
-  if (!isListOfEvents(events)) wrong('events', `is no list of some of ${eventKinds.join(', ')}`);
-  const severity = severities.find((known) => known === minSeverity);
-  if (severity === undefined) wrong('minSeverity', `is not one of ${severities.join(', ')}`);
-  return {
-    name: named ? name : '',
-    url: String(url),
-    format: format === 'slack' ? 'slack' : 'kcorder',
-    secret: String(secret),
-    events: new Set(isListOfEvents(events) ? events : []),
-    minSeverity: severity ?? 'info',
-  };
-}
-
-function isListOfEvents(value: unknown): value is EventKind[] {
-  const known: readonly unknown[] = eventKinds;
-  return Array.isArray(value) && value.length > 0 && value.every((kind) => known.includes(kind));
-}
-
-/** A key that is no plain word could be a secret in the wrong place. */
-function refuseUnknown(entry: object, known: readonly string[], place: string, errors: string[]): void {
-  for (const key of Object.keys(entry).filter((each) => !known.includes(each)))
-    errors.push(
-      /^[A-Za-z]{1,24}$/.test(key)
-        ? `${[place, key].filter(Boolean).join('.')} is unknown`
-        : `${place || 'it'} has an unknown key`,
-    );
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+    .map((entry) => (isObject(entry) && isName(entry.name) ? entry.name : undefined));
+  return [...names.entries()]
+    .filter(([place, name]) => name !== undefined && names.indexOf(name) < place)
+    .map(([place, name]) => `webhooks[${place}].name is that of webhooks[${names.indexOf(name)}]`);
 }

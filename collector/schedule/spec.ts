@@ -1,62 +1,94 @@
+import * as v from 'valibot';
 import type { ScheduleSpec } from '../journal/schedule-journal.ts';
+import { check, exactly, finds, type Problem } from '../problems.ts';
 import { selectorProblem } from './selector.ts';
 import { cronProblem, timeZoneProblem } from './ticks.ts';
 
-/** Something wrong, and where: "cron", "target.nodeLabels". */
-export interface Problem {
-  readonly place: string;
-  readonly what: string;
-}
-
 const dayMs = 24 * 3_600_000;
-const longestJitterMs = dayMs;
-const longestDeadlineMs = 7 * dayMs;
 const mostNames = 1_000;
 const largestCount = 1_000_000;
 const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** All that is wrong with a schedule at once; nothing when it can be used. Outside of a cluster only node names can be looked for. */
-export function problemsOf(spec: ScheduleSpec, inCluster: boolean): Problem[] {
-  const problems: Problem[] = [];
-  const complain = (place: string, what: string | undefined): void => {
-    if (what !== undefined) problems.push({ place, what });
-  };
-  const whole = (place: string, value: number, least: number, most: number, bounds: string): void =>
-    complain(place, Number.isInteger(value) && value >= least && value <= most ? undefined : `is not ${bounds}`);
-  const { name, cron, timeZone, target, retention, reason } = spec;
-  complain(
-    'name',
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
-      ? undefined
-      : 'is not 1 to 63 lower-case letters, digits and dashes, with no dash at its ends',
+const text = v.string('is not a text');
+const flag = v.optional(v.boolean('is not true or false'), false);
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((each) => typeof each === 'string');
+
+const within = (least: number, most: number, bounds: string) =>
+  v.pipe(
+    v.custom<number>((value) => typeof value === 'number', 'is not a whole number'),
+    v.check((value) => Number.isInteger(value) && value >= least && value <= most, `is not ${bounds}`),
   );
-  complain('cron', cronProblem(cron));
-  complain('timeZone', timeZoneProblem(timeZone));
-  for (const field of ['nodeNames', 'podNamespaces'] as const) {
-    const names = target[field];
-    if (names.length > mostNames) complain(`target.${field}`, `holds more than ${mostNames} names`);
-    const wrong = names.find((each) => !objectName.test(each));
-    if (wrong !== undefined) complain(`target.${field}`, `holds "${wrong.slice(0, 80)}", which is no name`);
-  }
-  for (const field of ['nodeLabels', 'podLabels'] as const) complain(`target.${field}`, selectorProblem(target[field]));
-  if (!inCluster) {
-    for (const field of ['nodeLabels', 'podNamespaces', 'podLabels'] as const) {
-      if (target[field].length > 0)
-        complain(
-          `target.${field}`,
-          'cannot be looked for: this collector knows no cluster, so name nodes in nodeNames',
-        );
-    }
-  }
-  whole('jitter', spec.jitterMs, 0, longestJitterMs, 'between 0 and 24 h');
-  if (spec.startingDeadlineMs !== undefined)
-    whole('startingDeadline', spec.startingDeadlineMs, 1_000, longestDeadlineMs, 'between 1 s and 168 h');
-  whole('maxConcurrent', spec.maxConcurrent, 0, largestCount, 'a whole number of at least 0');
-  whole('retention.keepLast', retention.keepLast, 0, largestCount, 'a whole number of at least 0');
-  if (retention.ttlMs !== undefined)
-    whole('retention.ttl', retention.ttlMs, 60_000, 100 * 366 * dayMs, 'between 1 m and 100 years');
-  complain('reason', reason.length <= 1024 ? undefined : 'is longer than 1024 characters');
-  return problems;
+/** A number of ms within bounds. */
+export type Span = ReturnType<typeof within>;
+const count = v.optional(within(0, largestCount, 'a whole number of at least 0'), 0);
+
+/** Outside of a cluster only node names can be looked for. */
+const inClusterOnly = <T extends string | readonly string[]>(inCluster: boolean) =>
+  finds<T>((value) =>
+    inCluster || value.length === 0
+      ? undefined
+      : 'cannot be looked for: this collector knows no cluster, so name nodes in nodeNames',
+  );
+
+const names = v.pipe(
+  v.custom<readonly string[]>(isTexts, 'is not a list of texts'),
+  v.maxLength(mostNames, `holds more than ${mostNames} names`),
+  finds((all) => {
+    const wrong = all.find((each) => !objectName.test(each));
+    return wrong === undefined ? undefined : `holds "${wrong.slice(0, 80)}", which is no name`;
+  }),
+);
+
+/** The schema of a schedule, its times read by `time`. What is missing has a default, of no use for `name` and `cron`. */
+export function scheduleSchema(inCluster: boolean, time: (span: Span) => v.GenericSchema<unknown, number>) {
+  const selector = v.optional(v.pipe(text, finds(selectorProblem), inClusterOnly(inCluster)), '');
+  return exactly({
+    name: v.optional(
+      v.pipe(
+        text,
+        v.regex(
+          /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+          'is not 1 to 63 lower-case letters, digits and dashes, with no dash at its ends',
+        ),
+      ),
+      '',
+    ),
+    cron: v.optional(v.pipe(text, finds(cronProblem)), ''),
+    timeZone: v.optional(v.pipe(text, finds(timeZoneProblem)), ''),
+    target: v.optional(
+      exactly({
+        nodeNames: v.optional(names, []),
+        podNamespaces: v.optional(v.pipe(names, inClusterOnly(inCluster)), []),
+        nodeLabels: selector,
+        podLabels: selector,
+      }),
+      {},
+    ),
+    analyze: flag,
+    jitter: v.optional(time(within(0, dayMs, 'between 0 and 24 h'))),
+    startingDeadline: v.optional(time(within(1_000, 7 * dayMs, 'between 1 s and 168 h'))),
+    maxConcurrent: count,
+    ignorePressure: flag,
+    retention: v.optional(
+      exactly({
+        keepLast: count,
+        ttl: v.optional(time(within(60_000, 100 * 366 * dayMs, 'between 1 m and 100 years'))),
+      }),
+      {},
+    ),
+    reason: v.optional(v.pipe(text, v.maxLength(1024, 'is longer than 1024 characters')), ''),
+  });
+}
+
+/** All that is wrong with a schedule at once; nothing when it can be used. */
+export function problemsOf(spec: ScheduleSpec, inCluster: boolean): Problem[] {
+  const { jitterMs: jitter, startingDeadlineMs: startingDeadline, retention, ...same } = spec;
+  const { keepLast, ttlMs: ttl } = retention;
+  const checked = check(
+    scheduleSchema(inCluster, (span) => span),
+    { ...same, jitter, startingDeadline, retention: { keepLast, ttl } },
+  );
+  return checked.kind === 'good' ? [] : checked.problems;
 }
 
 /** Problems in one sentence, each with its place. */

@@ -186,6 +186,8 @@ function pythonPackages(root: string): { name: string; version: string }[] {
 function closure(workspaces: readonly string[]): string[] {
   interface Entry {
     readonly link?: boolean;
+    /** There for development; an optional peer of what is not. */
+    readonly devOptional?: boolean;
     readonly resolved?: string;
     readonly dependencies?: Readonly<Record<string, string>>;
     readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -197,7 +199,7 @@ function closure(workspaces: readonly string[]): string[] {
   const found = new Set<string>();
   const visit = (path: string): void => {
     const entry = lock.packages[path];
-    if (entry === undefined || found.has(path)) return;
+    if (entry === undefined || entry.devOptional === true || found.has(path)) return;
     found.add(path);
     if (entry.link === true) visit(entry.resolved ?? '');
     const { dependencies, optionalDependencies, peerDependencies } = entry;

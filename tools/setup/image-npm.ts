@@ -20,6 +20,8 @@ interface LockEntry {
   readonly integrity?: string;
   readonly license?: string;
   readonly dev?: boolean;
+  /** There for development, and somebody's optional peer. */
+  readonly devOptional?: boolean;
   readonly link?: boolean;
   readonly resolved?: string;
 }
@@ -41,7 +43,8 @@ export async function productionPackages(workspaces: readonly string[]): Promise
     const path = relative(repoDir, absolute);
     const entry = lock[path];
     // npm also lists what is only there for development, where it lies beside what is not.
-    if (!path.includes('node_modules/') || entry === undefined || entry.dev === true || entry.link === true) continue;
+    if (!path.includes('node_modules/') || entry === undefined || entry.link === true) continue;
+    if (entry.dev === true || entry.devOptional === true) continue;
     const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
     const { version = '', integrity, license } = entry;
     found.push({ name, version, path, ...(integrity && { integrity }), ...(license && { license }) });
