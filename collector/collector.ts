@@ -1,5 +1,4 @@
 import tls from 'node:tls';
-import { causeChain } from '@kcorder/proto/fault.ts';
 import type { Logger } from 'pino';
 import { type Access, openAccess, type Surroundings } from './access.ts';
 import { openAnalysis } from './analysis/open.ts';
@@ -27,8 +26,8 @@ export interface Collector {
   readonly apiPort: number;
   /** Looks at certificates and authorities now; it is done every 15 s by itself. */
   lookAtCertificates(): Promise<void>;
-  /** Told of an error that nothing waited for, which is a bug: it is logged and counted, and the collector goes on. */
-  unexpected(error: unknown): void;
+  /** Counts an error that nothing waited for. */
+  countUnexpected(): void;
   /** Ends within 20 s. Running captures go on when a collector is started again on the same data. */
   close(): Promise<void>;
 }
@@ -91,10 +90,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   return {
     ...ports,
     lookAtCertificates: () => access.serving.look(),
-    unexpected: (error) => {
-      metrics.errorUnexpected();
-      log.error({ causes: causeChain(error) }, 'an error that nothing waited for: report it, it is a bug');
-    },
+    countUnexpected: () => metrics.errorUnexpected(),
     close: () => opened.disposeAsync(),
   };
 }

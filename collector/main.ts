@@ -18,8 +18,12 @@ function giveUp(error: unknown): never {
 }
 
 let collector: Collector | undefined;
-// One that a node or a caller can bring about must not end the collector for all the others.
-process.on('unhandledRejection', (error) => (collector === undefined ? giveUp(error) : collector.unexpected(error)));
+// An error that a node or a caller can bring about must not end the collector for all the others.
+process.on('unhandledRejection', (error) => {
+  if (collector === undefined) giveUp(error);
+  collector.countUnexpected();
+  log.error({ causes: causeChain(error) }, 'an error that nothing waited for: report it, it is a bug');
+});
 try {
   const config = readConfig();
   log.level = config.logLevel;

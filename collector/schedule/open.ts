@@ -10,7 +10,7 @@ import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { RunJournal } from '../journal/run-journal.ts';
 import type { ScheduleJournal, ScheduleSpec, ScheduleTarget } from '../journal/schedule-journal.ts';
 import { systemClock } from './clock.ts';
-import { keyOf, reasonOf, requesterOf, type ScheduledNodes, type ScheduleEvents } from './deps.ts';
+import { keyOf, reasonOf, requesterOf, type ScheduledNodes, type ScheduleEvents, type SchedulerDeps } from './deps.ts';
 import type { ScheduledNode } from './planner.ts';
 import { Schedules } from './schedules.ts';
 import { readSchedules } from './schedules-text.ts';
@@ -52,8 +52,7 @@ export async function openSchedules(
   deps: OpenSchedulesDeps,
   events: OpenedScheduleEvents,
 ): Promise<OpenedSchedules> {
-  const { scheduleJournal, runs, journal, fleet, slots, captures, cluster } = deps;
-  const inCluster = cluster !== undefined;
+  const inCluster = deps.cluster !== undefined;
   const { schedulesFile } = config;
   const take = (specs: readonly ScheduleSpec[]): void => {
     schedules.configure(specs);
@@ -70,30 +69,8 @@ export async function openSchedules(
           refused: events.fileRefused,
         });
   const schedules = new Schedules(
-    {
-      clock: systemClock,
-      schedules: scheduleJournal,
-      runs,
-      captures: journal,
-      nodes: scheduledNodes(fleet, cluster),
-      free: () => slots.free(),
-      capture: async (run, { spec, configured }) => {
-        const capture = await captures.create({
-          nodeName: run.nodeName,
-          ...(isNamed(run.nodeUid) ? {} : { nodeUid: run.nodeUid }),
-          reason: reasonOf(spec),
-          idempotencyKey: keyOf(run),
-          requestedBy: requesterOf(run.schedule),
-          pods: async () => [],
-          schedule: { name: run.schedule, tick: run.tick, triggered: run.triggered, configured },
-          analyze: spec.analyze,
-        });
-        return capture.request.id;
-      },
-      approval: config.approval,
-      events,
-    },
-    (actor, action, detail) => journal.recordAct(actor, action, detail),
+    scheduling(config, deps, events),
+    (actor, action, detail) => deps.journal.recordAct(actor, action, detail),
     inCluster,
   );
   const close = (): void => {
@@ -111,6 +88,37 @@ export async function openSchedules(
     agentAttached: () => schedules.scheduler.agentAttached(),
     lookAtFile: async () => await file?.look(),
     close,
+  };
+}
+
+/** What schedules work with: a capture of theirs is one of its fleet. */
+function scheduling(
+  { approval }: Pick<Config, 'approval'>,
+  { scheduleJournal, runs, journal, fleet, slots, captures, cluster }: OpenSchedulesDeps,
+  events: OpenedScheduleEvents,
+): SchedulerDeps {
+  return {
+    clock: systemClock,
+    schedules: scheduleJournal,
+    runs,
+    captures: journal,
+    nodes: scheduledNodes(fleet, cluster),
+    free: () => slots.free(),
+    capture: async (run, { spec, configured }) => {
+      const capture = await captures.create({
+        nodeName: run.nodeName,
+        ...(isNamed(run.nodeUid) ? {} : { nodeUid: run.nodeUid }),
+        reason: reasonOf(spec),
+        idempotencyKey: keyOf(run),
+        requestedBy: requesterOf(run.schedule),
+        pods: async () => [],
+        schedule: { name: run.schedule, tick: run.tick, triggered: run.triggered, configured },
+        analyze: spec.analyze,
+      });
+      return capture.request.id;
+    },
+    approval,
+    events,
   };
 }
 
