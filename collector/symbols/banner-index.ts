@@ -23,8 +23,8 @@ interface Made {
 }
 
 /**
- * What a cache offers, by banner: made once per change of the cache and shared by all who ask, whatever they call its host. Each of them gets it a piece
- * at a time.
+ * The ISFs that a cache offers, by banner: made once per change of the cache and shared by all who ask, under whatever
+ * name of the host. Each of them gets it a piece at a time.
  */
 export class BannerIndex {
   readonly #cache: SymbolCache;
@@ -34,7 +34,7 @@ export class BannerIndex {
     this.#cache = cache;
   }
 
-  /** The index as JSON in ASCII for an ASCII `host`, with its port if it has one; it stays as it is when the cache changes while it is read. */
+  /** Returns the index as JSON for an ASCII `host` or `host:port`; it stays as it is if the cache changes meanwhile. */
   of(host: string): HostIndex {
     const { changeCount } = this.#cache;
     if (this.#made?.changeCount !== changeCount) this.#made = { changeCount, ...make(this.#cache) };
@@ -63,7 +63,7 @@ export function pathOf({ sha256, banner }: CacheEntry, name: string): string {
   return `/isf/${sha256}${digest}.json`;
 }
 
-/** Format of volatility3.framework.automagic.symbol_cache, RemoteIdentifierFormat version 1, whose URLs have to be whole. */
+/** Version 1 of RemoteIdentifierFormat in volatility3.framework.automagic.symbol_cache: its URLs have to be absolute. */
 function make(cache: SymbolCache): Omit<Made, 'changeCount'> {
   const pieces: string[] = [];
   let [sizeBytes, urls] = [0, 0];
@@ -87,7 +87,10 @@ function make(cache: SymbolCache): Omit<Made, 'changeCount'> {
   return { pieces, sizeBytes, urls };
 }
 
-/** The banners that something is offered under, each with its paths. One from a kernel's file goes before one that a node told or an image had. */
+/**
+ * Yields each banner that something is offered under, with its paths. One from a kernel's file goes before one that a
+ * node told or an image had.
+ */
 function* pathsOf(cache: SymbolCache): Generator<readonly [name: string, paths: readonly string[]]> {
   const byName = new Map<string, CacheEntry[]>();
   for (const { entry } of cache.list()) {

@@ -23,7 +23,7 @@ export class Connection {
   /** For the records. */
   readonly address: string;
   readonly port: string;
-  /** By which strangers pay: their address at this port, since those at one port shall not keep out who comes to the other. */
+  /** By which strangers pay: address and port, since those at one port shall not keep out who comes to the other. */
   readonly origin: string;
   /** For the records. */
   readonly peer: string;
@@ -102,13 +102,14 @@ export class Connection {
 
   /**
    * Returns how many streams Node has reset by itself since the last question, for headers that are too many or too large: it tells nobody, and
-   * only the number of the last stream shows it. A number that a peer skips counts too.
+   * only the number of the last stream shows it. A number that a peer skips counts too. One is left out: the headers of
+   * the last stream may still be arriving.
    */
   takeUnseen(): number {
-    const begun = Math.ceil((this.#session?.state.lastProcStreamID ?? 0) / 2);
-    const unseen = begun - this.#counted;
-    this.#counted = begun;
-    return Math.max(0, unseen);
+    const begun = Math.ceil((this.#session?.state.lastProcStreamID ?? 0) / 2) - 1;
+    const unseen = Math.max(0, begun - this.#counted);
+    this.#counted += unseen;
+    return unseen;
   }
 
   streamClosed(): void {

@@ -3,7 +3,7 @@ import { doorLimits } from './limits.ts';
 
 /** How long a place is left to a connection with a call, and to any among those of one address. */
 const graceMs = 1_000;
-/** How long it is left to one without a call, from its coming or the end of its handshake, when strangers have all places. */
+/** The same for one without a call, from its coming or the end of its handshake, when strangers have all places. */
 const quietMs = 100;
 
 /** The connections at one port that have not shown who they are. */
@@ -34,7 +34,7 @@ export class Strangers {
     return this.#count < doorLimits.strangers && ofAddress < doorLimits.strangersOfAddress;
   }
 
-  /** Returns whose place one more from this address takes where there is no room; undefined while nobody has to give way. */
+  /** Returns whose place one more from this address takes if there is no room; undefined if nobody has to give way. */
   firstToGo(address: string, nowMs: number): Connection | undefined {
     const own = [...(this.#ofAddress.get(address) ?? [])];
     if (own.length >= doorLimits.strangersOfAddress)

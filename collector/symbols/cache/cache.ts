@@ -39,8 +39,9 @@ export class SymbolCache {
   }
 
   /**
-   * Opens the cache, made when it is not there. Entries without their ISF, ISFs without an entry, what another revision of the builder made and what is
-   * over the limits is removed. Symbols that are run elsewhere than on the node that sent them do not make way for others that it sends.
+   * Opens the cache, made when it is not there. Entries without their ISF, ISFs without an entry, what another revision
+   * of the builder made and what is over the limits is removed. Symbols that are run elsewhere than on the node that sent
+   * them do not make way for others that it sends. Throws Fault storage_failed.
    */
   static async open(
     directory: string,

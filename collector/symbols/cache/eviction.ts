@@ -6,8 +6,9 @@ const mostEntries = 2_000;
 const mostOfSource = 16;
 
 /**
- * Returns the entries that go for the limits of bytes and number to be kept, except those that stay: the least recently used first. A node's word goes
- * before the rest: it can be had again, and a hostile node that sends ever new ones must not drive out better ones.
+ * Returns the entries that go for the limits of bytes and number to be kept, except those that stay: the least recently
+ * used first. A node's word goes before the rest: it can be had again, and a hostile node that sends ever new ones must
+ * not drive out better ones.
  */
 export function surplus(
   kept: readonly KeptSymbols[],
@@ -34,7 +35,10 @@ export function surplus(
   return gone;
 }
 
-/** Returns the entries that go because the source of the newest has too many that are a node's word, except those that stay: the least recently used. */
+/**
+ * Returns the entries that go because the source of the newest has too many that are a node's word, except those that
+ * stay: the least recently used.
+ */
 export function crowd(
   kept: readonly KeptSymbols[],
   newest: CacheEntry,
