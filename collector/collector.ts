@@ -60,7 +60,8 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   // The rules are asked for once custody has started.
   const rules = () => schedules.schedules.retentionRules();
   const custody = keep(await openCustody({ ...told, config, schedules: rules, events: whenEvidenceChanges(told) }));
-  const symbols = await openSymbols(`${config.dataDir}/symbols`, config, fleet.askForTypes, (end, seconds) =>
+  const nodes = { ask: fleet.askForTypes, attached: () => fleet.fleet.attached(() => true).map(({ node }) => node) };
+  const symbols = await openSymbols(`${config.dataDir}/symbols`, config, nodes, (end, seconds) =>
     metrics.symbolsSearched(end, seconds),
   );
   const analysisEvents = whenAnalysisEnds(told, symbols.cache);

@@ -6,8 +6,7 @@ import {
   SymbolsState,
   type SymbolsStatusSchema,
 } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
-import type { KeptSymbols } from '../symbols/cache/cache.ts';
-import { kernelKey } from '../symbols/cache/entry.ts';
+import { type KeptSymbols, kernelKey } from '../symbols/cache/entry.ts';
 import type { SymbolSearch } from '../symbols/find.ts';
 import type {
   KernelIdentity,

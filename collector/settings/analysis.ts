@@ -21,7 +21,7 @@ export const analysisSettings = {
     'KCORDER_SYMBOL_CACHE_BYTES',
     bytes,
     String(8 * 2 ** 30),
-    'limit of kept symbols; beyond it the least recently used are deleted, unless pinned',
+    'limit of kept symbols; beyond it, or beyond 2,000 of them, the least recently used are deleted, unless pinned',
   ),
   symbolsListen: setting(
     'KCORDER_SYMBOLS_LISTEN',

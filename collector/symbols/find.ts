@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { type KeptSymbols, SymbolCache } from './cache/cache.ts';
-import { bannerKey, type CacheEntry, isBannerKey, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
+import { SymbolCache } from './cache/cache.ts';
+import {
+  bannerKey,
+  type CacheEntry,
+  isBannerKey,
+  type KeptSymbols,
+  kernelKey,
+  nodeKey,
+  toldKey,
+} from './cache/entry.ts';
 import type { Confine } from './confine.ts';
 import { Lookups } from './lookups.ts';
 import { NegativeCache } from './negative-cache.ts';
@@ -30,6 +38,8 @@ export interface SymbolSettings {
   readonly sources: readonly ListedSource[];
   /** For the builder, which reads what others wrote. */
   readonly confine: Confine;
+  /** True for symbols whose kernel another node than the one that sent them runs now. */
+  isRunElsewhere?(entry: CacheEntry): boolean;
   /** Told how each search ended, and how long it took. */
   ended?(end: SymbolsEnd['kind'], seconds: number): void;
 }
@@ -73,7 +83,8 @@ export class SymbolSearch implements Symbols {
 
   /** Opens the cache. Throws Fault storage_failed. */
   static async open(settings: SymbolSettings): Promise<SymbolSearch> {
-    return new SymbolSearch(settings, await SymbolCache.open(settings.cacheDir, settings.cacheLimitBytes));
+    const { cacheDir, cacheLimitBytes, isRunElsewhere } = settings;
+    return new SymbolSearch(settings, await SymbolCache.open(cacheDir, cacheLimitBytes, isRunElsewhere));
   }
 
   async find(told: KernelIdentity, signal: AbortSignal, { again = false } = {}): Promise<SymbolsEnd> {

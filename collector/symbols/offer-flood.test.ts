@@ -4,6 +4,8 @@ import type { Server } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { until } from '../testing/files.ts';
 import { SymbolCache } from './cache/cache.ts';
@@ -25,6 +27,15 @@ vi.mock('./isf-banner.ts', async (original) => {
     },
   };
 });
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: unknown = runInNewContext('gc');
+
+function heldBytes(): number {
+  if (typeof collectGarbage === 'function') collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
 
 let home: string;
 let cache: SymbolCache;
@@ -125,4 +136,55 @@ test('there are 16 connections; one more is closed', async () => {
   const sockets = Array.from({ length: 40 }, connect);
   await until(() => sockets.filter(({ destroyed }) => destroyed).length === 24);
   for (const socket of sockets) socket.resume().destroy();
+});
+
+test('an index of 2,000 long banners is made once for all who ask, and waits in small pieces for those who take nothing', async () => {
+  await keep(1);
+  const [kept] = cache.list();
+  if (kept === undefined) throw new Error('nothing is kept');
+  let looked = 0;
+  const long = (number: number) => `Linux version 6.${number} ${'z'.repeat(4_000)}`;
+  const entries = Array.from({ length: 2_000 }, (_, number) => ({
+    usedMs: 0,
+    entry: {
+      ...kept.entry,
+      imageBanners: [],
+      get banner() {
+        looked += 1;
+        return long(number);
+      },
+    },
+  }));
+  vi.spyOn(cache, 'list').mockReturnValue(entries);
+  const served: net.Socket[] = [];
+  server.on('connection', (socket) => served.push(socket));
+  const host = 'h'.repeat(255);
+  let asked = 0;
+  server.on('request', () => {
+    asked += 1;
+  });
+  const before = heldBytes();
+  const crowd = Array.from({ length: 15 }, () => {
+    const socket = connect().pause();
+    socket.write(`GET /index.json HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+    return socket;
+  });
+  await until(() => asked === 15 && served.every(({ writableLength }) => writableLength > 0));
+  const indexBytes = entries.length * 5_400;
+  const pendingBytes = served.reduce((sum, { writableLength }) => sum + writableLength, 0);
+  expect(pendingBytes).toBeLessThan(15 * (200 << 10));
+  expect(heldBytes() - before).toBeLessThan(2 * indexBytes);
+  const lookedOnce = looked;
+  expect(lookedOnce).toBeLessThan(10 * entries.length);
+  // Who began before a change gets the whole of what there was, and who comes after it the new.
+  vi.mocked(cache.list).mockReturnValue([kept]);
+  await cache.pin(kept.entry.key, true);
+  expect(Object.keys(JSON.parse(await (await ask('/index.json')).text()).linux)).toHaveLength(2);
+  const [slow, ...others] = crowd;
+  for (const socket of others) socket.destroy();
+  const text = Buffer.concat((await slow?.toArray()) ?? []).toString('latin1');
+  const { linux }: { linux: Record<string, string[]> } = JSON.parse(text.slice(text.indexOf('\r\n\r\n')));
+  expect(Object.keys(linux)).toHaveLength(2_000);
+  expect(Object.values(linux)[0]).toEqual([`http://${host}/isf/${kept.entry.sha256}.json`]);
+  expect(looked).toBe(lookedOnce);
 });

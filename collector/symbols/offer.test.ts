@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -173,6 +174,54 @@ test('the index looks at each entry once, however many there are', async () => {
   vi.spyOn(cache, 'list').mockReturnValue(entries);
   expect(Object.keys((await index()).linux)).toHaveLength(100);
   expect(looked).toBeLessThan(10 * entries.length);
+});
+
+/** Asks for the index as from a host of this name. */
+async function indexFor(host: string): Promise<{ readonly status: number | undefined; readonly text: string }> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(`${base}/index.json`, { headers: { host } }, resolve).on('error', reject);
+  });
+  return { status: response.statusCode, text: (await response.toArray()).join('') };
+}
+
+test.each([
+  ['a name', 'kcorder'],
+  ['a name and a port', 'a.b-c.example:8080'],
+  ['an IPv4 address', '10.0.0.1:80'],
+  ['an IPv6 address', '[fd00::1]:8080'],
+  ['the longest name', `${'h'.repeat(255)}:65535`],
+])('the URLs in the index are of the host that was asked: %s', async (_what, host) => {
+  await keep('aaaaaaaa', 'Linux version 6.1', '{"one":1}', 'dwarf');
+  await keep('bbbbbbbb', 'Linux version 6.2', '{"two":2}', 'dwarf');
+  const { status, text } = await indexFor(host);
+  expect(status).toBe(200);
+  const { linux }: { linux: Record<string, string[]> } = JSON.parse(text);
+  expect(Object.values(linux).flat()).toHaveLength(2);
+  for (const url of Object.values(linux).flat()) expect(url.startsWith(`http://${host}/isf/`)).toBe(true);
+  const head = await fetch(`${base}/index.json`, { method: 'HEAD' });
+  expect(head.headers.get('content-length')).toBe(`${(await indexFor(new URL(base).host)).text.length}`);
+});
+
+test.each([
+  ['a name that is too long', 'h'.repeat(256)],
+  ['a name of 7,000 bytes', 'h'.repeat(7_000)],
+  ['a space', 'a b'],
+  ['a quote', 'a"b'],
+  ['a path', 'a/b'],
+  ['a port that is none', 'a:123456'],
+  ['an open bracket', '[::1'],
+  ['what is not ASCII', 'ex\u00e4mple'],
+  ['a pattern of replacement', '$&'],
+  ['the mark of the index', '*'],
+])('a request whose host is or has %s gets no index', async (_what, host) => {
+  await keep('aaaaaaaa', 'Linux version 6.1', '{"one":1}', 'dwarf');
+  const { status, text } = await indexFor(host);
+  expect([status, text.includes('linux')]).toEqual([400, false]);
+});
+
+test('a banner that is longer than any kernel has is not in the index', async () => {
+  await keep('aaaaaaaa', `Linux version 6.1 ${'x'.repeat(9_000)}`, '{"one":1}', 'provided');
+  expect((await index()).linux).toEqual({});
 });
 
 test('an address that is taken is told', async () => {

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { oneRequestServer } from '@kcorder/proto/bounds/one-request.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { BannerIndex, namesOf, pathOf } from './banner-index.ts';
 import type { SymbolCache } from './cache/cache.ts';
-import type { CacheEntry } from './cache/entry.ts';
 import { type IsfBytes, withBanner } from './isf-banner.ts';
 import { SingleFlight } from './single-flight.ts';
 
@@ -20,6 +19,14 @@ const limits = {
 };
 /** A peer that takes nothing of its answer for so long is gone. */
 const silentMs = 20_000;
+/** A DNS name, an IPv4 or a bracketed IPv6 address, and a port: it becomes part of each URL. */
+const hostForm = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
+
+interface Offer {
+  readonly cache: SymbolCache;
+  readonly index: BannerIndex;
+  readonly searches: SingleFlight<IsfBytes>;
+}
 
 /**
  * Offers the kept ISFs over HTTP to any Volatility 3: `/index.json` is what its option --remote-isf-url takes (volatility3.framework.automagic.symbol_cache,
@@ -28,8 +35,9 @@ const silentMs = 20_000;
  */
 export async function offerSymbols(cache: SymbolCache, address: string): Promise<Server> {
   const searches = new SingleFlight<IsfBytes>(searchesAtOnce);
+  const offer: Offer = { cache, index: new BannerIndex(cache), searches };
   const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
-    answer(cache, searches, request, response).catch(() => response.destroy());
+    answer(offer, request, response).catch(() => response.destroy());
   });
   server.maxConnections = mostConnections;
   server.setTimeout(silentMs);
@@ -47,20 +55,11 @@ export async function offerSymbols(cache: SymbolCache, address: string): Promise
   return server;
 }
 
-async function answer(
-  cache: SymbolCache,
-  searches: SingleFlight<IsfBytes>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function answer(offer: Offer, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'only GET is answered');
   const path = request.url ?? '';
-  if (path === '/index.json') {
-    const body = Buffer.from(JSON.stringify(indexOf(cache, request.headers.host ?? 'localhost')));
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
-    response.end(request.method === 'HEAD' ? undefined : body);
-    return;
-  }
+  if (path === '/index.json') return await answerIndex(offer.index, request, response);
+  const { cache, searches } = offer;
   const sha256 = path.slice(5, 69);
   const same = cache.list().filter(({ entry }) => entry.sha256 === sha256);
   const kept = same.find(({ entry }) => namesOf(entry).some((name) => pathOf(entry, name) === path))?.entry;
@@ -87,46 +86,13 @@ async function answer(
   await pipeline(isf.read(), response);
 }
 
-/** Every banner that an ISF is offered under. */
-function namesOf({ banner, imageBanners = [] }: CacheEntry): readonly string[] {
-  return [...new Set([banner, ...imageBanners])];
-}
-
-/** A path for each banner of an ISF: Volatility's cache takes each URL under one banner only. */
-function pathOf({ sha256, banner }: CacheEntry, name: string): string {
-  const digest = name === banner ? '' : `-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
-  return `/isf/${sha256}${digest}.json`;
-}
-
-/**
- * Index of banners, each the whole text of linux_banner with its line end, for which Volatility scans an image. A banner
- * from a kernel's file goes before one that a node told or an image had.
- */
-function indexOf(cache: SymbolCache, host: string) {
-  const linux: Record<string, string[]> = {};
-  const byName = new Map<string, CacheEntry[]>();
-  for (const { entry } of cache.list()) {
-    for (const name of namesOf(entry)) {
-      const same = byName.get(name);
-      if (same === undefined) byName.set(name, [entry]);
-      else same.push(entry);
-    }
-  }
-  for (const [name, same] of byName) {
-    const sound = same.filter(({ quality, bannerTold }) => quality !== 'btf' && bannerTold !== true);
-    const own = sound.filter(({ banner }) => banner === name);
-    const trusted = own.length > 0 ? own : sound.length > 0 ? sound : agreed(same);
-    if (trusted.length > 0) {
-      const urls = trusted.map((entry) => `http://${host}${pathOf(entry, name)}`);
-      linux[Buffer.from(`${name}\n\0`).toString('base64')] = [...new Set(urls)];
-    }
-  }
-  return { version: 1, linux, mac: {}, windows: {} };
-}
-
-/** All entries when they have one ISF, else none: one of the nodes lies, and from here nobody can tell which. */
-function agreed(entries: readonly CacheEntry[]): readonly CacheEntry[] {
-  return new Set(entries.map(({ sha256 }) => sha256)).size === 1 ? entries : [];
+async function answerIndex(index: BannerIndex, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { host = 'localhost' } = request.headers;
+  if (!hostForm.test(host)) return refuse(response, 400, 'the host of the request is no name or address');
+  const { sizeBytes, read } = index.of(host);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': sizeBytes });
+  if (request.method === 'HEAD') response.end();
+  else await pipeline(read(), response);
 }
 
 function refuse(response: ServerResponse, status: number, sentence: string): void {

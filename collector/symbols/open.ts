@@ -1,6 +1,6 @@
 import { confineBy } from './confine.ts';
 import { SymbolSearch } from './find.ts';
-import type { AskNode } from './sources/node.ts';
+import { isRunElsewhere, type Nodes } from './sources/node.ts';
 import { createSources, type SourceSettings } from './sources/table.ts';
 import type { SymbolsEnd } from './symbols.ts';
 
@@ -14,7 +14,7 @@ export interface SymbolChoices extends SourceSettings {
 export async function openSymbols(
   cacheDir: string,
   choices: SymbolChoices,
-  ask: AskNode,
+  nodes: Nodes,
   ended: (end: SymbolsEnd['kind'], seconds: number) => void,
 ): Promise<SymbolSearch> {
   const confine = confineBy(choices.python);
@@ -22,8 +22,9 @@ export async function openSymbols(
     cacheDir,
     ended,
     confine,
+    isRunElsewhere: (entry) => isRunElsewhere(entry, nodes),
     cacheLimitBytes: choices.symbolCacheBytes,
     firstDirectory: choices.symbolDirs[0],
-    sources: createSources(choices, { ask, confine }),
+    sources: createSources(choices, { ask: nodes.ask, confine }),
   });
 }

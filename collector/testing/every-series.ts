@@ -60,7 +60,9 @@ export async function everySeries(identity: Access['serving']['identity']['curre
     python: 'python3',
   };
   const ask = async (): Promise<never> => await Promise.reject(new Error('nobody is asked'));
-  metrics.watchSymbols(await openSymbols(join(scratch.dir, 'symbols'), sources, ask, () => undefined));
+  metrics.watchSymbols(
+    await openSymbols(join(scratch.dir, 'symbols'), sources, { ask, attached: () => [] }, () => undefined),
+  );
   const serving = { identity: { current: identity } };
   const cluster = { agentsExpected: () => 2, inStepAt: () => new Date(nowMs) };
   metrics.watchAccess({ serving, cluster, authority: { notAfter: new Date(nowMs) } } as unknown as Access);

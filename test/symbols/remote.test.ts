@@ -91,7 +91,7 @@ describe("a real kernel's vmlinux that lies elsewhere", () => {
         dwarf2json: '',
         python: 'python3',
       },
-      async () => ({ kind: 'offline' }),
+      { ask: async () => ({ kind: 'offline' }), attached: () => [] },
       () => undefined,
     );
 

@@ -22,7 +22,8 @@ const farewellMs = 1_000;
 export class Connection {
   /** For the records. */
   readonly address: string;
-  /** By which strangers are counted: their address at this port, since those at one port shall not keep out who comes to the other. */
+  readonly port: string;
+  /** By which strangers pay: address and port, since those at one port shall not keep out who comes to the other. */
   readonly origin: string;
   /** For the records. */
   readonly peer: string;
@@ -40,6 +41,7 @@ export class Connection {
   readonly #raw: Socket;
   #tls: TLSSocket | undefined;
   #session: ServerHttp2Session | undefined;
+  #quietSinceMs = this.sinceMs;
   #streams = 0;
   /** Streams that are accounted for, open or not. */
   #counted = 0;
@@ -49,6 +51,7 @@ export class Connection {
 
   constructor(raw: Socket, port: string) {
     this.#raw = raw;
+    this.port = port;
     this.address = networkOf(raw.remoteAddress ?? '');
     this.origin = `${port} ${this.address}`;
     this.peer = `${raw.remoteAddress ?? ''}:${raw.remotePort ?? 0}`;
@@ -62,6 +65,11 @@ export class Connection {
     return this.#streams > 0;
   }
 
+  /** Since it came, or since its handshake succeeded. */
+  get quietSinceMs(): number {
+    return this.#quietSinceMs;
+  }
+
   get isEnding(): boolean {
     return this.#isEnding;
   }
@@ -69,6 +77,7 @@ export class Connection {
   /** The handshake has succeeded. */
   secured(tls: TLSSocket): void {
     this.#tls = tls;
+    this.#quietSinceMs = performance.now();
     const certificate = tls.getPeerX509Certificate();
     this.peerNames = certificate?.subjectAltName ?? '';
     this.peerCertificate = certificate?.raw;
@@ -93,13 +102,14 @@ export class Connection {
 
   /**
    * Returns how many streams Node has reset by itself since the last question, for headers that are too many or too large: it tells nobody, and
-   * only the number of the last stream shows it. A number that a peer skips counts too.
+   * only the number of the last stream shows it. A number that a peer skips counts too. One is left out: the headers of
+   * the last stream may still be arriving.
    */
   takeUnseen(): number {
-    const begun = Math.ceil((this.#session?.state.lastProcStreamID ?? 0) / 2);
-    const unseen = begun - this.#counted;
-    this.#counted = begun;
-    return Math.max(0, unseen);
+    const begun = Math.ceil((this.#session?.state.lastProcStreamID ?? 0) / 2) - 1;
+    const unseen = Math.max(0, begun - this.#counted);
+    this.#counted += unseen;
+    return unseen;
   }
 
   streamClosed(): void {

@@ -3,6 +3,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { Paces } from '../../identity/pace.ts';
 import { Connection, type OpenCall } from './connection.ts';
 import { doorLimits } from './limits.ts';
+import { Strangers } from './strangers.ts';
 
 /** Why a connection was not taken or was ended. */
 export type ConnectionRefusal = 'too_many' | 'too_fast' | 'silent' | 'idle' | 'failures' | 'answers_not_taken';
@@ -10,22 +11,18 @@ export type ConnectionRefusal = 'too_many' | 'too_fast' | 'silent' | 'idle' | 'f
 /** Is told of connections that are not served any further. */
 export type ConnectionRefused = (connection: Connection, reason: ConnectionRefusal) => void;
 
-/** A newcomer takes the place of nobody who came less long ago. */
-const graceMs = 1_000;
-
-/** All connections of the collector: counted by identity, by address where there is none yet, and in all. */
+/** All connections of the collector: counted by identity, by port and address where there is none yet, and in all. */
 export class Connections {
   readonly #refused: ConnectionRefused;
   readonly #arrivals = new Paces(doorLimits.arrivals.burst, doorLimits.arrivals.everyMs);
   readonly #failuresOfAddress = new Paces(doorLimits.failuresOfAddress.burst, doorLimits.failuresOfAddress.everyMs);
   readonly #failuresOfIdentity = new Paces(doorLimits.failuresOfIdentity.burst, doorLimits.failuresOfIdentity.everyMs);
   readonly #all = new Set<Connection>();
-  /** In the order of their coming. */
-  readonly #strangers = new Map<string, Set<Connection>>();
+  /** By port: those at one take no places of the other. */
+  readonly #strangers = new Map<string, Strangers>();
   readonly #known = new Map<string, Set<Connection>>();
   /** Calls by who makes them: one connection may carry those of several. */
   readonly #calls = new Map<string, Set<OpenCall>>();
-  #strangerCount = 0;
 
   constructor(refused: ConnectionRefused) {
     this.#refused = refused;
@@ -36,7 +33,7 @@ export class Connections {
   }
 
   get strangers(): number {
-    return this.#strangerCount;
+    return [...this.#strangers.values()].reduce((sum, { count }) => sum + count, 0);
   }
 
   /** Takes a connection that has just come to a port of this name, or ends it and gives undefined. */
@@ -49,9 +46,7 @@ export class Connections {
       return undefined;
     }
     this.#all.add(connection);
-    const ofAddress = this.#strangers.get(connection.origin) ?? new Set();
-    this.#strangers.set(connection.origin, ofAddress.add(connection));
-    this.#strangerCount += 1;
+    this.#strangersAt(port).add(connection);
     raw.once('close', () => this.#left(connection));
     return connection;
   }
@@ -66,7 +61,7 @@ export class Connections {
         `${identity} has ${theirs.size} connections already: use one of them, or end some`,
         { retryAfterMs: 5_000 },
       );
-    this.#leaveStrangers(connection);
+    this.#strangersAt(connection.port).delete(connection);
     connection.identified(identity);
     this.#known.set(identity, theirs.add(connection));
     // Who is known pays for what fails, not for coming.
@@ -175,41 +170,30 @@ export class Connections {
     connection.end(how);
   }
 
-  #noRoomFor({ origin }: Connection): ConnectionRefusal | undefined {
+  #noRoomFor({ origin, port, address }: Connection): ConnectionRefusal | undefined {
     if (this.#arrivals.take(origin) !== undefined) return 'too_fast';
     if (this.#all.size >= doorLimits.connections) return 'too_many';
-    const ofAddress = this.#strangers.get(origin);
-    if ((ofAddress?.size ?? 0) >= doorLimits.strangersOfAddress) return this.#giveWay(ofAddress);
-    if (this.#strangerCount < doorLimits.strangers) return undefined;
-    let most = ofAddress;
-    for (const one of this.#strangers.values()) if (one.size > (most?.size ?? 0)) most = one;
-    return this.#giveWay(most);
-  }
-
-  /** The longest unserved of these makes room: an honest one shows who it is, or has a handler at work, within moments. */
-  #giveWay(connections: Set<Connection> | undefined): ConnectionRefusal | undefined {
-    const nowMs = performance.now();
-    for (const connection of connections ?? []) {
-      if (nowMs - connection.sinceMs < graceMs) break;
-      if ([...connection.calls].some(({ isServed }) => isServed)) continue;
-      this.#refused(connection, 'too_many');
-      connection.destroy();
-      this.#left(connection);
-      return undefined;
-    }
-    return 'too_many';
+    const strangers = this.#strangersAt(port);
+    if (strangers.hasRoomFor(address)) return undefined;
+    const leaving = strangers.firstToGo(address, performance.now());
+    if (leaving === undefined) return 'too_many';
+    this.#refused(leaving, 'too_many');
+    leaving.destroy();
+    this.#left(leaving);
+    return undefined;
   }
 
   #left(connection: Connection): void {
     if (!this.#all.delete(connection)) return;
-    const { identity } = connection;
-    if (identity === undefined) this.#leaveStrangers(connection);
+    const { identity, port } = connection;
+    if (identity === undefined) this.#strangersAt(port).delete(connection);
     else remove(this.#known, identity, connection);
   }
 
-  #leaveStrangers(connection: Connection): void {
-    remove(this.#strangers, connection.origin, connection);
-    this.#strangerCount -= 1;
+  #strangersAt(port: string): Strangers {
+    const strangers = this.#strangers.get(port) ?? new Strangers();
+    this.#strangers.set(port, strangers);
+    return strangers;
   }
 }
 

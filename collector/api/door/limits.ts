@@ -25,7 +25,7 @@ export const isUpload = (path: string): boolean =>
 /** How much of the collector connections and calls may take up. Times in milliseconds, sizes in bytes. docs/limits.md has them for people. */
 export const doorLimits = {
   connections: 16_384,
-  /** Connections that have not shown who they are, also those in the handshake. */
+  /** Connections at one port that have not shown who they are, also those in the handshake. */
   strangers: 512,
   strangersOfAddress: 128,
   connectionsOfIdentity: 32,

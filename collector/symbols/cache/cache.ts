@@ -6,14 +6,8 @@ import { join } from 'node:path';
 import { builderRevision } from '@kcorder/isf/isf.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { isBannerOf } from '../same-kernel.ts';
-import { type CacheEntry, parseEntry } from './entry.ts';
-
-/** Symbols that are kept, with the moment when somebody last used them. */
-export interface KeptSymbols {
-  readonly entry: CacheEntry;
-  /** Milliseconds since 1970. */
-  readonly usedMs: number;
-}
+import { type CacheEntry, type KeptSymbols, parseEntry } from './entry.ts';
+import { crowd, surplus } from './eviction.ts';
 
 /** A folder for work in progress, removed with all that is in it. */
 export interface Scratch extends AsyncDisposable {
@@ -32,18 +26,29 @@ const maxImageBanners = 4;
 export class SymbolCache {
   readonly #directory: string;
   readonly #limitBytes: number;
+  readonly #isRunElsewhere: (entry: CacheEntry) => boolean;
   readonly #kept = new Map<string, KeptSymbols>();
+  #changeCount = 0;
   /** Changes one after the other: an eviction must not meet a file that is just being kept. */
   #changes: Promise<unknown> = Promise.resolve();
 
-  private constructor(directory: string, limitBytes: number) {
+  private constructor(directory: string, limitBytes: number, isRunElsewhere: (entry: CacheEntry) => boolean) {
     this.#directory = directory;
     this.#limitBytes = limitBytes;
+    this.#isRunElsewhere = isRunElsewhere;
   }
 
-  /** Opens the cache, made when it is not there. Entries without their ISF, ISFs without an entry, and what another revision of the builder made are removed. */
-  static async open(directory: string, limitBytes: number): Promise<SymbolCache> {
-    const cache = new SymbolCache(directory, limitBytes);
+  /**
+   * Opens the cache, made when it is not there. Entries without their ISF, ISFs without an entry, what another revision
+   * of the builder made and what is over the limits is removed. Symbols that are run elsewhere than on the node that sent
+   * them do not make way for others that it sends. Throws Fault storage_failed.
+   */
+  static async open(
+    directory: string,
+    limitBytes: number,
+    isRunElsewhere: (entry: CacheEntry) => boolean = () => false,
+  ): Promise<SymbolCache> {
+    const cache = new SymbolCache(directory, limitBytes, isRunElsewhere);
     await cache.#guard('be opened', () => cache.#load());
     return cache;
   }
@@ -56,6 +61,11 @@ export class SymbolCache {
   get keptBytes(): number {
     const sizes = new Map([...this.#kept.values()].map(({ entry }) => [entry.sha256, entry.sizeBytes]));
     return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Grows when an entry comes, changes or goes; a use is no change. */
+  get changeCount(): number {
+    return this.#changeCount;
   }
 
   list(): readonly KeptSymbols[] {
@@ -94,7 +104,7 @@ export class SymbolCache {
     return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
   }
 
-  /** Puts a finished, synced ISF in its place, then its entry; evicts what is over the limit. What was under the key is replaced, and a pin stays. */
+  /** Puts a finished, synced ISF in its place, then its entry; evicts what is over the limits. What was under the key is replaced, and a pin stays. */
   async keep(draftPath: string, entry: CacheEntry): Promise<void> {
     await this.#change('keep symbols', async () => {
       const before = this.#kept.get(entry.key)?.entry;
@@ -104,7 +114,7 @@ export class SymbolCache {
       const pinned = entry.pinned || before?.pinned === true;
       await this.#write({ ...entry, pinned, ...(imageBanners === undefined ? {} : { imageBanners }) });
       if (before !== undefined) await this.#removeIsf(before);
-      await this.#sweep(entry.key);
+      await this.#sweep(entry);
     });
   }
 
@@ -156,6 +166,10 @@ export class SymbolCache {
         this.#kept.set(entry.key, { entry, usedMs: (await stat(path)).mtimeMs });
       } else await rm(path, { force: true });
     }
+    for (const { key } of surplus(this.list(), this.#limitBytes, ({ pinned }) => pinned)) {
+      this.#kept.delete(key);
+      await rm(this.#entryPath(key), { force: true });
+    }
     const needed = new Set(this.list().map(({ entry }) => `${entry.sha256}.json`));
     for (const name of await readdir(join(this.#directory, 'isf'))) {
       if (!needed.has(name)) await rm(join(this.#directory, 'isf', name), { force: true });
@@ -175,27 +189,22 @@ export class SymbolCache {
     await rename(draft, path);
     await syncDirectory(join(this.#directory, 'kernels'));
     this.#kept.set(entry.key, { entry, usedMs: Date.now() });
+    this.#changeCount += 1;
   }
 
-  /**
-   * Removes the least recently used that are not pinned, until the limit is kept; never what has just been kept. What nodes sent, and what has a node's
-   * banner, goes before the rest: it can be had again, and a hostile node that sends ever new ones must not drive out better ones.
-   */
-  async #sweep(justKept: string): Promise<void> {
-    const rank = ({ entry }: KeptSymbols): number => (entry.quality === 'btf' || entry.bannerTold === true ? 0 : 1);
-    const candidates = this.list()
-      .filter(({ entry }) => !entry.pinned && entry.key !== justKept)
-      .sort((a, b) => rank(a) - rank(b) || a.usedMs - b.usedMs);
-    for (const { entry } of candidates) {
-      if (this.keptBytes <= this.#limitBytes) return;
-      await this.#drop(entry.key);
-    }
+  /** Removes what is over the limits, never the pinned nor what has just been kept. */
+  async #sweep(justKept: CacheEntry): Promise<void> {
+    const stays = ({ key, pinned }: CacheEntry) => pinned || key === justKept.key;
+    const isNeeded = (entry: CacheEntry) => stays(entry) || this.#isRunElsewhere(entry);
+    for (const { key } of crowd(this.list(), justKept, isNeeded)) await this.#drop(key);
+    for (const { key } of surplus(this.list(), this.#limitBytes, stays)) await this.#drop(key);
   }
 
   async #drop(key: string): Promise<void> {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
+    this.#changeCount += 1;
     await rm(this.#entryPath(key), { force: true });
     await this.#removeIsf(kept.entry);
   }

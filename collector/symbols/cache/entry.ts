@@ -31,6 +31,13 @@ export interface CacheEntry {
   readonly remarks: readonly string[];
 }
 
+/** Symbols that are kept, with the moment when somebody last used them. */
+export interface KeptSymbols {
+  readonly entry: CacheEntry;
+  /** Milliseconds since 1970. */
+  readonly usedMs: number;
+}
+
 const hexDigest = /^[0-9a-f]{64}$/;
 
 /** Name of a kernel's symbols. Never more of a node's text than hex digits. */
@@ -65,6 +72,11 @@ export function nodeKey(kernel: KernelIdentity): string | undefined {
 /** The banner in images of an ISF's kernel; the ISF's own while none is known, or if they contradict each other. */
 export function bannerInImages({ banner, imageBanners = [] }: CacheEntry): string {
   return imageBanners.length === 1 ? (imageBanners[0] ?? banner) : banner;
+}
+
+/** True for symbols whose banner, or all of them, is a node's word. */
+export function isTold({ quality, bannerTold }: CacheEntry): boolean {
+  return quality === 'btf' || bannerTold === true;
 }
 
 /** True for symbols that were found by the banner in them, with no build-id to go by. */
