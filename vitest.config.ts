@@ -18,7 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{proto,isf,agent,collector,cli,tools}/**/*.test.ts', ...quick],
           testTimeout: 60_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
         },
       },
       {
