@@ -42,11 +42,7 @@ export class BannerIndex {
     return {
       sizeBytes: sizeBytes + urls * (host.length - anyHost.length),
       *read() {
-        for (const piece of pieces)
-          yield Buffer.from(
-            piece.replaceAll(anyHost, () => host),
-            'latin1',
-          );
+        for (const piece of pieces) yield Buffer.from(piece.split(anyHost).join(host), 'latin1');
       },
     };
   }

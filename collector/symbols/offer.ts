@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { oneRequestServer } from '@kcorder/proto/bounds/one-request.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { BannerIndex, namesOf, pathOf } from './banner-index.ts';
@@ -19,6 +20,8 @@ const limits = {
 };
 /** A peer that takes nothing of its answer for so long is gone. */
 const silentMs = 20_000;
+/** Before each piece of an index: the kernel may take all of them in one turn of the event loop. */
+const pieceMs = 5;
 /** A DNS name, an IPv4 or a bracketed IPv6 address, and a port: it becomes part of each URL. */
 const hostForm = /^(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
@@ -92,7 +95,14 @@ async function answerIndex(index: BannerIndex, request: IncomingMessage, respons
   const { sizeBytes, read } = index.of(host);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': sizeBytes });
   if (request.method === 'HEAD') response.end();
-  else await pipeline(read(), response);
+  else await pipeline(paced(read()), response);
+}
+
+async function* paced(pieces: Iterable<Buffer>): AsyncIterable<Buffer> {
+  for (const piece of pieces) {
+    await sleep(pieceMs);
+    yield piece;
+  }
 }
 
 function refuse(response: ServerResponse, status: number, sentence: string): void {
