@@ -7,6 +7,7 @@ import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { methodDefinition, pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
+import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { services } from '@kcorder/proto/services.ts';
 
 // A program of its own, since it has to run in the cluster's network. Reads a job as JSON on standard input, prints endings as JSON.
@@ -33,7 +34,10 @@ export interface Ending {
 
 async function everyMethod(client: Client, token: string, bearer: string): Promise<Ending[]> {
   const endings: Ending[] = [];
-  const methods = services.flatMap((service) => service.methods);
+  // Calls that a person may make come first: a connection on which call after call of a stranger fails is ended.
+  const methods = [OperatorService, ...services.filter((service) => service !== OperatorService)].flatMap(
+    (service) => service.methods,
+  );
   for (const method of methods.filter((each) => job.only?.includes(pathOf(each)) ?? true)) {
     const fault = await callEmpty(client, method, bearer);
     endings.push({ token, path: pathOf(method), code: fault?.code ?? 'ok', message: fault?.message ?? '' });
