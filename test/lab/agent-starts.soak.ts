@@ -27,7 +27,7 @@ test.each(['6.1', 'newest'])(`${starts} agents in a row start on a node with ker
       }
       await node.stopAgent('KILL');
     }
-    const crashes = await node.must('dmesg | grep -ciE "segfault|general protection|invalid opcode" || true');
+    const crashes = await node.must('dmesg | grep -ciE "segfault|traps:|general protection|invalid opcode" || true');
     process.stdout.write(`kernel ${kernel}: ${starts - failures.length} of ${starts} agents started\n`);
     expect(failures).toEqual([]);
     expect(crashes.trim()).toBe('0');

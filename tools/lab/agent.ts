@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { repoDir } from '../setup/cache.ts';
 import { command } from '../setup/command.ts';
+import { say } from '../setup/progress.ts';
 import { agentArguments } from '../stage/agent-launch.ts';
 import { type PodDefinition, podFiles } from './pods.ts';
 import { quote } from './quote.ts';
@@ -47,11 +48,26 @@ interface AgentPlace {
 /** The node keeps the path of its running agent's pod here. */
 const currentPath = '/run/lab/agent';
 
+/** Once in some hundred starts V8 fails a check of its own pages of code (nodejs/node issue 64500), before the agent says a word. */
+const mostStarts = 3;
+
 /**
  * Starts the agent's pod `kcorder/kcorder-agent` from the sources as they are now. Every start is a new pod, with a uid and
- * container ids of its own, as when a DaemonSet replaces one. Resolves when the agent has begun to log.
+ * container ids of its own, as when a DaemonSet replaces one. Resolves when the agent has begun to log; one that crashed before is started
+ * again, as a kubelet does, and that is told.
  */
 export async function startAgent(node: Host, options: AgentOptions): Promise<void> {
+  for (let start = 1; ; start += 1) {
+    const crash = await startOnce(node, options);
+    if (crash === undefined) return;
+    if (start === mostStarts) throw new Error(crash);
+    say(`${crash}; starting it again`);
+    await stopAgent(node, 'KILL');
+  }
+}
+
+/** Returns what is known of an agent that ended before it said anything. */
+async function startOnce(node: Host, options: AgentOptions): Promise<string | undefined> {
   if ((await node.run(`test -e ${currentPath}`)).exitCode === 0) {
     throw new Error(`lab node ${node.name} has an agent already: stop it first`);
   }
@@ -72,13 +88,14 @@ export async function startAgent(node: Host, options: AgentOptions): Promise<voi
     await node.run(`stop-pod ${quote(directory)} KILL`);
     throw new Error(`the agent's pod did not start on lab node ${node.name}: ${stderr.trim()}\n${why.stdout.trim()}`);
   }
-  if ((await node.run(waitForFirstWord(directory))).exitCode === 0) return;
+  if ((await node.run(waitForFirstWord(directory))).exitCode === 0) return undefined;
   const why = await node.run(whyNot);
-  throw new Error(`the agent on lab node ${node.name} said nothing: ${why.stdout.trim() || 'no reason is known'}`);
+  return `the agent on lab node ${node.name} said nothing: ${why.stdout.trim() || 'no reason is known'}`;
 }
 
 /** What can be said of an agent that says nothing: its crash, or what it waits for. */
-const whyNot = `dmesg | grep segfault | tail -n 1
+const whyNot = `dmesg | grep -E 'segfault|traps:' | tail -n 1
+  grep -h 'Check failed' $(ls -td /var/log/pods/kcorder_kcorder-agent_*/agent/0.log | head -n 1)
   for pid in $(pgrep -f agent/main.ts); do grep -h State /proc/$pid/status; cat /proc/$pid/wchan; done | tr '\\n' ' '`;
 
 /** Ends with 1 when the container ends, or two minutes pass, before there is a log. */
@@ -87,11 +104,11 @@ function waitForFirstWord(directory: string): string {
   return `. ${quote(directory)}/pod.env
     log=/var/log/pods/\${POD_NAMESPACE}_\${POD_NAME}_\${POD_UID}/agent/0.log
     for turn in $(seq 600); do
-      [ -s "$log" ] && exit 0
+      grep -qs '^{' "$log" && exit 0
       kill -0 "$(cat ${quote(directory)}/containers/agent/pid)" || break
       sleep 0.2
     done
-    [ -s "$log" ]`;
+    grep -qs '^{' "$log"`;
 }
 
 /** Ends the agent: by `TERM` as Kubernetes does (30 s of grace, then by force), or by `KILL` at once. */
