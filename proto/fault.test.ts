@@ -70,6 +70,13 @@ test.each([
   expect(fault.code).toBe(code);
 });
 
+test('a sentence that quotes a text cut within a character can be sent', () => {
+  const cut = `no symbols are kept under ${'a\u{1f600}b'.slice(0, 2)}`;
+  expect(encodeURI(new Fault('symbols_unknown', cut).toStatus().details)).toBe(
+    encodeURI('no symbols are kept under a\ufffd'),
+  );
+});
+
 test('the text of an unknown error stays behind', () => {
   const fault = Fault.from(new Error('a path and a secret'));
   expect(fault.message).not.toContain('secret');

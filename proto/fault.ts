@@ -81,7 +81,8 @@ export class Fault extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: FaultCode, message: string, options?: FaultOptions) {
-    super(message, options);
+    // Half of a character, where a sentence quotes a part of a text, cannot be sent: grpc-js throws while it encodes it.
+    super(message.toWellFormed(), options);
     this.name = 'Fault';
     this.code = code;
     this.retryAfterMs = options?.retryAfterMs;

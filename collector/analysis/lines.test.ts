@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineTooLong, readLines } from './lines.ts';
@@ -64,4 +66,24 @@ test('the source is not read on while a line is being dealt with', async () => {
   }
   for await (const _line of readLines(source(), 100)) if (pulled >= 3) break;
   expect(pulled).toBe(3);
+});
+
+test('a line that comes a byte at a time is held once, not a piece for each byte', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const held = (): number => {
+    collectGarbage();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const bytes = 500_000;
+  const before = held();
+  let after = 0;
+  async function* source(): AsyncGenerator<Buffer, void, undefined> {
+    for (let count = 0; count < bytes; count += 1) yield Buffer.from([0x78]);
+    after = held();
+    yield Buffer.from('\n');
+  }
+  for await (const line of readLines(source(), 1 << 20)) expect(line).toHaveLength(bytes);
+  expect(after - before).toBeLessThan(16 << 20);
 });

@@ -14,22 +14,28 @@ export async function* readLines(
   source: AsyncIterable<Buffer>,
   limitBytes: number,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let held: Buffer[] = [];
+  // One buffer that grows, since the source may write a byte at a time, and each piece of it is an object.
+  let held = Buffer.alloc(0);
   let heldBytes = 0;
   for await (const chunk of source) {
     let from = 0;
     for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, from)) {
       const last = chunk.subarray(from, end);
       if (heldBytes + last.length > limitBytes) throw new LineTooLong(limitBytes);
-      yield held.length === 0 ? last : Buffer.concat([...held, last]);
-      held = [];
+      yield heldBytes === 0 ? last : Buffer.concat([held.subarray(0, heldBytes), last]);
       heldBytes = 0;
       from = end + 1;
     }
     const rest = chunk.subarray(from);
-    heldBytes += rest.length;
-    if (heldBytes > limitBytes) throw new LineTooLong(limitBytes);
-    if (rest.length > 0) held.push(rest);
+    const neededBytes = heldBytes + rest.length;
+    if (neededBytes > limitBytes) throw new LineTooLong(limitBytes);
+    if (neededBytes > held.length) {
+      const larger = Buffer.alloc(Math.max(neededBytes, Math.min(2 * held.length, limitBytes)));
+      held.copy(larger, 0, 0, heldBytes);
+      held = larger;
+    }
+    rest.copy(held, heldBytes);
+    heldBytes = neededBytes;
   }
-  if (held.length > 0) yield Buffer.concat(held);
+  if (heldBytes > 0) yield Buffer.from(held.subarray(0, heldBytes));
 }
