@@ -98,6 +98,24 @@ test('a journal that does not take the end of an analysis is told to the log, an
   expect(r.failures.slice(0, 2)).toEqual([cause, cause]);
 });
 
+test('a capture whose row is damaged is told of once, and holds no other up', async () => {
+  await using r = rig();
+  r.sealed('c-1');
+  r.sealed('c-2');
+  const get = r.journal.get.bind(r.journal);
+  const damage = new Error('no JSON');
+  vi.spyOn(r.journal, 'get').mockImplementation((captureId) => {
+    if (captureId === 'c-1') throw damage;
+    return get(captureId);
+  });
+  r.queue.wake();
+  expect((await r.done('c-2')).analysis).toEqual({ kind: 'done' });
+  r.sealed('c-3');
+  r.queue.wake();
+  expect((await r.done('c-3')).analysis).toEqual({ kind: 'done' });
+  expect(r.failures).toEqual([damage]);
+});
+
 test('an analysis that the end of the collector stopped begins anew with the next one', async () => {
   let first = true;
   await using r = rig({

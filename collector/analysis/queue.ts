@@ -48,6 +48,8 @@ interface Turn {
 export class AnalysisQueue {
   readonly #deps: QueueDeps;
   readonly #worker: Worker;
+  /** Until the next start. */
+  readonly #unreadable = new Set<string>();
 
   constructor(deps: QueueDeps) {
     this.#deps = deps;
@@ -84,7 +86,7 @@ export class AnalysisQueue {
 
   #next(): Turn | undefined {
     const { journal, again, events } = this.#deps;
-    const sealed = journal.oldestToAnalyse();
+    const sealed = this.#oldestReadable();
     if (sealed !== undefined) {
       return {
         captureId: sealed,
@@ -104,6 +106,22 @@ export class AnalysisQueue {
         events.again(captureId, ending);
       },
     };
+  }
+
+  /** One whose row is damaged is told of once, and does not hold the others up. */
+  #oldestReadable(): string | undefined {
+    const { journal, events } = this.#deps;
+    while (true) {
+      const sealed = journal.oldestToAnalyse(this.#unreadable);
+      if (sealed === undefined) return undefined;
+      try {
+        journal.get(sealed);
+        return sealed;
+      } catch (error) {
+        this.#unreadable.add(sealed);
+        events.failed(sealed, error);
+      }
+    }
   }
 
   async #analyze(turn: Turn, signal: AbortSignal): Promise<AnalysisEnding> {

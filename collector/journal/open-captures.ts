@@ -8,11 +8,14 @@ export class OpenCaptures {
     this.#columns = database;
   }
 
-  /** The capture whose analysis is due for the longest time, or was cut short. */
-  oldestToAnalyse(): string | undefined {
+  /** The capture whose analysis is due for the longest time, or was cut short, except these. */
+  oldestToAnalyse(except: ReadonlySet<string> = new Set()): string | undefined {
     const row = this.#columns
-      .prepare(`SELECT id FROM captures WHERE phase IN ('sealed', 'analyzing') ORDER BY requested_at LIMIT 1`)
-      .get();
+      .prepare(
+        `SELECT id FROM captures WHERE phase IN ('sealed', 'analyzing') AND id NOT IN (SELECT value FROM json_each(?))
+         ORDER BY requested_at LIMIT 1`,
+      )
+      .get(JSON.stringify([...except]));
     return row && String(row.id);
   }
 

@@ -65,7 +65,7 @@ export class Planning {
   settle(name: string, nowMs: number): StoredSchedule | undefined {
     while (true) {
       const schedule = this.#roster.get(name);
-      if (schedule === undefined) return undefined;
+      if (schedule === undefined || this.#roster.isUntimed(name)) return schedule;
       const ticks = ticksBetween(schedule.spec, Date.parse(schedule.plannedThrough), nowMs, mostTicks);
       if (ticks.length === 0) return schedule;
       this.#commit(schedule, ticks, [this.#record(schedule, ticks)]);

@@ -4,17 +4,22 @@ import { nextTick } from './ticks.ts';
 /** A schedule, and the first tick that is not planned yet. */
 export interface Entry {
   readonly schedule: StoredSchedule;
-  /** In ms since 1970; undefined when none comes any more. */
+  /** In ms since 1970; undefined when none comes any more, or its times cannot be told. */
   readonly nextMs: number | undefined;
+  /** True: this version does not know its pattern or time zone. */
+  readonly isUntimed: boolean;
 }
 
 /** The schedules, in memory as they are on disk. */
 export class Roster {
   readonly #journal: ScheduleJournal;
+  readonly #untimed: (name: string, error: unknown) => void;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(journal: ScheduleJournal) {
+  /** `untimed` is told of schedules that were made when their pattern and time zone were known, and have no runs any more. */
+  constructor(journal: ScheduleJournal, untimed: (name: string, error: unknown) => void) {
     this.#journal = journal;
+    this.#untimed = untimed;
     for (const schedule of journal.list()) this.#put(schedule);
   }
 
@@ -24,6 +29,10 @@ export class Roster {
 
   nextMs(name: string): number | undefined {
     return this.#entries.get(name)?.nextMs;
+  }
+
+  isUntimed(name: string): boolean {
+    return this.#entries.get(name)?.isUntimed === true;
   }
 
   /** By name. */
@@ -67,7 +76,14 @@ export class Roster {
   }
 
   #put(schedule: StoredSchedule): void {
-    const nextMs = nextTick(schedule.spec, Date.parse(schedule.plannedThrough));
-    this.#entries.set(schedule.spec.name, { schedule, nextMs });
+    const { spec, plannedThrough } = schedule;
+    try {
+      const nextMs = nextTick(spec, Date.parse(plannedThrough));
+      this.#entries.set(spec.name, { schedule, nextMs, isUntimed: false });
+    } catch (error) {
+      // One that cannot be read shall not keep the others from running.
+      this.#entries.set(spec.name, { schedule, nextMs: undefined, isUntimed: true });
+      this.#untimed(spec.name, error);
+    }
   }
 }

@@ -46,7 +46,10 @@ export class Scheduler {
     };
     const deps = { ...given, events: { ...given.events, failed } };
     this.#deps = deps;
-    this.roster = new Roster(deps.schedules);
+    this.roster = new Roster(deps.schedules, (name, error) => {
+      const what = `schedule ${name} has no runs: this version does not know its pattern or time zone. Delete it, and create it again`;
+      failed(what, error);
+    });
     this.#watch = new ClockWatch(deps.clock);
     const wake = () => this.wake();
     this.planning = new Planning(deps, this.roster, this.#watch, wake);

@@ -163,3 +163,18 @@ test('a schedule that is deleted and made anew has a rule for what it makes itse
   expect(since('configured')).toBe(new Date(at).toISOString());
   expect(schedules.retentionRules().get('configured')?.keepLast).toBe(1);
 });
+
+test.each([
+  ['a time zone that is gone', `json_set(spec, '$.timeZone', 'Mars/Olympus')`],
+  ['a pattern that is none', `json_set(spec, '$.cron', 'now and then')`],
+])('%s keeps no other schedule from running, is told, and can be deleted', async (_, broken) => {
+  using world = await worldWith([on('n0'), { ...on('n1'), name: 'other' }]);
+  world.killCollector();
+  world.database.exec(`UPDATE schedules SET spec = ${broken} WHERE name = 's'`);
+  world.startCollector();
+  await world.clock.pass(1.1 * hourMs);
+  expect(runsOf(world)).toEqual(['01:00 n1 succeeded']);
+  expect(world.failures.map(String).join()).toMatch(/RangeError/);
+  world.schedules.remove('s', 'operator/bob');
+  expect(world.schedules.list().map(({ spec }) => spec.name)).toEqual(['other']);
+});
