@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { CheckState, EvidenceService, StoragePlace } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+import { StorageJournal } from '../journal/storage-journal.ts';
 import { until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
@@ -75,6 +77,18 @@ test('one of a person and two in all verify evidence at once, and a place is fre
       () => false,
     );
   await until(served);
+});
+
+test('a verification that the disk did not take on record leaves its place', async () => {
+  await using rig = await Rig.start(parties, { spoolMs: 0 });
+  const { captureId, evidence } = await withCapture(rig);
+  const full = vi.spyOn(StorageJournal.prototype, 'noteVerificationAsked').mockImplementation(() => {
+    throw new Fault('storage_failed', 'the disk is full');
+  });
+  for (let attempt = 0; attempt < 3; attempt += 1)
+    await expect(all(evidence.verifyEvidence({ captureId }))).rejects.toMatchObject({ code: 'storage_failed' });
+  full.mockRestore();
+  expect((await all(evidence.verifyEvidence({ captureId }))).at(-1)?.verdict?.intact).toBe(true);
 });
 
 test('hold, refusal to delete, release, deletion: each by whom and why, and then nothing is left but the record', async () => {

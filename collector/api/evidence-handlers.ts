@@ -82,9 +82,11 @@ async function* verifyEvidence(
   context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof VerifyEvidenceResponseSchema>> {
   const { evidence } = storage.sealed(captureId);
-  const place = places.take(actor(context));
+  using taken = new DisposableStack();
+  taken.use(places.take(actor(context)));
   const totalBytes = BigInt(evidence.bytes);
   storage.noteVerificationAsked(captureId, actor(context));
+  const place = taken.move();
   const leaving = new AbortController();
   let doneBytes = 0;
   const pace = (bytes: number): void => {

@@ -151,6 +151,23 @@ test('a step that throws is reported and made again, ever later, and the next th
   expect(began.slice(6)).toEqual([31_500, 32_500]);
 });
 
+test('whoever is told of a failure and throws is not the end of the worker', async () => {
+  let steps = 0;
+  const worker = new Worker({
+    step: async () => {
+      steps += 1;
+      throw new Error('no');
+    },
+    failed: () => {
+      throw new Error('nor this');
+    },
+  });
+  worker.wake();
+  await pass(10_000);
+  expect(steps).toBeGreaterThan(2);
+  await worker.close();
+});
+
 test('the pause after failures is at most a minute, or what the worker was given', async () => {
   const usual = open(fails);
   usual.worker.wake();

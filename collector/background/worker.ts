@@ -63,10 +63,19 @@ export class Worker {
       } catch (error) {
         if (this.signal.aborted) return;
         failures += 1;
-        this.#deps.failed(error);
+        this.#tell(error);
         restMs = (this.#deps.retryMs ?? doubled)(failures);
       }
       await this.#rest(restMs);
+    }
+  }
+
+  /** Whoever is told must not be the end of the worker. */
+  #tell(error: unknown): void {
+    try {
+      this.#deps.failed(error);
+    } catch {
+      // It was to be told, and there is nobody else to tell.
     }
   }
 

@@ -2,10 +2,12 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService, type AttachRequestSchema } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+import { NodeJournal } from '../journal/node-journal.ts';
 import { until } from '../testing/files.ts';
 import { ordinaryHello } from '../testing/hand-agent.ts';
 import { limeImage } from '../testing/lime-image.ts';
@@ -93,6 +95,17 @@ test('a second agent of a node is refused while the first one is attached, and t
     ),
   );
   expect((await rig.operator().listNodes({})).nodes).toHaveLength(1);
+});
+
+test('an agent that a full disk kept out does not keep out the next one of its node', async () => {
+  await using rig = await Rig.start(parties);
+  const full = vi.spyOn(NodeJournal.prototype, 'put').mockImplementationOnce(() => {
+    throw new Fault('storage_failed', 'the disk is full');
+  });
+  await expect(rig.agent().attach({ instanceId: 'first' })).rejects.toThrow();
+  full.mockRestore();
+  await rig.agent().attach({ instanceId: 'second' });
+  expect((await rig.operator().listNodes({})).nodes).toMatchObject([{ name: 'n1', online: true }]);
 });
 
 test('the same agent that dials again takes the place of its old stream, and orders reach the new one', async () => {

@@ -40,9 +40,10 @@ export class Fleet {
     if (held !== undefined && held.instanceId !== agent.instanceId) {
       throw new Fault('already_attached', `node ${agent.node.name} has an agent attached already: one node, one agent`);
     }
+    // First, since a full disk refuses it: an agent that is not taken in must not keep its next one out.
+    this.#nodes.put(agent.node);
     this.#attached.set(agent.node.uid, agent);
     held?.detach();
-    this.#nodes.put(agent.node);
   }
 
   /** Forgets an agent whose stream has ended, unless a newer stream has taken its place. */

@@ -7,7 +7,7 @@ import { afterAll, expect, test } from 'vitest';
 import { makeAuthority } from '../../tools/certificates.ts';
 import { until } from '../testing/files.ts';
 import { Desk, secret, webhook } from './testing/desk.ts';
-import { inTurn, never, Receiver, status } from './testing/receiver.ts';
+import { inTurn, never, Receiver, status, switching } from './testing/receiver.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'kcorder-notify-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -69,6 +69,7 @@ test.each([
   ['500 twice', inTurn(status(500), status(503), status(200)), ['http_500', 'http_503'], 60_000],
   ['408', inTurn(status(408), status(200)), ['http_408'], 60_000],
   ['a broken line', inTurn((response) => void response.socket?.destroy(), status(200)), ['ECONNRESET'], 60_000],
+  ['a switch to another protocol', inTurn(switching, status(200)), ['NO_ANSWER'], 60_000],
   ['no answer in time', inTurn(never, status(200)), ['timeout'], 250],
 ])('after %s it is sent again, with the same id and body', async (_sentence, answer, reasons, deadlineMs) => {
   using receiver = await Receiver.open(answer);

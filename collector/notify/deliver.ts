@@ -52,18 +52,22 @@ function post({ url, format, secret }: Webhook, id: string, body: string, signal
     ...(format === 'kcorder' ? { 'kcorder-signature': sign(secret, Date.now(), body) } : {}),
   };
   return new Promise((resolve, reject) => {
+    let answer: Answer | undefined;
+    const end = (error: unknown): void => (answer === undefined ? reject(error) : resolve(answer));
     const call = send(url, { method: 'POST', headers, signal }, (response) => {
-      const answer = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
+      answer = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
       let bytes = 0;
       // The end of the answer is awaited only to be polite: the status has said everything.
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
         if (bytes > mostAnswerBytes) response.destroy();
       });
-      response.on('error', () => resolve(answer));
-      response.on('close', () => resolve(answer));
+      response.on('error', end);
+      response.on('close', end);
     });
-    call.on('error', reject);
+    call.on('error', end);
+    // A switch to another protocol is neither an answer nor an error.
+    call.on('close', () => end(Object.assign(new Error('there is no answer'), { code: 'NO_ANSWER' })));
     call.end(body);
   });
 }

@@ -26,6 +26,9 @@ export const inTurn =
   (response, nth) =>
     answers[Math.min(nth, answers.length - 1)]?.(response, nth);
 
+export const switching: Answer = (response) =>
+  void response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+
 export const never: Answer = () => undefined;
 
 /** A receiver of notifications on the loopback. */
