@@ -134,7 +134,7 @@ test('delete needs --yes where nobody can be asked', async () => {
   const ran = await kcorder('delete shop --yes -o json', handlers);
   expect(JSON.parse(ran.stdout)).toEqual({ deleted: 'shop' });
   expect(ran.stderr).toBe(
-    'Its captures and the record of its runs stay. Nothing deletes them by age or number until a schedule of this name is made again.\n',
+    'Its captures and the record of its runs stay. No schedule deletes them by age or number, not even one of the same name.\n',
   );
   expect(ran.exit).toBe(0);
 });

@@ -39,7 +39,7 @@ export async function scheduleDelete(session: Session, name: string, yes: boolea
     table: () => `schedule ${visible(name)} deleted\n`,
   });
   session.note(
-    'Its captures and the record of its runs stay. Nothing deletes them by age or number until a schedule of this name is made again.',
+    'Its captures and the record of its runs stay. No schedule deletes them by age or number, not even one of the same name.',
   );
   return exitCode.ok;
 }

@@ -70,6 +70,8 @@ export class GuardedCall implements OpenCall {
   /** Since its headers came, or its handler asked for a message; undefined while it asks for none. */
   #waitingSinceMs: number | undefined = performance.now();
   #messageSinceMs = 0;
+  /** All of its request is here. */
+  #isWhole = false;
   #isAdmitted = false;
   #isServed = false;
   #isCharged = false;
@@ -127,6 +129,12 @@ export class GuardedCall implements OpenCall {
               this.#intake.give();
               given(message);
             },
+            // grpc-js reads on after the last message, and nothing more can come.
+            onReceiveHalfClose: (ended) => {
+              this.#isWhole = true;
+              this.#waitingSinceMs = undefined;
+              ended();
+            },
             // Also when grpc-js ends the call below this guard: its time is over, or was never readable.
             onCancel: () => void setImmediate(() => this.#end({ code: status.CANCELLED })),
           }),
@@ -178,7 +186,7 @@ export class GuardedCall implements OpenCall {
       return;
     }
     this.#readMeanwhile += 1;
-    this.#waitingSinceMs ??= performance.now();
+    if (!this.#isWhole) this.#waitingSinceMs ??= performance.now();
     read();
   }
 
