@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const quick = ['test/kernels/recall.test.ts'];
-/** Real processes, but no node: they mostly wait for each other, so they run two files at a time and beside the nodes. */
+/** Real processes, but no node: they mostly wait for each other, so two files share the two processors. */
 const processes = [
   'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
   'test/images/dockerfile.test.ts',

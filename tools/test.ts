@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, globSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { cachePath, repoDir } from './setup/cache.ts';
 import { ensureEverything } from './setup/everything.ts';
@@ -34,8 +34,8 @@ export async function test(args: readonly string[]): Promise<number> {
   tallies.push(await vitest('unit', files));
   if (!unitOnly) {
     if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
-    // A lab node takes one processor, and tests of processes mostly wait.
-    tallies.push(...(await Promise.all([vitest('system', files), vitest('process', files, 'at its end')])));
+    tallies.push(await vitest('process', files));
+    tallies.push(await vitest('system', files));
   }
   const passed = tallies.reduce((sum, counters) => sum + counters.passed, 0);
   const failed = tallies.reduce((sum, counters) => sum + counters.failed, 0);
@@ -83,11 +83,10 @@ function sayTimes(files: Report['testResults']): void {
   for (const { name, seconds } of times) say(`  ${seconds.toFixed(0).padStart(5)} s  ${name}`);
 }
 
-/** Runs the tests of one project, or those whose paths hold one of `files`. Shows what they print as it comes, or at their end. */
+/** Runs the tests of one project, or those whose paths hold one of `files`. */
 export async function vitest(
   project: 'unit' | 'process' | 'system' | 'soak',
   files: readonly string[],
-  shown: 'as it comes' | 'at its end' = 'as it comes',
 ): Promise<Tally> {
   const folder = cachePath('test');
   mkdirSync(folder, { recursive: true });
@@ -96,10 +95,7 @@ export async function vitest(
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const entry = join(repoDir, 'node_modules/vitest/vitest.mjs');
   const some = files.length > 0 ? ['--passWithNoTests'] : [];
-  const printed = shown === 'at its end' ? join(folder, `${project}.log`) : undefined;
-  const args = [entry, 'run', '--project', project, ...reporters, ...some, ...files];
-  const exitCode = await run(process.execPath, args, { printed });
-  if (printed !== undefined) process.stdout.write(readFileSync(printed));
+  const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...some, ...files]);
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
     sayTimes(testResults);
@@ -113,12 +109,11 @@ export async function vitest(
 async function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string; heard?: (text: string) => void; printed?: string | undefined } = {},
+  options: { cwd?: string; heard?: (text: string) => void } = {},
 ): Promise<number> {
-  const output = options.printed === undefined ? 'inherit' : openSync(options.printed, 'w');
   const child = spawn(program, args, {
     cwd: options.cwd ?? repoDir,
-    stdio: ['ignore', output, options.heard === undefined ? output : 'pipe'],
+    stdio: ['ignore', 'inherit', options.heard === undefined ? 'inherit' : 'pipe'],
     // Tools that are started by name find the project's own Node first.
     env: { ...process.env, PATH: `${join(repoDir, 'node_modules/.bin')}:${process.env.PATH ?? ''}` },
   });
@@ -128,9 +123,6 @@ async function run(
   });
   return await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => {
-      if (typeof output === 'number') closeSync(output);
-      resolve(code ?? 1);
-    });
+    child.once('close', (code) => resolve(code ?? 1));
   });
 }
