@@ -3,51 +3,26 @@ import { openChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, expect, test } from 'vitest';
+import { frame, headersFrame, preface } from '../../testing/http2-frames.ts';
 import { Parties, Rig } from '../../testing/rig.ts';
 
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
 
-/* Frames of HTTP/2 (RFC 9113, section 4.1) by hand: no client sends them in this order. */
-
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const [dataType, headersType, resetType, settingsType, pingType] = [0, 1, 3, 4, 6];
-const endHeaders = 4;
 const enhanceYourCalm = 11;
 
-const field = (name: string, value: string): Buffer =>
-  Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
-
 const headers = (stream: number, path: string): Buffer =>
-  frame(
-    headersType,
-    endHeaders,
-    stream,
-    Buffer.concat([
-      field(':method', 'POST'),
-      field(':scheme', 'https'),
-      field(':path', path),
-      field(':authority', 'localhost'),
-      field('content-type', 'application/grpc'),
-      field('te', 'trailers'),
-    ]),
-  );
-
-const ping = frame(pingType, 0, 0, Buffer.alloc(8));
-const data = (bytes: number): Buffer => frame(dataType, 0, 1, Buffer.alloc(bytes));
-const preface = Buffer.concat([
-  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  frame(settingsType, 0, 0, Buffer.alloc(0)),
-]);
-const reset = (stream: number): Buffer => frame(resetType, 0, stream, Buffer.from([0, 0, 0, enhanceYourCalm]));
+  headersFrame(stream, [
+    [':method', 'POST'],
+    [':scheme', 'https'],
+    [':path', path],
+    [':authority', 'localhost'],
+    ['content-type', 'application/grpc'],
+    ['te', 'trailers'],
+  ]);
+const ping = frame('ping', 0, 0, Buffer.alloc(8));
+const data = (bytes: number): Buffer => frame('data', 0, 1, Buffer.alloc(bytes));
+const reset = (stream: number): Buffer => frame('reset', 0, stream, Buffer.from([0, 0, 0, enhanceYourCalm]));
 /** Data while the server writes makes Node parse what follows in one go: a call and its reset are then told together. */
 const begun = [preface, headers(1, '/kcorder.v1.EnrolmentService/Enrol'), ping, data(1), data(1)];
 const resets = [3, 5, 7].flatMap((stream) => [

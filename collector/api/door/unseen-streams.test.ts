@@ -2,28 +2,19 @@ import http2, { type ServerHttp2Session } from 'node:http2';
 import net from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../testing/files.ts';
+import { headersFrame, preface } from '../../testing/http2-frames.ts';
 import { Connection } from './connection.ts';
-
-/* Frames of HTTP/2 (RFC 9113, section 4.1) by hand: no client sends half of one. */
-
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const field = (name: string, value: string): Buffer =>
-  Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
-const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
 
 /** A call with so many headers. */
 function call(stream: number, headers = 0): Buffer {
-  const fields = [field(':method', 'POST'), field(':scheme', 'http'), field(':path', '/'), field(':authority', 'a')];
-  for (let i = 0; i < headers; i += 1) fields.push(field(`x${i}`, 'y'));
-  return frame(1, 4, stream, Buffer.concat(fields));
+  const fields: [string, string][] = [
+    [':method', 'POST'],
+    [':scheme', 'http'],
+    [':path', '/'],
+    [':authority', 'a'],
+  ];
+  for (let i = 0; i < headers; i += 1) fields.push([`x${i}`, 'y']);
+  return headersFrame(stream, fields);
 }
 
 const server = http2.createServer({ maxHeaderListPairs: 64 });
