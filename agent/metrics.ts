@@ -117,19 +117,11 @@ export function agentRegistry({ version, counters, windowBytes, certificate, ref
   return registry;
 }
 
-/** For the head of a request and for its whole, and between two looks at who is over it. In ms. */
-const limits = {
-  headersTimeout: 5_000,
-  requestTimeout: 5_000,
-  keepAliveTimeout: 2_000,
-  connectionsCheckingInterval: 1_000,
-};
-
 /** Serves GET /metrics on host:port, and nothing else. Returns the function that ends it. Throws config_invalid when the port is taken. */
 export async function serveAgentMetrics(address: string, facts: AgentFacts): Promise<() => void> {
   const registry = agentRegistry(facts);
   const answer = sharedAnswer(() => registry.metrics(), registry.contentType);
-  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+  const server = oneRequestServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;

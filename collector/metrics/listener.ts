@@ -7,13 +7,6 @@ import type { Scrape } from './scrape.ts';
 type Socket = IncomingMessage['socket'];
 
 const mostConnections = 64;
-/** For the head of a request and for its whole, and between two looks at who is over it. In ms. */
-const limits = {
-  headersTimeout: 5_000,
-  requestTimeout: 5_000,
-  keepAliveTimeout: 2_000,
-  connectionsCheckingInterval: 1_000,
-};
 /** A peer that takes nothing of its answer for so long is gone. */
 const silentMs = 10_000;
 
@@ -23,7 +16,7 @@ const silentMs = 10_000;
  */
 export async function serveMetrics(address: string, scrape: Scrape, ready: () => boolean): Promise<() => void> {
   const answer = sharedAnswer(() => scrape.text(), scrape.contentType);
-  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+  const server = oneRequestServer((request, response) => {
     if (request.method === 'GET' && (request.url === '/healthz' || request.url === '/readyz')) {
       const good = ready() || request.url === '/healthz';
       response.writeHead(good ? 200 : 503).end(good ? 'ok\n' : 'starting\n');

@@ -11,13 +11,6 @@ import { SingleFlight } from './single-flight.ts';
 /** ISFs that are searched for their banner at once. */
 const searchesAtOnce = 2;
 const mostConnections = 16;
-/** For the head of a request and for its whole, and between two looks at who is over it. In ms. */
-const limits = {
-  headersTimeout: 5_000,
-  requestTimeout: 5_000,
-  keepAliveTimeout: 2_000,
-  connectionsCheckingInterval: 1_000,
-};
 /** A peer that takes nothing of its answer for so long is gone. */
 const silentMs = 20_000;
 /** Before each piece of an index: the kernel may take all of them in one turn of the event loop. */
@@ -39,7 +32,7 @@ interface Offer {
 export async function offerSymbols(cache: SymbolCache, address: string): Promise<Server> {
   const searches = new SingleFlight<IsfBytes>(searchesAtOnce);
   const offer: Offer = { cache, index: new BannerIndex(cache), searches };
-  const server = oneRequestServer({ ...limits, maxHeaderSize: 8 << 10 }, (request, response) => {
+  const server = oneRequestServer((request, response) => {
     answer(offer, request, response).catch(() => response.destroy());
   });
   server.maxConnections = mostConnections;

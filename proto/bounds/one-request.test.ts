@@ -10,7 +10,7 @@ import { sharedAnswer } from './shared-answer.ts';
 async function serving() {
   const answered = Promise.withResolvers<void>();
   const seen = { requests: 0 };
-  const server = oneRequestServer({}, (_, response) => {
+  const server = oneRequestServer((_, response) => {
     seen.requests += 1;
     void answered.promise.then(() => response.end('answer'));
   });

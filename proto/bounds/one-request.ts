@@ -3,14 +3,20 @@ import type { Socket } from 'node:net';
 
 type Constructor = ConstructorParameters<typeof ServerResponse<IncomingMessage>>;
 
+/** For the head of a request and for its whole, until the next one, and between two looks at who is over it, in ms; and bytes of a head. */
+const limits: ServerOptions = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 2_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 8 << 10,
+};
+
 /**
  * Makes an HTTP server that ends a connection whose next request arrives before the answer to the one before is sent. Node reads pipelined requests
  * without a bound while an answer is pending, and holds each of them; Prometheus, the kubelet and Volatility send none.
  */
-export function oneRequestServer(
-  options: ServerOptions,
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
+export function oneRequestServer(answer: (request: IncomingMessage, response: ServerResponse) => void): Server {
   const pending = new WeakSet<Socket>();
   // Made for every request, also those that Node answers itself: without a host, or with an expectation.
   class OneResponse extends ServerResponse<IncomingMessage> {
@@ -22,7 +28,7 @@ export function oneRequestServer(
       pending.add(socket);
     }
   }
-  return createServer({ ...options, ServerResponse: OneResponse }, (request, response) => {
+  return createServer({ ...limits, ServerResponse: OneResponse }, (request, response) => {
     if (!request.socket.destroyed) answer(request, response);
   });
 }
