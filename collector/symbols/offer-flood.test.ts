@@ -179,7 +179,8 @@ test('an index of 2,000 long banners is made once for all who ask, and waits in 
   const indexBytes = entries * 5_400;
   const pendingBytes = served.reduce((sum, { writableLength }) => sum + writableLength, 0);
   expect(pendingBytes).toBeLessThan(15 * (200 << 10));
-  expect(heldBytes() - before).toBeLessThan(2 * indexBytes);
+  // Memory of buffers that are collected is given back a little later, by another thread; nobody takes anything meanwhile.
+  await until(() => heldBytes() - before < 2 * indexBytes);
   const lookedOnce = looked();
   expect(lookedOnce).toBeLessThan(10 * entries);
   // Who began before a change gets the whole of what there was, and who comes after it the new.
