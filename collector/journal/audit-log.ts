@@ -72,7 +72,7 @@ export class AuditLog {
    * Of a detail beyond 64 KiB, which older versions wrote, only the size.
    */
   of(captureId: string): AuditRecord[] {
-    const all = 'FROM audit WHERE capture_id = ?';
+    const all = 'FROM audit WHERE capture_id = ? AND seq > 0';
     const detail = `CASE WHEN octet_length(detail) <= ${longestDetail} THEN detail ELSE json_object('leftOutBytes', octet_length(detail)) END`;
     const read = (order: 'ASC' | 'DESC', limit: number) =>
       this.#database
@@ -93,7 +93,7 @@ export class AuditLog {
 
   /** The newest record. */
   head(): AuditHead {
-    const last = this.#database.prepare('SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1').get();
+    const last = this.#database.prepare('SELECT seq, hash FROM audit WHERE seq > 0 ORDER BY seq DESC LIMIT 1').get();
     return last === undefined ? auditStart : { seq: Number(last.seq), hash: String(last.hash) };
   }
 
@@ -123,8 +123,13 @@ export class AuditLog {
     return { seq: noted.seq, detail };
   }
 
-  /** Follows the chain behind a record that is known, at most `limit` records of it. */
+  /** Follows the chain behind a record that is known, at most `limit` records of it. A record before the first is in no chain and breaks it. */
   follow(after: AuditHead, limit: number): Followed {
+    const before = this.#database.prepare('SELECT seq FROM audit WHERE seq < 1 ORDER BY seq LIMIT 1').get();
+    if (before !== undefined) {
+      const detail = `record ${before.seq} is before the first: it was added`;
+      return { head: auditStart, broken: { seq: 1, detail }, more: false };
+    }
     let head = after;
     let looked = 0;
     const rows = this.#database

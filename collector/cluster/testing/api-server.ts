@@ -128,6 +128,7 @@ export class FakeApiServer implements AsyncDisposable {
       const failure = this.fault ?? this.answer(request.method ?? '', url.pathname, body);
       if (isStatus(failure))
         return send(response, failure.status, { kind: 'Status', code: failure.status, message: failure.message ?? '' });
+      if (failure instanceof Promise) return void failure.then((answer: object) => send(response, 200, answer));
       if (failure !== undefined) return send(response, 200, failure);
       const kind = /^\/api\/v1\/(nodes|pods)$/.exec(url.pathname)?.[1] as Kind | undefined;
       if (kind === undefined) return send(response, 404, { kind: 'Status', code: 404 });
