@@ -6,7 +6,10 @@ import { holderOf, Reviews } from './reviews.ts';
 function heldQuestions() {
   const answers: (() => void)[] = [];
   const question = () => new Promise<void>((resolve) => answers.push(resolve));
-  return { answers, question, answerAll: () => answers.splice(0).forEach((answer) => answer()) };
+  const answerAll = (): void => {
+    for (const answer of answers.splice(0)) answer();
+  };
+  return { answers, question, answerAll };
 }
 
 const refused = { code: 'resource_exhausted', retryAfterMs: 1_000 };

@@ -142,8 +142,12 @@ export class FakeApiServer implements AsyncDisposable {
         return;
       }
       const list = (): void => {
-        const items = [...this.#objects[kind].values()];
-        send(response, 200, { kind: 'List', metadata: { resourceVersion: String(this.#version) }, items });
+        const all = [...this.#objects[kind].values()];
+        const from = Number(url.searchParams.get('continue') ?? 0);
+        const to = from + Number(url.searchParams.get('limit') ?? all.length);
+        const more = to < all.length ? { continue: String(to) } : {};
+        const metadata = { resourceVersion: String(this.#version), ...more };
+        send(response, 200, { kind: 'List', metadata, items: all.slice(from, to) });
       };
       const held = this.#held.get(kind);
       if (held === undefined) list();
