@@ -5,7 +5,12 @@ import {
   AuthenticationV1Api,
   AuthorizationV1Api,
   CoreV1Api,
+  createConfiguration,
   KubeConfig,
+  Observable,
+  type ObservableMiddleware,
+  ServerConfiguration,
+  setHeaderMiddleware,
 } from '@kubernetes/client-node';
 
 /** The API server, as the collector's own service account reaches it. */
@@ -34,28 +39,40 @@ export function openCluster(): Cluster {
   return clusterOf(config);
 }
 
-/** The APIs of a configuration. */
+/** Milliseconds after which every question is given up and its connection let go. A watch has its own limit. */
+const answerMs = 8_000;
+
+const ending: ObservableMiddleware = {
+  pre: (request) => {
+    request.setSignal(AbortSignal.timeout(answerMs));
+    return new Observable(Promise.resolve(request));
+  },
+  post: (response) => new Observable(Promise.resolve(response)),
+};
+
+/** The APIs of a configuration, each question of which ends within 8 s. */
 export function clusterOf(config: KubeConfig): Cluster {
+  const bounded = createConfiguration({
+    baseServer: new ServerConfiguration(config.getCurrentCluster()?.server ?? '', {}),
+    authMethods: { default: config },
+    middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), ending],
+  });
   return {
     config,
-    core: config.makeApiClient(CoreV1Api),
-    apps: config.makeApiClient(AppsV1Api),
-    authentication: config.makeApiClient(AuthenticationV1Api),
-    authorization: config.makeApiClient(AuthorizationV1Api),
+    core: new CoreV1Api(bounded),
+    apps: new AppsV1Api(bounded),
+    authentication: new AuthenticationV1Api(bounded),
+    authorization: new AuthorizationV1Api(bounded),
   };
 }
-
-const patienceMs = 8_000;
 
 /**
  * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404; throws cluster_unavailable for
  * anything else that is not an answer, and names the verb when it was a right that is missing.
  */
 export async function ask<T>(what: string, question: Promise<T>): Promise<T | undefined> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs / 1000} s`)), patienceMs);
   try {
-    return await Promise.race([question, late]);
+    return await question;
   } catch (error) {
     const status = statusOf(error);
     if (status?.code === 404) return undefined;
@@ -64,8 +81,6 @@ export async function ask<T>(what: string, question: Promise<T>): Promise<T | un
         ? `the collector's service account lacks a right (${status.message}): install the chart's RBAC again`
         : 'see whether the API server answers, then try again';
     throw new Fault('cluster_unavailable', `the API server could not ${what}: ${advice}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -35,6 +35,8 @@ export class FakeApiServer implements AsyncDisposable {
   watchAnswer: string | undefined;
   /** Lists of these are not answered. */
   readonly #held = new Map<Kind, (() => void)[]>();
+  /** Requests that are not answered and whose connection is open. */
+  unanswered = 0;
   /** Paths that were asked for, with their queries. */
   readonly asked: string[] = [];
 
@@ -124,7 +126,7 @@ export class FakeApiServer implements AsyncDisposable {
       const url = new URL(request.url ?? '/', 'http://fake');
       this.asked.push(url.pathname + url.search);
       if (this.fault === 'reset') return void request.socket.destroy();
-      if (this.fault === 'silence') return;
+      if (this.fault === 'silence') return this.#leave(response);
       const failure = this.fault ?? this.answer(request.method ?? '', url.pathname, body);
       if (isStatus(failure))
         return send(response, failure.status, { kind: 'Status', code: failure.status, message: failure.message ?? '' });
@@ -152,6 +154,13 @@ export class FakeApiServer implements AsyncDisposable {
       const held = this.#held.get(kind);
       if (held === undefined) list();
       else held.push(list);
+    });
+  }
+
+  #leave(response: ServerResponse): void {
+    this.unanswered += 1;
+    response.on('close', () => {
+      this.unanswered -= 1;
     });
   }
 
