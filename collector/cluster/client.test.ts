@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { until } from '../testing/files.ts';
 import { request, states } from '../testing/states.ts';
 import { openClusterServices } from './open.ts';
+import { ClusterReviewer } from './people.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
 let api: FakeApiServer;
@@ -27,8 +28,8 @@ test('whatever an API server does not answer is given up, by its request too: no
     cluster.store.write([], '1'),
     cluster.store.publish(''),
     cluster.checkAgent('token', new Uint8Array()),
-    cluster.reviewer.authenticate('token', 'host'),
-    cluster.reviewer.refusal(person, { resource: 'captures', verb: 'get', name: '' }),
+    cluster.reviewer.authenticate('token', 'host', 'call'),
+    cluster.reviewer.refusal(person, { resource: 'captures', verb: 'get', name: '' }, 'call'),
     cluster.reviewer.podsRefusal(person, 'n'),
     cluster.nodesThatFit(fitting),
     cluster.placeOf({ namespace: 'n', name: 'p' }),
@@ -46,4 +47,22 @@ test('whatever an API server does not answer is given up, by its request too: no
   await until(() => failures.length >= 3);
   cluster.close();
   await until(() => api.unanswered === 0);
+});
+
+test('an answer that is far too long is given up, and one that is no name of a person lets nobody in', async () => {
+  const reviewer = new ClusterReviewer(api.cluster);
+  const vouchFor = (username: unknown) => {
+    api.answer = () => ({ status: { authenticated: true, audiences: ['kcorder'], user: { username } } });
+  };
+  vouchFor('x'.repeat(5 << 20));
+  await expect(reviewer.authenticate('a', 'host')).rejects.toMatchObject({
+    code: 'cluster_unavailable',
+    cause: expect.objectContaining({ message: 'its answer has more than 4194304 bytes' }),
+  });
+  for (const username of [5, {}, ['alice'], null]) {
+    vouchFor(username);
+    await expect(reviewer.authenticate(`b${username}`, 'host')).rejects.toMatchObject({ code: 'unauthenticated' });
+  }
+  vouchFor('alice');
+  expect(await reviewer.authenticate('c', 'host')).toMatchObject({ name: 'alice' });
 });

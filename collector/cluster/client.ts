@@ -42,37 +42,58 @@ export function openCluster(): Cluster {
 /** Milliseconds after which every question is given up and its connection let go. A watch has its own limit. */
 const answerMs = 8_000;
 
-const ending: ObservableMiddleware = {
+/** Bytes of an answer, unpacked: of one object, and of a page of a list, which holds a hundred of the largest that etcd takes. */
+const mostBytes = { object: 4 << 20, page: 160 << 20 };
+
+const bounding = (most: number): ObservableMiddleware => ({
   pre: (request) => {
     request.setSignal(AbortSignal.timeout(answerMs));
     return new Observable(Promise.resolve(request));
   },
-  post: (response) => new Observable(Promise.resolve(response)),
-};
+  post: (response) => {
+    const { body } = response;
+    response.body = { ...body, text: () => textOf(body.stream(), most) };
+    return new Observable(Promise.resolve(response));
+  },
+});
 
-/** The APIs of a configuration, each question of which ends within 8 s. */
+/** Reads an answer to its end. Throws for one that has none, which is not read on. */
+async function textOf(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > most) throw new Error(`its answer has more than ${most} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The APIs of a configuration, each question of which ends within 8 s and with an answer that has an end. */
 export function clusterOf(config: KubeConfig): Cluster {
-  const bounded = createConfiguration({
-    baseServer: new ServerConfiguration(config.getCurrentCluster()?.server ?? '', {}),
-    authMethods: { default: config },
-    middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), ending],
-  });
+  const bounded = (most: number) =>
+    createConfiguration({
+      baseServer: new ServerConfiguration(config.getCurrentCluster()?.server ?? '', {}),
+      authMethods: { default: config },
+      middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), bounding(most)],
+    });
+  const ofObjects = bounded(mostBytes.object);
   return {
     config,
-    core: new CoreV1Api(bounded),
-    apps: new AppsV1Api(bounded),
-    authentication: new AuthenticationV1Api(bounded),
-    authorization: new AuthorizationV1Api(bounded),
+    core: new CoreV1Api(bounded(mostBytes.page)),
+    apps: new AppsV1Api(ofObjects),
+    authentication: new AuthenticationV1Api(ofObjects),
+    authorization: new AuthorizationV1Api(ofObjects),
   };
 }
 
 /**
- * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404; throws cluster_unavailable for
+ * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404 and for an answer without content; throws cluster_unavailable for
  * anything else that is not an answer, and names the verb when it was a right that is missing.
  */
 export async function ask<T>(what: string, question: Promise<T>): Promise<T | undefined> {
   try {
-    return await question;
+    return (await question) ?? undefined;
   } catch (error) {
     const status = statusOf(error);
     if (status?.code === 404) return undefined;

@@ -151,7 +151,7 @@ function remember<V>(notes: Map<string, V>, key: string, value: V): void {
 /** An empty list of audiences means that the authenticator does not know them, and is a refusal where one was asked for. */
 function personOf(status: V1TokenReviewStatus | undefined, audiences: string[] | undefined): Person | undefined {
   const user = status?.user;
-  if (status?.authenticated !== true || !user?.username) return undefined;
+  if (status?.authenticated !== true || typeof user?.username !== 'string' || user.username === '') return undefined;
   if (audiences !== undefined && !audiences.some((wanted) => status.audiences?.includes(wanted))) return undefined;
   return { name: user.username, uid: user.uid ?? '', groups: user.groups ?? [], extra: user.extra ?? {} };
 }
