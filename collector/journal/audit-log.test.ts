@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { at } from '../testing/states.ts';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog, auditStart } from './audit-log.ts';
 import { openDatabase, transact } from './database.ts';
 
 /** A log of five records. */
@@ -102,4 +102,11 @@ test.each([
   using opened = openLog();
   opened.database.exec(edit);
   expect(opened.log.firstBroken()).toBe(broken);
+});
+
+test('a look at the log ends after its time too, wherever it is, and goes on from there', () => {
+  using opened = openLog();
+  const first = opened.log.follow(auditStart, 500, 0);
+  expect(first).toMatchObject({ head: { seq: 1 }, more: true });
+  expect(opened.log.follow(first.head, 500)).toMatchObject({ head: { seq: 5 }, more: false });
 });
