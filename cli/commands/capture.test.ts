@@ -136,11 +136,11 @@ test.each<[string, Parameters<typeof captureOf>[0], number, RegExp]>([
   [
     'a canceled capture says by whom',
     {
-      outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by bob' },
+      outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'canceled by bob' },
       analysis: { state: AnalysisState.SKIPPED },
     },
     1,
-    /warning: capture 0193a5c2d7 of lab-1 ended canceled: canceled: by bob\nwhat was acquired is kept/,
+    /warning: capture 0193a5c2d7 of lab-1 was canceled by bob\nwhat was acquired is kept/,
   ],
 ])('%s', async (_what, changes, exit, expected) => {
   const ran = await kcorder(wait, handlersFor(captureOf(changes)));
