@@ -11,6 +11,7 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import compat
 import paths
 import speedups
 from arguments import Unsupported
@@ -53,6 +54,7 @@ def analyse(job: Job, lines: Lines) -> None:
     """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
     speedups.apply()
     paths.apply()
+    compat.apply()
     kernel = _open(job)
     lines.write(
         {

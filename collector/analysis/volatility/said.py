@@ -12,7 +12,7 @@ _LIMIT = 300
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 # Of the kernel's symbols, which no image can change.
 _LACKING = re.compile(
-    r"[Uu]nsupported|symbol table|does not have performance events"
+    r"Unsupported (kernel|kthread|Netfilter)|symbol table|does not have performance events"
     r"|Cannot determine which PID hash table|[Uu]nable to (find|get) (the )?system call table"
     r"|Unable to find sequence operations|Unable to determine the data structure type"
 )

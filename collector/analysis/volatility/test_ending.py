@@ -96,6 +96,13 @@ class Ending(unittest.TestCase):
                     end = kernel.analyse(folder, name)[name]
                 self.assertEqual((end["state"], end["reason"]), (state, "the kernel's symbols have no modules"))
 
+    def test_an_error_of_python_is_no_word_of_the_kernel(self) -> None:
+        def rows() -> Iterator[list[Plain]]:
+            yield [None + 1]  # type: ignore[operator]
+
+        end = _end(rows)
+        self.assertEqual((end["state"], end["reason"][:10]), ("failed", "TypeError:"))
+
     def test_an_argument_that_was_not_given(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             name = "linux.vmaregexscan.VmaRegExScan"
