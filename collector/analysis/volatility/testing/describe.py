@@ -5,13 +5,10 @@ import json
 import os
 import pkgutil
 import sys
-import types
 from typing import Any
 from unittest.mock import MagicMock
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# The one plugin that imports it asks for no more than that it is there.
-sys.modules.setdefault("yara", types.SimpleNamespace(__version__="4.5.0"))  # type: ignore[arg-type]
 
 from volatility3.framework import deprecation, interfaces
 from volatility3.framework.configuration import requirements
