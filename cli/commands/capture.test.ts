@@ -150,6 +150,24 @@ test.each<[string, Parameters<typeof captureOf>[0], number, RegExp]>([
   expect(JSON.parse((await kcorder(`${wait} -o json`, handlersFor(captureOf(changes)))).stdout).analysis).toBeNull();
 });
 
+test.each([
+  [
+    'of which nothing else depends is named, and is no failure',
+    'linux.ebpf.EBPF',
+    0,
+    'unsupported: linux.ebpf.EBPF: no prog_idr\n',
+  ],
+  ['that every table needs is a failure', 'sockets', 1, 'FAILED: sockets: no prog_idr\n'],
+])('an unsupported plugin %s', async (_what, name, exit, expected) => {
+  const handlers = handlersFor(captureOf());
+  const others = analysisOf().plugins.filter((plugin) => plugin.name !== name);
+  const unsupported = create(PluginResultSchema, { name, state: PluginState.UNSUPPORTED, reason: 'no prog_idr' });
+  const analysis = analysisOf({ plugins: [...others, unsupported] });
+  const ran = await kcorder(wait, { ...handlers, getAnalysis: async () => analysis });
+  expect(ran.stderr).toContain(expected);
+  expect(ran.exit).toBe(exit);
+});
+
 test('a plugin that failed is named even when the table is there, and the exit code tells', async () => {
   const handlers = handlersFor(captureOf());
   const plugins = [
