@@ -129,8 +129,8 @@ export class ClusterReviewer implements Reviewer {
 
   /** Strangers have a bound of their own. */
   #bound(asking: Asking, person: Person | undefined): Bounded {
-    if (asking === 'stream') return (question) => this.#reviews.ofStream(question);
-    const holder = person && holderOf(person.name);
+    const holder = person === undefined ? '' : holderOf(person.name);
+    if (asking === 'stream') return (question) => this.#reviews.ofStream(holder, question);
     return (question) => this.#reviews.ofCall(holder, question);
   }
 }
