@@ -19,6 +19,7 @@ export default defineConfig({
           include: ['{proto,isf,agent,collector,cli,tools}/**/*.test.ts', ...quick],
           // A busy machine is no failure.
           testTimeout: 180_000,
+          hookTimeout: 180_000,
           maxWorkers: 3,
         },
       },
