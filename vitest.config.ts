@@ -20,7 +20,8 @@ export default defineConfig({
           // A busy machine is no failure.
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          maxWorkers: 3,
+          // More than processors: many files wait for processes and timers.
+          maxWorkers: 4,
         },
       },
       {
@@ -39,6 +40,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           maxWorkers: 2,
+          // Tests of one file that only wait, as those of alerts.
+          maxConcurrency: 4,
         },
       },
       {
