@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { placeCgroup } from './placement.ts';
 
 const id = '4e1a0fd2c5b96f7f0d0a3c1e8b7a6d5c4b3a29180706f5e4d3c2b1a09f8e7d6c';
@@ -167,6 +168,6 @@ test('no path makes it throw, and what it finds is always a uid and an id or non
       expect(found.podUid).toMatch(/^[0-9a-f-]{32,36}$/);
       expect(found.containerId).toMatch(/^([0-9a-f]{64})?$/);
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });
