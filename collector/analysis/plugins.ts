@@ -77,6 +77,11 @@ export function rowBoundOf(plugin: string): RowBound {
   return byName.get(plugin)?.most ?? anyRows;
 }
 
+/** What our runner names the columns of a plugin; none for those that name them themselves. */
+export function knownColumns(plugin: string): readonly string[] {
+  return byName.get(plugin)?.columns ?? [];
+}
+
 /** A plugin as the runner is told of it; of one that is not in the table it knows the name alone. */
 export function runnerPlugin(plugin: string): RunnerPlugin {
   const { name, neverEmpty = false, processes, tree = false } = byName.get(plugin) ?? { name: plugin };

@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { RowPage, RowQuery } from './query.ts';
+import { IndexThread } from './thread.ts';
+
+const fileName = 'results.sqlite';
+const buildMs = 15 * 60_000;
+const searchMs = 10_000;
+/** For what is not a search: reading the report, opening the file. */
+const graceMs = 20_000;
+/** An analysis that is made again takes far longer than its file. */
+const mostBuilds = 3;
+
+/** The results of analyses as SQLite files, one beside each report. Files are made and searched in threads of their own. */
+export class ResultsIndex {
+  readonly #builder = new IndexThread();
+  readonly #reader = new IndexThread();
+  readonly #building = new Map<string, Promise<void>>();
+
+  /**
+   * Has the file of the results in a directory made, unless it is there, and returns its path. Throws evidence_missing when there are no results,
+   * and storage_failed.
+   */
+  async prepare(outputDir: string): Promise<string> {
+    const path = join(outputDir, fileName);
+    const running = this.#building.get(path) ?? this.#build(outputDir, path);
+    this.#building.set(path, running);
+    await running;
+    return path;
+  }
+
+  /** A page of rows. Throws as `prepare` does; invalid_argument; deadline_exceeded; the signal's reason. */
+  async page(outputDir: string, query: RowQuery, signal: AbortSignal): Promise<RowPage> {
+    const path = join(outputDir, fileName);
+    for (let builds = 0; builds < mostBuilds; builds += 1) {
+      const task = { kind: 'page', outputDir, path, query, wallMs: searchMs } as const;
+      const answer = await this.#reader.run(task, searchMs + graceMs, signal);
+      if (answer.kind === 'page') return answer.page;
+      await this.prepare(outputDir);
+      signal.throwIfAborted();
+    }
+    throw new Fault('capture_running', 'the capture is analyzed again and again. Try again when that has ended');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#builder.close(), this.#reader.close()]);
+  }
+
+  async #build(outputDir: string, path: string): Promise<void> {
+    try {
+      await this.#builder.run({ kind: 'build', outputDir, path }, buildMs);
+    } finally {
+      this.#building.delete(path);
+    }
+  }
+}
