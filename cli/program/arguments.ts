@@ -27,10 +27,15 @@ export function key(text: string): string {
 
 /** A pod as NAMESPACE/NAME, added to those before. */
 export function podReference(text: string, before: readonly PodWord[] = []): PodWord[] {
+  return [...before, onePod(text)];
+}
+
+/** A pod as NAMESPACE/NAME. */
+export function onePod(text: string): PodWord {
   const [, namespace, name] = /^([^/\s]+)\/([^/\s]+)$/.exec(text) ?? [];
   if (namespace === undefined || name === undefined)
     throw new InvalidArgumentError('Give NAMESPACE/NAME, such as shop/checkout-7d9c4f6b8-x2x5q.');
-  return [...before, { namespace, name }];
+  return { namespace, name };
 }
 
 interface PodWord {
@@ -78,6 +83,12 @@ export function countUpTo(highest: number): (text: string) => number {
     if (count < 1 || count > highest) throw new InvalidArgumentError(`Give a whole number from 1 to ${highest}.`);
     return count;
   };
+}
+
+/** A pid. */
+export function pidNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
+  return Number(text);
 }
 
 /** An address such as 0x1a000000 or 1a000000. */

@@ -9,6 +9,7 @@ import { examples, filled } from './arguments.ts';
 import { addCapture } from './capture.ts';
 import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
+import { addKinds, addQuery } from './results.ts';
 import { addSchedules } from './schedule.ts';
 import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
 import { addSymbols } from './symbols.ts';
@@ -67,7 +68,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
 
   addCapture(program, runs);
 
-  const get = program.command('get').description('List captures or nodes.');
+  const get = program.command('get').description('List captures, nodes, or what an analysis has found.');
   get
     .command('captures')
     .alias('capture')
@@ -103,6 +104,8 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       }),
     );
 
+  addKinds(get, runs);
+
   program
     .command('ps')
     .description('Show the processes of a capture by namespace, pod and container.')
@@ -126,18 +129,28 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .command('download')
     .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
     .argument('<capture>', 'a capture', filled)
-    .option('-f, --file <file>', 'name of the image (default: <capture>.lime here)', filled)
+    .option('--results', 'what its analysis has found instead, as one SQLite file')
+    .option('-f, --file <file>', 'name of the file (default: <capture>.lime or <capture>.sqlite here)', filled)
     .addHelpText(
       'after',
-      examples('kcorder download 0193a5c2', 'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime'),
+      examples(
+        'kcorder download 0193a5c2',
+        'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime',
+        'kcorder download 0193a5c2 --results',
+      ),
     )
-    .action((id: string, options: { file?: string }) =>
+    .action((id: string, options: { file?: string; results?: true }) =>
       inSession(async (session) => {
+        if (options.results === true) {
+          const { downloadResults } = await import('../commands/download-results.ts');
+          return downloadResults(session, id, options.file);
+        }
         const { download } = await import('../commands/download.ts');
         return download(session, id, options.file);
       }),
     );
 
+  addQuery(program, runs);
   addEvidence(program, runs);
   addSchedules(program, runs);
   addSymbols(program, runs);

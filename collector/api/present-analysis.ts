@@ -25,6 +25,11 @@ const levels = {
 } as const;
 const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
 
+/** How a plugin ended, by the word in its report. */
+export function presentState(state: string): PluginState {
+  return Object.hasOwn(states, state) ? states[state as keyof typeof states] : PluginState.UNSPECIFIED;
+}
+
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
 export async function presentAnalysis(
   capture: JournaledCapture,

@@ -118,6 +118,17 @@ test('rows are found by pod, container and pid', () => {
   expect(found({ namespace: 'shop', pod: 'pod-1', container: 'main-2' })).toEqual(numbers((row) => row[0] === 12));
   expect(found({ pid: 20 })).toEqual(numbers((row) => row[0] === 20));
   expect(found({ namespace: 'shop', pod: 'pod-2' })).toEqual([]);
+  expect(found({ namespace: 'shop' })).toEqual(numbers((row) => row[0] !== 20));
+});
+
+test('a pod that the node did not name is told, since its rows may be there without a name', () => {
+  const warnings = (asked: Partial<RowQuery>) => read({ plugin: 'linux.lsmod.Lsmod', ...asked }).warnings;
+  expect(warnings({ namespace: 'shop', pod: 'pod-2' })).toEqual([
+    'the node named no pod shop/pod-2 when the capture began',
+  ]);
+  expect(warnings({ namespace: 'shp' })).toEqual(['the node named no pod shp/* when the capture began']);
+  expect(warnings({ namespace: 'shop', pod: 'pod-1' })).toEqual([]);
+  expect(warnings({ namespace: 'shop' })).toEqual([]);
 });
 
 test.each([

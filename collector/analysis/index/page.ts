@@ -28,6 +28,9 @@ export function readPage(database: DatabaseSync, query: RowQuery, reportSha256: 
   const table = new Table(database, query.plugin, String(plugin.table_name));
   const found = search(database, table, query, { after: readPageToken(query, reportSha256), tick });
   const { rows, last } = readRows(database, table, found.slice(0, query.pageSize));
+  // Nothing found must mean that nothing is there, not that a name is wrong.
+  if (found.length === 0 && query.namespace !== '' && !isKnown(database, query))
+    told.warnings.unshift(`the node named no pod ${query.namespace}/${query.pod || '*'} when the capture began`);
   const isLast = last === undefined || last === found.at(-1);
   return {
     columns: table.columns,
@@ -155,6 +158,13 @@ function readRows(
     last = rowid;
   }
   return { rows, last };
+}
+
+/** Whether the node named such a pod. */
+function isKnown(database: DatabaseSync, { namespace, pod }: RowQuery): boolean {
+  const ofPod = pod === '' ? '' : 'AND pod = ?';
+  const known = database.prepare(`SELECT 1 FROM _containers WHERE namespace = ? ${ofPod}`);
+  return known.get(namespace, ...(pod === '' ? [] : [pod])) !== undefined;
 }
 
 function notRun(database: DatabaseSync, plugin: string): Fault {

@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { reportPath } from '../report-file.ts';
 import type { RowPage, RowQuery } from './query.ts';
 import { IndexThread } from './thread.ts';
 
@@ -27,6 +29,17 @@ export class ResultsIndex {
     this.#building.set(path, running);
     await running;
     return path;
+  }
+
+  /** Does the same only if the file is older than the report, or missing: a look that waits for no thread. */
+  async prepareMissing(outputDir: string): Promise<void> {
+    const madeAt = (path: string): Promise<bigint> =>
+      stat(path, { bigint: true }).then(
+        ({ mtimeNs }) => mtimeNs,
+        () => 0n,
+      );
+    const [file, report] = await Promise.all([madeAt(join(outputDir, fileName)), madeAt(reportPath(outputDir))]);
+    if (file < report) await this.prepare(outputDir);
   }
 
   /** A page of rows. Throws as `prepare` does; invalid_argument; deadline_exceeded; the signal's reason. */
