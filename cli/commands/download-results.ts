@@ -9,10 +9,17 @@ import { tableOf } from '../output/grid.ts';
 import type { Session } from '../session.ts';
 
 /** `kcorder download CAPTURE --results [-f FILE]`: writes all results of a capture as one SQLite file, and keeps it only if its SHA-256 is right. */
-export async function downloadResults(session: Session, target: string, file: string | undefined): Promise<number> {
+export async function downloadResults(
+  session: Session,
+  target: string,
+  file: string | undefined,
+  unmask: boolean,
+): Promise<number> {
   const capture = await resolveAnalysed(session, target);
   const path = file ?? defaultName(capture.id);
-  const header = await makeWhole(path, '-f', (partPath) => fetchResults(session, capture.id, partPath));
+  const header = await makeWhole(path, '-f', (partPath) =>
+    fetchResults(session, { captureId: capture.id, unmask }, partPath),
+  );
   session.print({
     document: () => ({ file: path, ...Object(documentOf(ResultsHeaderSchema, header)) }),
     table: (look) =>

@@ -116,13 +116,14 @@ test('what narrows the rows goes to the collector', async () => {
     "Path ~ 'x'",
     '--sort-by',
     'PID desc',
+    '--unmask',
   ];
   const { stdout } = await kcorder('get', 'sockets', id, ...line, '--limit', '1', '-o', 'json');
   expect(JSON.parse(stdout)).toHaveLength(1);
   expect(asked).toMatchObject([
     {
       ...{ plugin: 'sockets', podNamespace: 'shop', podName: 'web-0', container: 'main', pid: 0, pageSize: 1 },
-      ...{ filter: "Path ~ 'x'", orderBy: 'PID desc' },
+      ...{ filter: "Path ~ 'x'", orderBy: 'PID desc', unmask: true },
     },
   ]);
 });

@@ -18,6 +18,7 @@ export interface RowOptions {
   readonly filter?: string;
   readonly sortBy?: string;
   readonly limit?: number;
+  readonly unmask?: boolean;
 }
 
 const pageSize = 1_000;
@@ -59,11 +60,11 @@ async function* pagesOf(
   session: Session,
   captureId: string,
   plugin: string,
-  { pod, container = '', pid, filter = '', sortBy = '', limit = pageSize }: RowOptions,
+  { pod, container = '', pid, filter = '', sortBy = '', limit = pageSize, unmask = false }: RowOptions,
 ): AsyncGenerator<PluginResult, void, undefined> {
   const signal = session.terminal.interrupt;
   const asked = {
-    ...{ captureId, plugin, filter, container, orderBy: sortBy, pageSize: Math.min(limit, pageSize) },
+    ...{ captureId, plugin, filter, container, orderBy: sortBy, unmask, pageSize: Math.min(limit, pageSize) },
     ...(pod && { podNamespace: pod.namespace, podName: pod.name }),
     ...(pid !== undefined && { pid }),
   };

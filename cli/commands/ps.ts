@@ -14,13 +14,17 @@ import type { Session } from '../session.ts';
 export interface PsOptions {
   readonly plugin?: string;
   readonly all: boolean;
+  /** Secrets in command lines, and the values of sensitive plugins, as they are. */
+  readonly unmask: boolean;
 }
 
 /** `kcorder ps CAPTURE_ID|NODE`: the processes of a capture by pod, or the rows of one plugin. */
 export async function ps(session: Session, target: string, options: PsOptions): Promise<number> {
   const capture = await resolveAnalysed(session, target);
-  const plugins = options.plugin === undefined ? [] : [options.plugin];
-  const analysis = await fetchAnalysis(session, capture.id, plugins);
+  const analysis = await fetchAnalysis(session, capture.id, {
+    ...(options.plugin !== undefined && { rowPlugins: [options.plugin] }),
+    unmask: options.unmask,
+  });
   analysis.capture ??= capture;
   const good =
     options.plugin === undefined

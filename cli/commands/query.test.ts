@@ -15,6 +15,7 @@ let certificates: Certificates;
 let collector: LoopbackCollector;
 let sent: Buffer;
 let toldSha256: string | undefined;
+const unmasked: boolean[] = [];
 
 /** A file such as a collector makes, but for what `change` does to it. */
 function fileOf(name: string, change: (database: DatabaseSync) => void = () => undefined): string {
@@ -43,7 +44,8 @@ beforeAll(async () => {
       if (captureId !== id) throw new Fault('capture_unknown', `no capture ${captureId}`);
       return { capture: captureOf() };
     },
-    downloadResults: async function* () {
+    downloadResults: async function* ({ unmask }) {
+      unmasked.push(unmask);
       const sha256 = toldSha256 ?? createHash('sha256').update(sent).digest('hex');
       yield { header: { size: BigInt(sent.length), sha256 } };
       for (let at = 0; at < sent.length; at += 1_000) yield { data: sent.subarray(at, at + 1_000) };
@@ -63,6 +65,15 @@ test('a SELECT is asked here, of a private file that is gone afterwards', async 
   expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
   expect(stdout).toMatch(/^PID +COMM +POD\n1 +systemd +-\n11 +web\\x1b\[2J +web-0\n$/);
   expect(temporary()).toEqual(before);
+});
+
+test('values are unmasked only if that is asked for', async () => {
+  unmasked.splice(0);
+  await kcorder('query', id, 'SELECT 1');
+  await kcorder('query', id, 'SELECT 1', '--unmask');
+  await kcorder('download', id, '--results', '--unmask', '-f', join(dir, 'unmasked.sqlite'));
+  expect(unmasked).toEqual([false, true, true]);
+  expect(await kcorder('download', id, '--unmask')).toMatchObject({ exit: 2 });
 });
 
 test('a download is kept if it is what was told', async () => {

@@ -12,12 +12,12 @@ import { askFile } from '../query/asker.ts';
 import type { Session } from '../session.ts';
 
 /** `kcorder query CAPTURE|NODE SQL`: fetches the results into a private file, asks it on this machine, and removes it. */
-export async function query(session: Session, target: string, sql: string): Promise<number> {
+export async function query(session: Session, target: string, sql: string, unmask: boolean): Promise<number> {
   const capture = await resolveAnalysed(session, target);
   const dir = await told(tmpdir(), () => mkdtemp(join(tmpdir(), 'kcorder-query-')), 'TMPDIR');
   try {
     const path = join(await realpath(dir), 'results.sqlite');
-    await fetchResults(session, capture.id, path);
+    await fetchResults(session, { captureId: capture.id, unmask }, path);
     await printAnswer(session, path, sql);
   } finally {
     await rm(dir, { recursive: true, force: true });

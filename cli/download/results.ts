@@ -12,7 +12,11 @@ import { privateMode, told } from './part-file.ts';
 const mostBytes = 4n << 30n;
 
 /** Writes the results of a capture to a new file; throws checksum_mismatch unless all of it arrived as it was told. */
-export async function fetchResults(session: Session, captureId: string, path: string): Promise<ResultsHeader> {
+export async function fetchResults(
+  session: Session,
+  { captureId, unmask }: { readonly captureId: string; readonly unmask: boolean },
+  path: string,
+): Promise<ResultsHeader> {
   const { results: calls, terminal, paint } = session;
   await using file = await told(path, () => open(path, 'wx', privateMode));
   const hash = createHash('sha256');
@@ -24,7 +28,7 @@ export async function fetchResults(session: Session, captureId: string, path: st
       : `downloading the results of ${captureId}: ${bytesText(sizeBytes)} of ${bytesText(header.size)}`,
   );
   const stream = (signal: AbortSignal): AsyncIterable<DownloadResultsResponse> =>
-    calls.downloadResults({ captureId }, { signal });
+    calls.downloadResults({ captureId, unmask }, { signal });
   for await (const message of leavable(stream, terminal.interrupt)) {
     header ??= message.header;
     if (header === undefined) throw new Fault('internal', 'the collector sent data before its header. Report it');

@@ -13,6 +13,9 @@ function programName(command: Command): string {
   return command.parent === null ? command.name() : programName(command.parent);
 }
 
+/** What `--unmask` does. */
+export const unmaskText = 'show secrets and sensitive values; needs the right to unmask, and is on record';
+
 /** An argument that must not be empty. */
 export function filled(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');

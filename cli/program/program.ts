@@ -5,7 +5,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { visible } from '../output/visible.ts';
 import type { GlobalOptions } from '../session.ts';
-import { examples, filled } from './arguments.ts';
+import { examples, filled, unmaskText } from './arguments.ts';
 import { addCapture } from './capture.ts';
 import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
@@ -112,16 +112,17 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .argument('<capture|node>', 'a capture, or a node for its newest analysed capture', filled)
     .option('--plugin <name>', 'print the rows of this plugin instead', filled)
     .option('--all', 'list kernel threads too')
+    .option('--unmask', unmaskText)
     .addHelpText(
       'after',
       examples('kcorder ps node-1', 'kcorder ps 0193a5c2 --all -o wide', 'kcorder ps node-1 --plugin linux.lsof.Lsof'),
     )
-    .action((target: string, options: { plugin?: string; all?: true }, command: Command) => {
+    .action((target: string, options: { plugin?: string; all?: true; unmask?: true }, command: Command) => {
       if (options.plugin !== undefined && options.all === true)
         command.error('error: --all and --plugin do not go together: give one of them.');
       return inSession(async (session) => {
         const { ps } = await import('../commands/ps.ts');
-        return ps(session, target, { ...options, all: options.all === true });
+        return ps(session, target, { ...options, all: options.all === true, unmask: options.unmask === true });
       });
     });
 
@@ -130,6 +131,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
     .argument('<capture>', 'a capture', filled)
     .option('--results', 'what its analysis has found instead, as one SQLite file')
+    .option('--unmask', `with --results: ${unmaskText}`)
     .option('-f, --file <file>', 'name of the file (default: <capture>.lime or <capture>.sqlite here)', filled)
     .addHelpText(
       'after',
@@ -139,16 +141,18 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
         'kcorder download 0193a5c2 --results',
       ),
     )
-    .action((id: string, options: { file?: string; results?: true }) =>
-      inSession(async (session) => {
+    .action((id: string, options: { file?: string; results?: true; unmask?: true }, command: Command) => {
+      if (options.unmask === true && options.results !== true)
+        command.error('error: --unmask is about results: give --results too.');
+      return inSession(async (session) => {
         if (options.results === true) {
           const { downloadResults } = await import('../commands/download-results.ts');
-          return downloadResults(session, id, options.file);
+          return downloadResults(session, id, options.file, options.unmask === true);
         }
         const { download } = await import('../commands/download.ts');
         return download(session, id, options.file);
-      }),
-    );
+      });
+    });
 
   addQuery(program, runs);
   addEvidence(program, runs);

@@ -1,8 +1,13 @@
 import { kinds } from '@kcorder/proto/results/kinds.ts';
 import type { Command } from 'commander';
 import type { RowOptions } from '../commands/get-rows.ts';
-import { countUpTo, examples, filled, onePod, pidNumber } from './arguments.ts';
+import { countUpTo, examples, filled, onePod, pidNumber, unmaskText } from './arguments.ts';
 import { type Runs, SessionCommand } from './session-command.ts';
+
+interface QueryOptions {
+  readonly file?: string;
+  readonly unmask?: true;
+}
 
 const mostRows = 999_999_999;
 
@@ -19,6 +24,7 @@ export function addKinds(get: Command, { inSession }: Runs): void {
       .option('--filter <conditions>', `only those that fit, such as "comm = 'sshd' AND pid > 100"`, filled)
       .option('--sort-by <column>', 'order by a column, as in "pid desc" (default: as the plugin found them)', filled)
       .option('--limit <number>', 'at most so many (default: all)', countUpTo(mostRows))
+      .option('--unmask', unmaskText)
       .addHelpText(
         'after',
         examples(`kcorder get ${name} node-1`, `kcorder get ${name} 0193a5c2 --pod shop/web-0 -o jsonl`),
@@ -41,6 +47,7 @@ export function addQuery(program: Command, { inSession, alone }: Runs): void {
     .argument('[capture|node]', 'a capture, or a node for its newest analysed capture', filled)
     .argument('[sql]', 'the SELECT', filled)
     .option('-f, --file <file>', 'ask a file that was downloaded, and no collector', filled)
+    .option('--unmask', unmaskText)
     .addHelpText(
       'after',
       examples(
@@ -48,20 +55,21 @@ export function addQuery(program: Command, { inSession, alone }: Runs): void {
         `kcorder query -f 0193a5c2.sqlite 'SELECT plugin, state, reason FROM _plugins' -o csv`,
       ),
     )
-    .action((first: string | undefined, second: string | undefined, { file }: { file?: string }, own: Command) => {
+    .action((first: string | undefined, second: string | undefined, options: QueryOptions, own: Command) => {
+      const { file } = options;
       const [target, sql] = file === undefined ? [first, second] : [undefined, first];
       if (sql === undefined || (file !== undefined && second !== undefined))
         return own.error('error: give a capture and a SELECT, or --file and a SELECT.');
       if (file !== undefined || target === undefined)
-        return alone(async (options, environment, terminal) => {
+        return alone(async (global, environment, terminal) => {
           const { faceOf } = await import('../session.ts');
           const { queryFile } = await import('../commands/query.ts');
-          const session = { ...faceOf(options, environment, terminal), terminal, output: options.output };
+          const session = { ...faceOf(global, environment, terminal), terminal, output: global.output };
           return queryFile(session, file ?? '', sql);
         });
       return inSession(async (session) => {
         const { query } = await import('../commands/query.ts');
-        return query(session, target, sql);
+        return query(session, target, sql, options.unmask === true);
       });
     });
   if (command instanceof SessionCommand) command.printsRows();

@@ -37,9 +37,17 @@ beforeAll(async () => {
   await leaveResults(
     join(rig.dataDir, 'evidence', captureId, 'analysis'),
     {
-      processes: processesOf({ pid: 11, nspid: 1, comm: 'web', kernelThread: false, cgroup: cgroupOf(1, 1) }),
+      processes: processesOf({
+        pid: 11,
+        nspid: 1,
+        comm: 'web',
+        kernelThread: false,
+        commandLine: 'web --token=hunter2',
+        cgroup: cgroupOf(1, 1),
+      }),
       'linux.lsof.Lsof': { columns: ['PID', 'Path'], rows: Array.from({ length: 2_500 }, (_, fd) => [11, `/f/${fd}`]) },
       'linux.bash.Bash': { state: 'failed', reason: 'timeout' },
+      'linux.envars.Envars': { columns: ['PID', 'KEY', 'VALUE'], rows: [[11, 'PASSWORD', 'hunter2']] },
     },
     { containers: [containerOf(1, 1)] },
   );
@@ -94,7 +102,7 @@ test('a plugin that failed says why', async () => {
 
 test.each([
   ['no plugin', { plugin: '' }, /plugin is missing/],
-  ['a plugin that was not run', { plugin: 'env' }, /no plugin linux\.envars\.Envars was run on this capture/],
+  ['a plugin that was not run', { plugin: 'maps' }, /no plugin linux\.proc\.Maps was run on this capture/],
   ['a pod without a namespace', { podName: 'x' }, /pod_namespace is missing/],
   ['a page that is too large', { pageSize: 1_001 }, /page_size 1001 is over 1000/],
   ['a filter that cannot be read', { filter: 'PID' }, /the filter cannot be read/],
@@ -121,6 +129,42 @@ test('the results come as one file, which is what its header says, and which SQL
   expect(database.prepare('SELECT count(*) AS n FROM linux_lsof_Lsof').get()).toEqual({ n: 2_500 });
   expect(database.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
   database.close();
+});
+
+test('values are masked, and no filter or order tells what they are, unless unmasking is asked for', async () => {
+  const values = async (request: Parameters<typeof list>[0]) =>
+    (await list({ plugin: 'env', ...request })).plugin?.rows.map((row) => row.values[2]?.kind.value);
+  expect(await values({})).toEqual(['[masked]']);
+  expect(await values({ filter: "VALUE ~ 'hunter'" })).toEqual([]);
+  expect(await values({ unmask: true, filter: "VALUE ~ 'hunter'" })).toEqual(['hunter2']);
+  expect(await values({})).toEqual(['[masked]']);
+});
+
+test('what GetAnalysis tells is masked too', async () => {
+  const read = async (unmask: boolean) => {
+    const request = { captureId, rowPlugins: ['linux.envars.Envars', 'processes'], unmask };
+    return await rig.operator().getAnalysis(request, { deadlineMs: 120_000 });
+  };
+  const texts = ({ processes, plugins }: Awaited<ReturnType<typeof read>>) =>
+    JSON.stringify([processes, plugins], (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  const told = await read(false);
+  expect(texts(told)).not.toContain('hunter2');
+  expect(told.processes[0]?.commandLine).toBe('web --token=[masked]');
+  const unmasked = await read(true);
+  expect(unmasked.processes[0]?.commandLine).toBe('web --token=hunter2');
+  expect(texts(unmasked).split('hunter2')).toHaveLength(4);
+});
+
+test('who unmasks is on record as one who did', async () => {
+  const before = (await records()).length;
+  await list({ plugin: 'env', unmask: true });
+  for await (const _ of results().downloadResults({ captureId, unmask: true }, { deadlineMs: 120_000 })) break;
+  await rig.operator().getAnalysis({ captureId, unmask: true }, { deadlineMs: 120_000 });
+  expect((await records()).slice(before)).toMatchObject([
+    { action: 'rows_read', detail: { plugin: 'linux.envars.Envars', unmask: true } },
+    { action: 'results_downloaded', detail: { unmask: true } },
+    { action: 'analysis_read', detail: { unmask: true } },
+  ]);
 });
 
 test('who reads is on record before anything leaves, with which rows; who is refused reads nothing', async () => {

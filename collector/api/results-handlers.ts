@@ -6,6 +6,7 @@ import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginResultSchema } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type {
+  DownloadResultsRequest,
   DownloadResultsResponseSchema,
   ListRowsRequest,
   ResultsService,
@@ -46,7 +47,7 @@ export function resultsHandlers(deps: ResultsDeps): ResultsHandlers {
   const downloading = new Places(downloads);
   return {
     listRows: (request, context) => listRows(deps, turns, request, context),
-    downloadResults: ({ captureId }, context) => downloadResults(deps, downloading, captureId, context),
+    downloadResults: (request, context) => downloadResults(deps, downloading, request, context),
   };
 }
 
@@ -61,7 +62,7 @@ async function listRows(
   const outputDir = outputDirOf(deps, captureId);
   using _lease = await deps.images.lease(captureId);
   // A file takes its time to be made, which nobody else's turn waits for.
-  await results.prepareMissing(outputDir);
+  await results.prepareMissing(outputDir, query.unmask);
   return await turns.run(actor(context), context.signal, async () => {
     const page = await results.page(outputDir, query, context.signal);
     // Nothing has left yet. What names nothing that there is was refused.
@@ -83,7 +84,7 @@ function outputDirOf({ journal, evidence, images }: Omit<ResultsDeps, 'results'>
 }
 
 function queryOf(request: ListRowsRequest): RowQuery {
-  const { plugin, filter, podNamespace, podName, container, pid, orderBy, pageSize, pageToken } = request;
+  const { plugin, filter, podNamespace, podName, container, pid, orderBy, unmask, pageSize, pageToken } = request;
   if (plugin === '') throw new Fault('invalid_argument', 'plugin is missing: name one, or a kind such as sockets');
   if (podName !== '' && podNamespace === '')
     throw new Fault('invalid_argument', `pod_namespace is missing: pod ${podName.slice(0, 253)} may be in several`);
@@ -97,6 +98,7 @@ function queryOf(request: ListRowsRequest): RowQuery {
     container,
     pid,
     order: parseOrder(orderBy),
+    unmask,
     pageSize: pageSize === 0 ? defaultPageSize : pageSize,
     pageToken,
   };
@@ -104,8 +106,8 @@ function queryOf(request: ListRowsRequest): RowQuery {
 
 /** What of a request says which rows were read. */
 function recordOf(request: ListRowsRequest, { plugin }: RowQuery): Record<string, unknown> {
-  const { filter, podNamespace, podName, container, pid, pageToken } = request;
-  const asked = { filter, podNamespace, podName, container, pid, pageToken };
+  const { filter, podNamespace, podName, container, pid, pageToken, unmask } = request;
+  const asked = { filter, podNamespace, podName, container, pid, pageToken, unmask: unmask || undefined };
   const given = Object.entries(asked).filter(([, value]) => value !== undefined && value !== '');
   return { plugin, ...Object.fromEntries(given) };
 }
@@ -121,17 +123,17 @@ function presentPage({ plugin: name, state, reason, warnings, rowCount, columns,
 async function* downloadResults(
   { results, ...deps }: ResultsDeps,
   places: Places,
-  captureId: string,
+  { captureId, unmask }: DownloadResultsRequest,
   context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof DownloadResultsResponseSchema>> {
   const outputDir = outputDirOf(deps, captureId);
   using _place = places.take(actor(context));
   using _lease = await deps.images.lease(captureId);
   // An open file stays as it is when another takes its name.
-  await using file = await open(await results.prepare(outputDir), 'r');
+  await using file = await open(await results.prepare(outputDir, unmask), 'r');
   const { size } = await file.stat();
   const sha256 = await digestOf(file, size, context.signal);
-  deps.journal.recordReading(captureId, actor(context), 'results_downloaded', { sha256 });
+  deps.journal.recordReading(captureId, actor(context), 'results_downloaded', { sha256, ...(unmask && { unmask }) });
   yield { header: { size: BigInt(size), sha256 } };
   for await (const data of chunksOf(file, size, context.signal)) yield { data };
 }

@@ -31,13 +31,13 @@ const allowed: Record<string, string[]> = {
   'ClusterRole analyst': [
     ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
     ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/analyses: get,create', 'kcorder.dev/evidence: download,verify'],
+    ...['kcorder.dev/analyses: get,create,unmask', 'kcorder.dev/evidence: download,verify'],
     'kcorder.dev/symbols: find,create,download',
   ],
   'ClusterRole admin': [
     'kcorder.dev/captures: get,list,create,cancel,approve',
     'kcorder.dev/evidence: download,verify,hold,release,delete',
-    'kcorder.dev/analyses: get,create',
+    'kcorder.dev/analyses: get,create,unmask',
     'kcorder.dev/nodes: list,create',
     'kcorder.dev/schedules: get,list,create,pause,trigger,delete',
     'kcorder.dev/stores: check',

@@ -83,6 +83,26 @@ test('cells keep their kind, and each column says what its cells are', async () 
   ]);
 });
 
+test('what is sensitive is masked, and is in no byte of the file, unless it is asked for', async () => {
+  await leaveResults(outputDir, {
+    processes: processesOf({ ...web, commandLine: 'app --password=hunter2' }),
+    'linux.envars.Envars': { columns: ['PID', 'KEY', 'VALUE'], rows: [[11, 'PASSWORD', 'hunter2']] },
+    'linux.bash.Bash': { columns: ['PID', 'Command'], rows: [[11, 'mysql -phunter2']] },
+  });
+  await buildIndex(outputDir, path);
+  expect(readFileSync(path).includes('hunter2')).toBe(false);
+  expect(ask('SELECT KEY, VALUE FROM linux_envars_Envars')).toEqual([{ KEY: 'PASSWORD', VALUE: '[masked]' }]);
+  expect(ask('SELECT commandLine FROM processes')).toEqual([{ commandLine: 'app --password=[masked]' }]);
+  expect(ask("SELECT warnings FROM _plugins WHERE plugin = 'linux.bash.Bash'")).toEqual([
+    { warnings: '["masked: Command; whoever may unmask results can read the values"]' },
+  ]);
+  expect(ask('SELECT masked FROM _capture')).toEqual([{ masked: 1 }]);
+  await buildIndex(outputDir, path, { unmask: true });
+  expect(ask('SELECT VALUE FROM linux_envars_Envars')).toEqual([{ VALUE: 'hunter2' }]);
+  expect(ask('SELECT commandLine FROM processes')).toEqual([{ commandLine: 'app --password=hunter2' }]);
+  expect(ask('SELECT masked FROM _capture')).toEqual([{ masked: 0 }]);
+});
+
 test('a plugin that found nothing has a table without rows, one that failed has none', async () => {
   await leaveResults(outputDir, {
     hiddenModules: { state: 'empty' },
@@ -119,7 +139,7 @@ test('texts and titles of a hostile image are data', async () => {
 test('rows that would make the file larger than its bound are left out, and that is told', async () => {
   const rows = Array.from({ length: 50_000 }, (_, index) => [index, 'x'.repeat(100)]);
   await leaveResults(outputDir, { 'linux.lsof.Lsof': lsof(rows), hiddenModules: { columns: ['name'], rows: [['x']] } });
-  await buildIndex(outputDir, path, { bytes: 2 ** 20 });
+  await buildIndex(outputDir, path, { bounds: { bytes: 2 ** 20 } });
   const [first, second] = ask('SELECT rows, indexed_rows, warnings FROM _plugins');
   expect(first).toMatchObject({ rows: 50_000, indexed_rows: 10_000 });
   expect(first?.warnings).toBe('["truncated: the file of results holds the first 10000 of its rows"]');

@@ -2,6 +2,7 @@ import { chmod, open, rename, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisReport, PluginReport } from '../analysis.ts';
+import { type Mask, maskOf } from '../masking.ts';
 import { knownColumns } from '../plugins.ts';
 import { streamRows } from '../results.ts';
 import { RowReader } from '../row-reader.ts';
@@ -19,6 +20,13 @@ export interface IndexBounds {
   readonly bytes: number;
 }
 
+/** How a file is made. */
+export interface BuildChoices {
+  /** True: with what masking.ts masks otherwise. */
+  readonly unmask?: boolean;
+  readonly bounds?: IndexBounds;
+}
+
 const indexBounds: IndexBounds = { bytes: 2 ** 30 };
 
 /** Rows between two looks at the size. */
@@ -28,7 +36,8 @@ const rowsAtOnce = 10_000;
  * Makes the file of results at `path` from the report and the rows in a directory; it is there whole or not at all. Throws evidence_missing when a
  * report or its rows are not there, and storage_failed.
  */
-export async function buildIndex(outputDir: string, path: string, bounds = indexBounds): Promise<void> {
+export async function buildIndex(outputDir: string, path: string, choices: BuildChoices = {}): Promise<void> {
+  const { unmask = false, bounds = indexBounds } = choices;
   const { report, sha256 } = await readMarkedReport(outputDir);
   const draft = `${path}.part`;
   try {
@@ -41,7 +50,7 @@ export async function buildIndex(outputDir: string, path: string, bounds = index
       database.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384');
       database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${indexVersion}`);
       database.exec('BEGIN');
-      await fill(database, outputDir, { report, sha256, bounds });
+      await fill(database, outputDir, { report, sha256, bounds, unmask });
       database.exec('COMMIT');
     } finally {
       database.close();
@@ -61,11 +70,13 @@ interface Sources {
   readonly report: AnalysisReport;
   readonly sha256: string;
   readonly bounds: IndexBounds;
+  readonly unmask: boolean;
 }
 
-async function fill(database: DatabaseSync, outputDir: string, { report, sha256, bounds }: Sources): Promise<void> {
+async function fill(database: DatabaseSync, outputDir: string, sources: Sources): Promise<void> {
+  const { report, sha256, bounds, unmask } = sources;
   const draft = new Draft(database);
-  draft.noteCapture(report, sha256, false);
+  draft.noteCapture(report, sha256, !unmask);
   const tasks = await readTasks(outputDir, report);
   const devices = await readDevices(outputDir, report, tasks);
   const tables = tableNames(report.plugins.map(({ name }) => name));
@@ -73,7 +84,7 @@ async function fill(database: DatabaseSync, outputDir: string, { report, sha256,
     // A table without rows says that nothing is there.
     const hasRun = plugin.state === 'rows' || plugin.state === 'empty';
     if (hasRun)
-      await fillTable(draft, outputDir, { report, plugin, table: tables[index] ?? '', tasks, devices, bounds });
+      await fillTable(draft, outputDir, { report, plugin, table: tables[index] ?? '', tasks, devices, bounds, unmask });
     else draft.notePlugin(plugin, plugin.warnings, null, 0);
   }
 }
@@ -85,18 +96,20 @@ interface TableSources {
   readonly tasks: Tasks;
   readonly devices: Devices;
   readonly bounds: IndexBounds;
+  readonly unmask: boolean;
 }
 
 async function fillTable(draft: Draft, outputDir: string, sources: TableSources): Promise<void> {
-  const { report, plugin, table, tasks, devices, bounds } = sources;
+  const { report, plugin, table, tasks, devices, bounds, unmask } = sources;
   // A plugin that found nothing told no columns.
   const titles = plugin.columns.length > 0 ? plugin.columns : knownColumns(plugin.name);
   const rows = draft.openTable(table, titles);
   const placer = new RowPlacer(plugin.name, titles, tasks, devices);
+  const mask = unmask ? undefined : maskOf(plugin.name, titles);
   let isFull = draft.bytes > bounds.bytes;
   for await (const row of streamRows(outputDir, report, plugin.name)) {
     if (isFull) break;
-    rows.add(row, placer.place(row));
+    rows.add(mask?.row(row) ?? row, placer.place(row));
     if (rows.rowCount % rowsAtOnce === 0) isFull = draft.bytes > bounds.bytes;
   }
   const keys = Object.entries(placer.keys === 'kernel' ? {} : placer.keys);
@@ -111,7 +124,14 @@ async function fillTable(draft: Draft, outputDir: string, sources: TableSources)
   rows.addIndexes(pid === undefined ? undefined : rows.columns[titles.indexOf(pid)]);
   const left = plugin.rowCount - rows.rowCount;
   const cut = left > 0 ? [`truncated: the file of results holds the first ${rows.rowCount} of its rows`] : [];
-  draft.notePlugin(plugin, [...cut, ...plugin.warnings], table, rows.rowCount);
+  const notes = [...cut, ...maskedNote(mask), ...plugin.warnings];
+  draft.notePlugin(plugin, notes, table, rows.rowCount);
+}
+
+/** What is told of a table without values. */
+function maskedNote(mask: Mask | undefined): string[] {
+  const columns = mask?.columns ?? [];
+  return columns.length === 0 ? [] : [`masked: ${columns.join(', ')}; whoever may unmask results can read the values`];
 }
 
 async function readTasks(outputDir: string, report: AnalysisReport): Promise<Tasks> {

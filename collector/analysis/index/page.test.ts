@@ -55,6 +55,7 @@ const queryOf = (asked: Partial<RowQuery>): RowQuery => ({
   container: '',
   pid: undefined,
   order: undefined,
+  unmask: false,
   pageSize: 1_000,
   pageToken: '',
   ...asked,

@@ -11,6 +11,8 @@ export interface RowQuery {
   readonly container: string;
   readonly pid: number | undefined;
   readonly order: RowOrder | undefined;
+  /** True: with what is masked otherwise. */
+  readonly unmask: boolean;
   readonly pageSize: number;
   /** Of the page before; empty for the first. */
   readonly pageToken: string;

@@ -45,6 +45,7 @@ const queryOf = (asked: Partial<RowQuery>): RowQuery => ({
   container: '',
   pid: undefined,
   order: undefined,
+  unmask: false,
   pageSize: 1_000,
   pageToken: '',
   ...asked,
@@ -87,25 +88,25 @@ test('a search ends when its caller is gone, and the next one has its turn', asy
 
 test('a file is made anew when the capture was analyzed again, when it is damaged, and when it is gone', async () => {
   const outputDir = join(dir, 'small');
-  const bash = (command: string) => ({ 'linux.bash.Bash': { columns: ['PID', 'Command'], rows: [[1, command]] } });
-  const command = async () => {
-    const page = await index.page(outputDir, queryOf({ plugin: 'linux.bash.Bash' }), signal);
+  const lsof = (path: string) => ({ 'linux.lsof.Lsof': { columns: ['PID', 'Path'], rows: [[1, path]] } });
+  const opened = async () => {
+    const page = await index.page(outputDir, queryOf({}), signal);
     return page.rows[0]?.[1];
   };
-  await leaveResults(outputDir, bash('first'));
-  expect(await command()).toBe('first');
-  await leaveResults(outputDir, bash('second'), { startedAt: '2026-11-30T13:00:00.000Z' });
-  expect(await command()).toBe('second');
+  await leaveResults(outputDir, lsof('first'));
+  expect(await opened()).toBe('first');
+  await leaveResults(outputDir, lsof('second'), { startedAt: '2026-11-30T13:00:00.000Z' });
+  expect(await opened()).toBe('second');
   const path = await index.prepare(outputDir);
   // The first pages, where what the file is stands, are sound.
   const damaged = readFileSync(path);
   damaged.fill(0xff, 4_096 * 10);
   writeFileSync(path, damaged);
-  expect(await command()).toBe('second');
+  expect(await opened()).toBe('second');
   writeFileSync(path, 'no database');
-  expect(await command()).toBe('second');
+  expect(await opened()).toBe('second');
   await rm(path);
-  expect(await command()).toBe('second');
+  expect(await opened()).toBe('second');
 });
 
 test('many that ask for a file at once get one', async () => {

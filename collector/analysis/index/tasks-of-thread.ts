@@ -4,14 +4,15 @@ import type { RowPage, RowQuery } from './query.ts';
 /** What the thread is asked to do. */
 export type ThreadTask =
   /** Make the file anew, unless it is that of the report. */
-  | { readonly kind: 'build'; readonly outputDir: string; readonly path: string }
-  | {
-      readonly kind: 'page';
-      readonly outputDir: string;
-      readonly path: string;
-      readonly query: RowQuery;
-      readonly wallMs: number;
-    };
+  | (TaskFile & { readonly kind: 'build' })
+  | (TaskFile & { readonly kind: 'page'; readonly query: RowQuery; readonly wallMs: number });
+
+/** Which file of results it is about. */
+interface TaskFile {
+  readonly outputDir: string;
+  readonly path: string;
+  readonly unmask: boolean;
+}
 
 /** What came of it. `stale`: there is no file, or none of the report. */
 export type ThreadAnswer =

@@ -10,12 +10,12 @@ import type { ThreadAnswer, ThreadData, ThreadTask } from './tasks-of-thread.ts'
 const { stop } = workerData as ThreadData;
 
 async function perform(task: ThreadTask): Promise<ThreadAnswer> {
-  const { outputDir, path } = task;
+  const { outputDir, path, unmask } = task;
   const { sha256 } = await readMarkedReport(outputDir);
-  const database = openIndex(path, sha256);
+  const database = openIndex(path, sha256, unmask);
   try {
     if (task.kind === 'build') {
-      if (database === undefined) await buildIndex(outputDir, path);
+      if (database === undefined) await buildIndex(outputDir, path, { unmask });
       return { kind: 'built' };
     }
     if (database === undefined) return { kind: 'stale' };

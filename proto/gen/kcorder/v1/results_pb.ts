@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/results.proto.
  */
 export const file_kcorder_v1_results: GenFile = /*@__PURE__*/
-  fileDesc("ChhrY29yZGVyL3YxL3Jlc3VsdHMucHJvdG8SCmtjb3JkZXIudjEi1AEKD0xpc3RSb3dzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkSFQoNcG9kX25hbWVzcGFjZRgEIAEoCRIQCghwb2RfbmFtZRgFIAEoCRIRCgljb250YWluZXIYBiABKAkSEAoDcGlkGAcgASgNSACIAQESEAoIb3JkZXJfYnkYCCABKAkSEQoJcGFnZV9zaXplGAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAlCBgoEX3BpZCJVChBMaXN0Um93c1Jlc3BvbnNlEigKBnBsdWdpbhgBIAEoCzIYLmtjb3JkZXIudjEuUGx1Z2luUmVzdWx0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIsChZEb3dubG9hZFJlc3VsdHNSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiUgoXRG93bmxvYWRSZXN1bHRzUmVzcG9uc2USKQoGaGVhZGVyGAEgASgLMhkua2NvcmRlci52MS5SZXN1bHRzSGVhZGVyEgwKBGRhdGEYAiABKAwiLQoNUmVzdWx0c0hlYWRlchIMCgRzaXplGAEgASgEEg4KBnNoYTI1NhgCIAEoCTLnAQoOUmVzdWx0c1NlcnZpY2USXgoITGlzdFJvd3MSGy5rY29yZGVyLnYxLkxpc3RSb3dzUmVxdWVzdBocLmtjb3JkZXIudjEuTGlzdFJvd3NSZXNwb25zZSIXirUYExIRCghhbmFseXNlcxIDZ2V0IAESdQoPRG93bmxvYWRSZXN1bHRzEiIua2NvcmRlci52MS5Eb3dubG9hZFJlc3VsdHNSZXF1ZXN0GiMua2NvcmRlci52MS5Eb3dubG9hZFJlc3VsdHNSZXNwb25zZSIXirUYExIRCghhbmFseXNlcxIDZ2V0IAEwAWIGcHJvdG8z", [file_kcorder_v1_access, file_kcorder_v1_analysis]);
+  fileDesc("ChhrY29yZGVyL3YxL3Jlc3VsdHMucHJvdG8SCmtjb3JkZXIudjEi5AEKD0xpc3RSb3dzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkSFQoNcG9kX25hbWVzcGFjZRgEIAEoCRIQCghwb2RfbmFtZRgFIAEoCRIRCgljb250YWluZXIYBiABKAkSEAoDcGlkGAcgASgNSACIAQESEAoIb3JkZXJfYnkYCCABKAkSEQoJcGFnZV9zaXplGAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAkSDgoGdW5tYXNrGAsgASgIQgYKBF9waWQiVQoQTGlzdFJvd3NSZXNwb25zZRIoCgZwbHVnaW4YASABKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPAoWRG93bmxvYWRSZXN1bHRzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnVubWFzaxgCIAEoCCJSChdEb3dubG9hZFJlc3VsdHNSZXNwb25zZRIpCgZoZWFkZXIYASABKAsyGS5rY29yZGVyLnYxLlJlc3VsdHNIZWFkZXISDAoEZGF0YRgCIAEoDCItCg1SZXN1bHRzSGVhZGVyEgwKBHNpemUYASABKAQSDgoGc2hhMjU2GAIgASgJMogCCg5SZXN1bHRzU2VydmljZRJuCghMaXN0Um93cxIbLmtjb3JkZXIudjEuTGlzdFJvd3NSZXF1ZXN0Ghwua2NvcmRlci52MS5MaXN0Um93c1Jlc3BvbnNlIieKtRgjEiEKCGFuYWx5c2VzEgNnZXQgASoGdW5tYXNrMgZ1bm1hc2sShQEKD0Rvd25sb2FkUmVzdWx0cxIiLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVxdWVzdBojLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVzcG9uc2UiJ4q1GCMSIQoIYW5hbHlzZXMSA2dldCABKgZ1bm1hc2syBnVubWFzazABYgZwcm90bzM", [file_kcorder_v1_access, file_kcorder_v1_analysis]);
 
 /**
  * @generated from message kcorder.v1.ListRowsRequest
@@ -84,6 +84,13 @@ export type ListRowsRequest = Message<"kcorder.v1.ListRowsRequest"> & {
    * @generated from field: string page_token = 10;
    */
   pageToken: string;
+
+  /**
+   * Values that are masked otherwise: environment variables, shell history, kernel log, memory, and secrets in command lines. Needs the right to unmask.
+   *
+   * @generated from field: bool unmask = 11;
+   */
+  unmask: boolean;
 };
 
 /**
@@ -127,6 +134,13 @@ export type DownloadResultsRequest = Message<"kcorder.v1.DownloadResultsRequest"
    * @generated from field: string capture_id = 1;
    */
   captureId: string;
+
+  /**
+   * As in ListRowsRequest.
+   *
+   * @generated from field: bool unmask = 2;
+   */
+  unmask: boolean;
 };
 
 /**
