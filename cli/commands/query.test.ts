@@ -118,6 +118,19 @@ test.each([
   expect(stderr).toMatch(message);
 });
 
+test('of a plugin that failed there is no table, and the answer says why', async () => {
+  const path = fileOf('failed.sqlite', (database) =>
+    database.exec(`
+      CREATE TABLE _plugins (plugin TEXT, table_name TEXT, state TEXT, reason TEXT) STRICT;
+      INSERT INTO _plugins VALUES ('linux.bash.Bash', NULL, 'failed', 'time' || char(27) || 'out');
+    `),
+  );
+  const { exit, stderr } = await ask(path, 'SELECT * FROM linux_bash_Bash');
+  expect(exit).toBe(2);
+  expect(stderr).toMatch('no such table: linux_bash_Bash, since plugin linux.bash.Bash is failed: time\\x1bout');
+  expect((await ask(path, 'SELECT * FROM nope')).stderr).toMatch(/no such table: nope\.\n$/);
+});
+
 test('a remark behind the statement is none', async () => {
   const { exit, stdout } = await ask(fileOf('remark.sqlite'), 'SELECT 1 AS one; -- the end', '-o', 'csv');
   expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'one\n1\n' });

@@ -1,4 +1,4 @@
-import { constants, DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { constants, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 
 /** A question to a file. */
 export interface Asked {
@@ -30,7 +30,7 @@ export function ask({ path, sql }: Asked, tell: (line: readonly AnswerCell[]) =>
   harden(database);
   check(database);
   database.setAuthorizer(authorize);
-  const statement = database.prepare(sql);
+  const statement = prepare(database, sql);
   const rest = sql.slice(statement.sourceSQL.length).replace(/--[^\n]*/g, '');
   if (/[^\s;]/.test(rest)) throw new Error('it is more than one statement: ask one SELECT');
   const columns = statement.columns().map(({ name }) => name);
@@ -39,6 +39,30 @@ export function ask({ path, sql }: Asked, tell: (line: readonly AnswerCell[]) =>
   statement.setReadBigInts(true);
   tell(columns);
   for (const row of statement.iterate()) tell((row as unknown as SQLOutputValue[]).map(cellOf));
+}
+
+/** Throws what SQLite says; of a table that is not there also why, where its plugin gave no result. */
+function prepare(database: DatabaseSync, sql: string): StatementSync {
+  try {
+    return database.prepare(sql);
+  } catch (error) {
+    const [, table] = /^no such table: (\w+)$/.exec(error instanceof Error ? error.message : '') ?? [];
+    const failed = table === undefined ? undefined : failedPlugin(database, table);
+    throw failed ?? error;
+  }
+}
+
+function failedPlugin(database: DatabaseSync, table: string): Error | undefined {
+  try {
+    const named =
+      "SELECT plugin, state, reason FROM _plugins WHERE table_name IS NULL AND replace(plugin, '.', '_') = ?";
+    const found = database.prepare(named).get(table);
+    return (
+      found && new Error(`no such table: ${table}, since plugin ${found.plugin} is ${found.state}: ${found.reason}`)
+    );
+  } catch {
+    return undefined;
+  }
 }
 
 function harden(database: DatabaseSync): void {
