@@ -44,6 +44,11 @@ function warnOfPlugin(session: Session, plugin: PluginResult | undefined, name: 
 }
 
 function remarkOnFailure(session: Session, plugin: PluginResult | undefined, name: string): boolean {
+  // A table that this kernel cannot have is no failure, but for what every process table needs.
+  if (plugin?.state === PluginState.UNSUPPORTED && !needed.includes(name)) {
+    session.note(`unsupported: ${name}: ${plugin.reason}`);
+    return true;
+  }
   const why = failureText(plugin);
   if (why !== undefined) session.note(`FAILED: ${name}: ${why}`);
   return why === undefined;
@@ -59,5 +64,5 @@ function failureText(plugin: PluginResult | undefined): string | undefined {
 /** Whether the column of listeners may be believed. */
 export function socketsKnown(analysis: GetAnalysisResponse): boolean {
   const sockets = analysis.plugins.find(({ name }) => name === 'sockets');
-  return sockets !== undefined && sockets.state !== PluginState.FAILED;
+  return sockets?.state === PluginState.ROWS || sockets?.state === PluginState.EMPTY;
 }

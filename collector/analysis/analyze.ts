@@ -13,8 +13,9 @@ import {
 import { probeSurroundings, type Surroundings } from './isolation.ts';
 import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
+import { runnerPlugins } from './plugin-arguments.ts';
 import { PluginRecord } from './plugin-record.ts';
-import { defaultPlugins } from './plugins.ts';
+import { defaultPlugins } from './profiles.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { type RunEnd, type RunnerProgram, type RunSettings, runDirPrefix, runPlugins } from './run.ts';
 import { explainBreak, verdict } from './verdict.ts';
@@ -36,7 +37,7 @@ export function createAnalysis(
       signal.throwIfAborted();
       probed ??= probeSurroundings();
       const settings = { program, limits, mustBeConfined, surroundings: await probed };
-      const plugins = checkPlugins(job.plugins ?? defaultPlugins);
+      const plugins = runnerPlugins(job.plugins ?? defaultPlugins).map(({ name }) => name);
       try {
         await mkdir(job.outputDir, { recursive: true, mode: 0o700 });
         await clear(job.outputDir);
@@ -110,20 +111,6 @@ async function clear(outputDir: string): Promise<void> {
     const ours = name.startsWith(runDirPrefix) || name.endsWith('.jsonl') || name.endsWith('.part');
     if (ours) await rm(join(outputDir, name), { recursive: true, force: true });
   }
-}
-
-function checkPlugins(plugins: readonly string[]): readonly string[] {
-  const wrong = plugins.find((name) => !/^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$/.test(name));
-  if (wrong !== undefined) {
-    throw new Fault(
-      'invalid_argument',
-      `"${wrong.slice(0, 80)}" is no name of a plugin; give names such as linux.pslist.PsList`,
-    );
-  }
-  if (plugins.length === 0 || new Set(plugins).size !== plugins.length) {
-    throw new Fault('invalid_argument', 'an analysis needs at least one plugin, and each only once');
-  }
-  return plugins;
 }
 
 function namesOf(container: PodContainerNames): PodContainerNames {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { maskOf, maskSecrets } from './masking.ts';
+import { type PluginRow, pluginTable } from './plugins.ts';
 
 test.each([
   ['an option with a sign', 'app --password=hunter2 --port=80', 'app --password=[masked] --port=80'],
@@ -62,6 +63,13 @@ test('a hostile command line takes no time that grows faster than it does', () =
     }),
     { numRuns: 300 },
   );
+});
+
+test('every plugin that is called sensitive is masked', () => {
+  const sensitive = pluginTable.filter((row: PluginRow) => row.sensitive).map(({ name }) => name);
+  const titles = ['VALUE', 'Command', 'line', 'Hexdump', 'Text', 'Value', 'ARGS'];
+  expect(sensitive.length).toBeGreaterThan(5);
+  expect(sensitive.filter((name) => maskOf(name, titles) === undefined)).toEqual([]);
 });
 
 test('rows of tables that are sensitive have no value left, and others are not touched', () => {

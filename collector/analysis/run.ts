@@ -7,8 +7,9 @@ import type { Surroundings } from './isolation.ts';
 import type { AnalysisLimits } from './limits.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
+import { runnerPlugins } from './plugin-arguments.ts';
 import type { PluginRecord } from './plugin-record.ts';
-import { runnerPlugin } from './plugins.ts';
+import { defaultPlugins } from './profiles.ts';
 import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
 import { serveRanges } from './range-server.ts';
 import { Watch } from './watch.ts';
@@ -221,7 +222,7 @@ function makeRunnerJob(
     isfPath: job.symbols.isfPath,
     isfSha256: job.symbols.isfSha256,
     kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
-    plugins: plugins.map(runnerPlugin),
+    plugins: runnerPlugins(job.plugins ?? defaultPlugins).filter(({ name }) => plugins.includes(name)),
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
     cacheDir,
     mustBeConfined,

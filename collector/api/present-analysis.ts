@@ -24,7 +24,12 @@ const levels = {
   partial: ConfinementLevel.PARTIAL,
   full: ConfinementLevel.FULL,
 } as const;
-const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
+const states = {
+  rows: PluginState.ROWS,
+  empty: PluginState.EMPTY,
+  failed: PluginState.FAILED,
+  unsupported: PluginState.UNSUPPORTED,
+} as const;
 
 /** How a plugin ended, by the word in its report. */
 export function presentState(state: string): PluginState {

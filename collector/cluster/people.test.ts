@@ -215,3 +215,51 @@ test('a flood of tokens asks the API server no more than a bounded number of que
   // Eight, and one of the reserve.
   expect(api.asked.length).toBeLessThanOrEqual(9);
 });
+
+test('somebody who keeps the API server busy takes no place of others, nor of streams; calls of one right ask once', async () => {
+  const open: (() => void)[] = [];
+  api.answer = () => new Promise((answer) => open.push(() => answer({ status: { allowed: true } })));
+  const reviewer = new ClusterReviewer(api.cluster);
+  const may = (name: string, node: string, asking: 'call' | 'stream' = 'call') =>
+    reviewer
+      .refusal({ name, uid: '', groups: [], extra: {} }, { resource: 'captures', verb: 'create', name: node }, asking)
+      .catch((fault: Fault) => fault.code);
+  const mallory = Array.from({ length: 25 }, (_, i) => may('system:serviceaccount:m:a', `n${i}`));
+  const accounts = Array.from({ length: 25 }, (_, i) => may(`system:serviceaccount:m:a${i}`, 'n1'));
+  const others = [may('alice', 'n1'), may('alice', 'n1'), may('system:serviceaccount:m:a', 'n1', 'stream')];
+  await vi.waitFor(() => expect(open).toHaveLength(10));
+  for (const answer of open) answer();
+  expect(await Promise.all(others)).toEqual([undefined, undefined, undefined]);
+  const endings = await Promise.all([...mallory, ...accounts]);
+  expect(endings.filter((ending) => ending === 'resource_exhausted')).toHaveLength(42);
+});
+
+/** Vouches for each token as the service account before its slash. */
+function vouchForMany(): void {
+  api.answer = (_method, _path, body) => {
+    const { token } = (JSON.parse(body) as { spec: { token: string } }).spec;
+    if (token.startsWith('garbage')) return { status: { authenticated: false } };
+    const username = token.split('/')[0];
+    return { status: { authenticated: true, audiences: ['kcorder'], user: { username } } };
+  };
+}
+
+test('any number of good tokens of one namespace makes nobody else a stranger', async () => {
+  vouchForMany();
+  const reviewer = new ClusterReviewer(api.cluster);
+  const shared = '10.0.0.7';
+  await reviewer.authenticate('alice/1', shared);
+  for (let i = 0; i < 1_100; i += 1) await reviewer.authenticate(`system:serviceaccount:m:a${i % 9}/${i}`, host);
+  for (let i = 0; i < 8; i += 1) await reviewer.authenticate(`garbage-${i}`, shared).catch(() => undefined);
+  const before = api.asked.length;
+  expect(await reviewer.authenticate('alice/1', shared)).toMatchObject({ name: 'alice' });
+  expect(api.asked.length - before).toBeLessThanOrEqual(1);
+});
+
+test('a look at a stream is no stranger, whatever came from its address meanwhile', async () => {
+  vouchForMany();
+  const reviewer = new ClusterReviewer(api.cluster);
+  for (let i = 0; i < 8; i += 1) await reviewer.authenticate(`garbage-${i}`, host).catch(() => undefined);
+  await expect(reviewer.authenticate('bob/1', host, 'call')).rejects.toMatchObject({ code: 'resource_exhausted' });
+  expect(await reviewer.authenticate('bob/1', host, 'stream')).toMatchObject({ name: 'bob' });
+});

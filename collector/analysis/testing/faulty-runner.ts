@@ -85,6 +85,11 @@ const inPlugin: Record<string, (plugin: string) => void> = {
     end(plugin, 'empty', 0);
   },
   starts_other: () => print({ type: 'plugin', plugin: 'after', state: 'started' }),
+  unsupported: (plugin) =>
+    print({
+      ...{ type: 'plugin', plugin, state: 'unsupported', rows: 0, seconds: 0 },
+      reason: "the kernel's symbols have no prog_idr",
+    }),
   partial_failure: (plugin) => {
     rows(plugin, [[1]]);
     print({ type: 'plugin', plugin, state: 'failed', rows: 1, seconds: 0.1, reason: 'out_of_memory' });

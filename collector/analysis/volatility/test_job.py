@@ -27,6 +27,11 @@ class ParseJob(unittest.TestCase):
         self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
         self.assertEqual(job.plugins, (Plugin("processes"), Plugin("linux.lsof.Lsof", True, "some")))
 
+    def test_a_plugin_with_arguments(self) -> None:
+        values = {"pid": [1, 2], "inode": "0xffff888000000000", "wide": True, "hexdump-size": 64}
+        job = parse_job(json.dumps(_job(plugins=[{"name": "x.Y", "needs": ["inode"], "arguments": values}])))
+        self.assertEqual(job.plugins, (Plugin("x.Y", needs=("inode",), arguments=values),))
+
     def test_an_image_that_the_collector_reads_has_a_size(self) -> None:
         job = parse_job(json.dumps(_job(image={"kind": "ranges", "sizeBytes": 4096})))
         self.assertEqual(job.image, Image("ranges", size_bytes=4096))
@@ -59,6 +64,24 @@ class ParseJob(unittest.TestCase):
             "holds something": _job(plugins=["processes"]),
             "plugins.processes": _job(plugins=[{"name": "processes", "processes": "all"}]),
             "neverEmpty": _job(plugins=[{"name": "processes", "neverEmpty": "yes"}]),
+            "plugins.needs": _job(plugins=[{"name": "processes", "needs": "pattern"}]),
+            "plugins.arguments": _job(plugins=[{"name": "processes", "arguments": ["x"]}]),
+            **{
+                f"plugins.arguments of {name}": _job(plugins=[{"name": name, "arguments": {argument: value}}])
+                for name, argument, value in (
+                    ("dots", "a.b", 1),
+                    ("negative", "a", -1),
+                    ("large", "a", 1 << 32),
+                    ("fraction", "a", 0.5),
+                    ("nothing", "a", None),
+                    ("nested", "a", [[1]]),
+                    ("flags", "a", [True]),
+                    ("long", "a", "x" * 4097),
+                    ("nul", "a", "x\0"),
+                    ("many", "a", [1] * 257),
+                    ("odd", "a.b", [1]),
+                )
+            },
         }
         for field, job in cases.items():
             with self.subTest(field), self.assertRaises(Fatal) as raised:
