@@ -63,7 +63,11 @@ test.each(valuesFiles)('%s: every right is on the list', async (file) => {
 
 test('an admin may call whatever needs a right, and no role has a right that nothing asks for', async () => {
   const asked = new Set(
-    Object.values(policy).flatMap((rule) => (rule.by === 'right' ? [`${rule.resource} ${rule.verb}`] : [])),
+    Object.values(policy).flatMap((rule) => {
+      if (rule.by !== 'right') return [];
+      const verbs = rule.flag === undefined ? [rule.verb] : [rule.verb, rule.flag.verb];
+      return verbs.map((verb) => `${rule.resource} ${verb}`);
+    }),
   );
   const roles = (await renderObjects('default-values.yaml')).filter(({ metadata }) =>
     /^kcorder-(viewer|responder|analyst|admin)$/.test(metadata.name),
