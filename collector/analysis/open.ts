@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import { createAnalysis } from './analyze.ts';
+import { ResultsIndex } from './index/results-index.ts';
 import { defaultLimits } from './limits.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
 
@@ -20,6 +21,7 @@ export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 's
 
 /** Analyses that run one after the other. */
 export interface OpenedAnalysis {
+  readonly results: ResultsIndex;
   /** Begins. */
   start(): void;
   /** Ends the running analysis, which begins anew after a restart. */
@@ -31,7 +33,8 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
-  const { evidence, images, symbols, events } = deps;
+  const { evidence, images, symbols } = deps;
+  const results = new ResultsIndex();
   const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({
     journal: captures,
@@ -40,10 +43,22 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     images,
     symbols,
     analysis,
-    events,
+    events: {
+      ...deps.events,
+      analyzed: async (capture, report) => {
+        await deps.events.analyzed(capture, report);
+        // The file is made for the first who asks for it, if it is not there by then.
+        const captureId = capture.request.id;
+        if (report.state === 'done')
+          results.prepare(`${evidence.pathOf(captureId)}/analysis`).catch((error: unknown) => {
+            deps.events.failed(captureId, error);
+          });
+      },
+    },
   });
   const stops: (() => void)[] = [];
   return {
+    results,
     start: () => {
       stops.push(
         reanalyses.watch(() => queue.wake()),
@@ -56,6 +71,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     close: async () => {
       for (const stop of stops) stop();
       await queue.close();
+      await results.close();
     },
   };
 }

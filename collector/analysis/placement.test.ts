@@ -35,6 +35,20 @@ describe('a container of a pod', () => {
       `/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod${under}.slice/cri-containerd-${id}.scope`,
       uid,
     ],
+    [
+      'kind in Docker with the systemd driver, seen from the machine around it',
+      `/system.slice/docker-${other}.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${under}.slice/cri-containerd-${id}.scope`,
+      uid,
+    ],
+    ['k3s in a container: k3d', `/docker/${other}/kubepods/besteffort/pod${uid}/${id}`, uid],
+    [
+      'k3s without root',
+      `/user.slice/user-1000.slice/user@1000.service/k3s-rootless.service/kubepods/burstable/pod${uid}/${id}`,
+      uid,
+    ],
+    ['cri-dockerd with the cgroupfs driver', `/kubepods/burstable/pod${uid}/${id}`, uid],
+    ['CRI-O with crun, which has a cgroup below the scope', `${slices}/crio-${id}.scope/container`, uid],
+    ['CRI-O with crun, cgroupfs driver', `/kubepods/besteffort/pod${uid}/crio-${id}/container`, uid],
     ['a node that is a Docker container itself', `/docker/${other}/kubelet/kubepods/burstable/pod${uid}/${id}`, uid],
     [
       'containerd with the cgroupfs driver under a kubelet with the systemd driver',
@@ -130,6 +144,7 @@ describe('not inside a pod', () => {
       'a slice of one class in the other',
       slices.replace('/kubepods-besteffort.', '/kubepods-burstable.').concat(`/crio-${id}.scope`),
     ],
+    ["Kata's VM without its pod: sandbox_cgroup_only=false", `/kata_overhead/${id}`],
     ["CRI-O's monitor, a program of the node", `${slices}/crio-conmon-${id}.scope`],
     ["CRI-O's monitor, cgroupfs driver", `/kubepods/burstable/pod${uid}/crio-conmon-${id}`],
     ['".." in the middle', `/kubepods/besteffort/pod${uid}/../pod${uid}/${id}`],
