@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import { defaultPlugins } from '../../collector/analysis/profiles.ts';
+import type { PluginRequest } from '../../collector/analysis/plugin-arguments.ts';
+import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
 import { readColumn } from '../../collector/analysis/results.ts';
 import { openFile } from '../../collector/store/file-source.ts';
 import { openFrames } from '../../collector/store/frames/open-frames.ts';
@@ -76,6 +77,24 @@ describe.each([
     if (series === 'newest') return;
     const peer = await analyzeRecorded(recorded, await ensureIsf(await ensureKernel(series)), join(dir, 'peer'));
     expect(differingPlugins(peer, dwarf)).toEqual([]);
+  });
+
+  test('gives rows of every plugin, and where it has none says why', async () => {
+    const { job, btfPath } = recorded;
+    const [module = []] = btf.rows.get('linux.lsmod.Lsmod')?.slice(1) ?? [];
+    const [pid] = btf.rows.get('processes')?.slice(-1)[0] as [number];
+    const named: PluginRequest[] = [
+      { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: `1,${pid}`, pattern: 'PATH=[^\\x00]+' } },
+      { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: `1,${pid}`, yara_string: 'PATH=' } },
+      { name: 'linux.module_extract.ModuleExtract', arguments: { base: String((module as unknown[])[0]) } },
+      { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
+      { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
+    ];
+    const all = await analyzeRecorded({ job }, btfPath, join(dir, 'all'), [...profiles.deep, ...named]);
+    const { plugins } = all.report;
+    expect(plugins.filter(({ state }) => state === 'failed')).toEqual([]);
+    expect(plugins.filter(({ state }) => state === 'unsupported').map(({ name }) => name)).toEqual([]);
+    expect(plugins.filter(({ state }) => state === 'empty').map(({ name }) => name).sort()).toEqual([]);
   });
 
   test('gives the same rows, byte for byte, when the packed image is read by ranges; and no rows of what is damaged', async () => {
