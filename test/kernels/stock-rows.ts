@@ -22,10 +22,8 @@ export interface Difference {
   readonly detail: string;
 }
 
-export const differencesPath = join(import.meta.dirname, 'stock-differences.json');
-
 export function knownDifferences(): Differences {
-  return JSON.parse(readFileSync(differencesPath, 'utf8')) as Differences;
+  return JSON.parse(readFileSync(join(import.meta.dirname, 'stock-differences.json'), 'utf8')) as Differences;
 }
 
 /** Runs `vol` for each of the plugins on an image and compares the rows with ours, as multisets. `dir` is new. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
 import type { PluginRequest } from '../../collector/analysis/plugin-arguments.ts';
+import { pluginTable } from '../../collector/analysis/plugins.ts';
 import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
 import { readColumn } from '../../collector/analysis/results.ts';
 import { openFile } from '../../collector/store/file-source.ts';
@@ -79,22 +80,21 @@ describe.each([
     expect(differingPlugins(peer, dwarf)).toEqual([]);
   });
 
-  test('gives rows of every plugin, and where it has none says why', async () => {
-    const { job, btfPath } = recorded;
-    const [module = []] = btf.rows.get('linux.lsmod.Lsmod')?.slice(1) ?? [];
-    const [pid] = btf.rows.get('processes')?.slice(-1)[0] as [number];
+  test('gives what every plugin of Volatility lists, also those that need arguments', async () => {
+    const base = String((await readColumn(join(dir, 'btf'), btf.report, 'linux.lsmod.Lsmod', 'Offset'))[0]);
     const named: PluginRequest[] = [
-      { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: `1,${pid}`, pattern: 'PATH=[^\\x00]+' } },
-      { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: `1,${pid}`, yara_string: 'PATH=' } },
-      { name: 'linux.module_extract.ModuleExtract', arguments: { base: String((module as unknown[])[0]) } },
+      { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: '1', pattern: 'PATH=[^\\x00]+' } },
+      { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: '1', yara_string: 'PATH=' } },
+      { name: 'linux.module_extract.ModuleExtract', arguments: { base } },
       { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
       { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
     ];
-    const all = await analyzeRecorded({ job }, btfPath, join(dir, 'all'), [...profiles.deep, ...named]);
+    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), [...profiles.deep, ...named]);
     const { plugins } = all.report;
-    expect(plugins.filter(({ state }) => state === 'failed')).toEqual([]);
-    expect(plugins.filter(({ state }) => state === 'unsupported').map(({ name }) => name)).toEqual([]);
-    expect(plugins.filter(({ state }) => state === 'empty').map(({ name }) => name).sort()).toEqual([]);
+    expect(plugins.map(({ name }) => name).sort()).toEqual(pluginTable.map(({ name }) => name).sort());
+    expect(plugins.filter(({ state }) => state === 'failed' || state === 'unsupported')).toEqual([]);
+    const found = plugins.filter(({ state }) => state === 'rows').map(({ name }) => name);
+    for (const { name } of named) expect(found).toContain(name);
   });
 
   test('gives the same rows, byte for byte, when the packed image is read by ranges; and no rows of what is damaged', async () => {
