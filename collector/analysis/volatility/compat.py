@@ -18,6 +18,7 @@ from vmcoreinfo import KernelPlace
 
 _VERSION = "2.28.2"
 _NUM_SYMS = "kallsyms_num_syms"
+_VOID = {"kind": "base", "name": "void"}
 _OFFSET_BYTES = 4
 _NAMES_LIMIT_BYTES = 64 << 20
 _LONG_NAME = 0x80
@@ -38,12 +39,15 @@ def apply() -> None:
 
 
 def add_kallsyms(table: KernelSymbols, place: KernelPlace) -> None:
-    """Adds the kernel's own symbol table to symbols made of it: it does not list itself, but VMCOREINFO does (6.0)."""
+    """Adds the kernel's own symbol table to symbols made of it, which does not list itself before 7.3: VMCOREINFO does
+    (6.0). And the type of the number of symbols, which stock takes the size from: an unknown one has none."""
     symbols = table._delegate._json_object["symbols"]
     for name, address in place.symbols.items():
-        if name.startswith("kallsyms_") and name not in symbols:
-            kind = "unsigned int" if name == _NUM_SYMS else "void"
-            symbols[name] = {"type": {"kind": "base", "name": kind}, "address": address - place.kernel_offset}
+        if name.startswith("kallsyms_"):
+            symbols.setdefault(name, {"type": _VOID, "address": address - place.kernel_offset})
+    number = symbols.get(_NUM_SYMS)
+    if number is not None and number.get("type") == _VOID:
+        symbols[_NUM_SYMS] = number | {"type": {"kind": "base", "name": "unsigned int"}}
 
 
 def _once(self: kallsyms.Kallsyms, name: str, make: Callable[[kallsyms.Kallsyms], _Value]) -> _Value:
