@@ -13,7 +13,7 @@ type Stock =
   | { readonly plugin: string; readonly error: string };
 
 /** How ours and stock's rows of a plugin may differ, and why: by plugin, in stock-differences.json. */
-export type Differences = Readonly<Record<string, { readonly kind: Difference['kind']; readonly why: string }>>;
+type Differences = Readonly<Record<string, { readonly kinds: readonly Difference['kind'][]; readonly why: string }>>;
 
 export interface Difference {
   readonly plugin: string;
