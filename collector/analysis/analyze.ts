@@ -22,7 +22,9 @@ import { type RunnerProgram, type RunnerSettings, runDirPrefix, startRunner } fr
 import { type SpareSymbols, Spares } from './spares.ts';
 import { explainBreak, verdict } from './verdict.ts';
 
-const mostWorkers = 4;
+const mostWorkersByDefault = 4;
+/** What the runner may have open besides is little: confine.py. */
+const mostWorkers = 16;
 const spareIdleMs = 15 * 60_000;
 
 export interface AnalysisRules {
@@ -49,12 +51,17 @@ export interface RunnerAnalysis extends Analysis {
 export function createAnalysis(
   program: RunnerProgram,
   limits: AnalysisLimits = defaultLimits,
-  { mustBeConfined = false, workers = Math.min(availableParallelism(), mostWorkers), spares: kept }: AnalysisRules = {},
+  {
+    mustBeConfined = false,
+    workers = Math.min(availableParallelism(), mostWorkersByDefault),
+    spares: kept,
+  }: AnalysisRules = {},
 ): RunnerAnalysis {
   let probed: Promise<Surroundings> | undefined;
   const openSettings = async (): Promise<RunnerSettings> => {
     probed ??= probeSurroundings();
-    return { program, limits, mustBeConfined, workers, surroundings: await probed };
+    const surroundings = await probed;
+    return { program, limits, mustBeConfined, surroundings, workers: Math.min(workers, mostWorkers) };
   };
   const startSpare = async (symbols: SpareSymbols, images: string) =>
     await startRunner(await openSettings(), { symbols, plugins: defaultPlugins, images, dir: tmpdir() });

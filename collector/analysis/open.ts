@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import type { Request } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
+import type { SymbolSearch } from '../symbols/find.ts';
 import { createAnalysis } from './analyze.ts';
 import { defaultLimits } from './limits.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
@@ -11,14 +13,18 @@ export interface AnalysisChoices {
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
   readonly analysisMustBeConfined: boolean;
+  /** 0: as many as there are processors, within reason. */
+  readonly analysisWorkers: number;
+  readonly analysisSpares: number;
 }
 
 /** Everything analyses are made of. */
-export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'symbols' | 'events'> {
+export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'events'> {
+  readonly symbols: QueueDeps['symbols'] & Pick<SymbolSearch, 'status'>;
   readonly journal: { readonly captures: CaptureJournal; readonly reanalyses: Reanalyses };
 }
 
-/** Analyses that run one after the other. */
+/** Analyses that run one after the other, for which what takes longest is kept ready. */
 export interface OpenedAnalysis {
   /** Begins. */
   start(): void;
@@ -30,8 +36,12 @@ export interface OpenedAnalysis {
 export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): OpenedAnalysis {
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
   const { evidence, images, symbols, events } = deps;
+  const analysis = createAnalysis(runner, limits, {
+    mustBeConfined: config.analysisMustBeConfined,
+    ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
+    spares: { most: config.analysisSpares, images: evidence.root },
+  });
   const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({
     journal: captures,
@@ -42,12 +52,18 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     analysis,
     events,
   });
+  /** While the image comes, the symbols can be loaded. */
+  const expectImage = ({ kernel, analyze }: Request): void => {
+    const { state } = symbols.status(kernel);
+    if (state.kind === 'ready' && analyze !== false) analysis.expect(state);
+  };
   const stops: (() => void)[] = [];
   return {
     start: () => {
       stops.push(
         reanalyses.watch(() => queue.wake()),
-        captures.watch(({ event }) => {
+        captures.watch(({ event, capture }) => {
+          if (event?.kind === 'opened') expectImage(capture().request);
           if (event !== undefined) queue.wake();
         }),
       );
@@ -56,6 +72,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     close: async () => {
       for (const stop of stops) stop();
       await queue.close();
+      await analysis.close();
     },
   };
 }
