@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Request } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
-import type { SymbolSearch } from '../symbols/find.ts';
+import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { createAnalysis } from './analyze.ts';
 import { defaultLimits } from './limits.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
@@ -20,7 +20,8 @@ export interface AnalysisChoices {
 
 /** Everything analyses are made of. */
 export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'events'> {
-  readonly symbols: QueueDeps['symbols'] & Pick<SymbolSearch, 'status'>;
+  /** `status`: what is known now, without a search. */
+  readonly symbols: QueueDeps['symbols'] & { status(kernel: KernelIdentity): SymbolsStatus };
   readonly journal: { readonly captures: CaptureJournal; readonly reanalyses: Reanalyses };
 }
 

@@ -1,6 +1,7 @@
 """The program as its caller sees it: a child process, its lines and its exit status."""
 
 import os
+import struct
 import tempfile
 import unittest
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from testing.collector import Collector
 from testing.node import make_node
 
+_HEADER = struct.Struct("<IIQQQ")
+_LARGE = 64 << 30
 _RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
 
 
@@ -67,3 +70,23 @@ class Run(unittest.TestCase):
         written = make_node().write(f"{self.folder}/images")
         self._run(self._preparation(isfPath=written.isf, isfSha256=written.sha256))
         self.assertEqual(sorted(os.listdir(self.folder)), ["cache", "images"])
+
+    def test_an_image_of_64_gib_takes_no_more_memory_than_a_small_one(self) -> None:
+        written = make_node().write(self.folder)
+        beyond = os.path.getsize(written.image) - _HEADER.size
+        start = 0x1000000 + beyond
+        with open(written.image, "ab") as image:
+            image.write(_HEADER.pack(0x4C694D45, 1, start, start + _LARGE - 1, 0))
+            image.truncate(image.tell() + _LARGE)
+        limits = {"memoryBytes": 1 << 29, "fileBytes": 1 << 20}
+        collector = Collector([_RUN], self.folder, workers=2)
+        collector.tell(
+            self._preparation(isfPath=written.isf, isfSha256=written.sha256, limits=limits),
+            {
+                "image": {"kind": "lime", "path": written.image},
+                "kernel": {"banner": None, "buildId": None, "vmcoreinfo": written.note},
+            },
+        )
+        lines, status, errors = collector.run(["processes", "linux.pslist.PsList"])
+        ends = {line["plugin"]: line["state"] for line in lines if line["type"] == "plugin"}
+        self.assertEqual((ends, status), ({"processes": "rows", "linux.pslist.PsList": "rows"}, 0), errors)
