@@ -1,14 +1,5 @@
 import { defineConfig } from 'vitest/config';
-
-const quick = ['test/kernels/recall.test.ts'];
-/** Real processes, but no node: they mostly wait for each other, so two files share the two processors. */
-const processes = [
-  'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
-  'test/images/dockerfile.test.ts',
-  'test/symbols/{fixtures,programs}.test.ts',
-];
-/** Each boots a node, or builds something large: one after the other. */
-const system = ['test/**/*.test.ts'];
+import { testFiles } from './tools/test-files.ts';
 
 export default defineConfig({
   test: {
@@ -16,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{proto,isf,agent,collector,cli,tools}/**/*.test.ts', ...quick],
+          ...testFiles.unit,
           // A busy machine is no failure.
           testTimeout: 180_000,
           maxWorkers: 3,
@@ -25,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: 'soak',
-          include: ['test/**/*.soak.ts'],
+          ...testFiles.soak,
           testTimeout: 3_600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
@@ -34,7 +25,7 @@ export default defineConfig({
       {
         test: {
           name: 'process',
-          include: processes,
+          ...testFiles.process,
           testTimeout: 600_000,
           hookTimeout: 600_000,
           maxWorkers: 2,
@@ -43,8 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          include: system,
-          exclude: [...quick, ...processes],
+          ...testFiles.system,
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

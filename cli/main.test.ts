@@ -73,6 +73,16 @@ test.each([
     ['ps', 'x', '--al'],
     /^kcorder: unknown option '--al'\n\(Did you mean --all\?\)\n/,
   ],
+  [
+    'an unknown option beside a required one that is missing',
+    ['capture', 'n', '--reson', 'x'],
+    /^kcorder: unknown option '--reson'\n\(Did you mean --reason\?\)\n/,
+  ],
+  [
+    'an unknown option of a command without the global ones, beside a required one that is missing',
+    ['symbols', 'build', 'vmlinux', '--ouput', 'f'],
+    /^kcorder: unknown option '--ouput'\n\(Did you mean --output\?\)\n/,
+  ],
   ['a missing argument', ['watch'], /^kcorder: missing required argument 'capture'\n/],
   ['an argument too many', ['cancel', 'a', 'b'], /^kcorder: too many arguments for 'cancel'/],
   ['a capture without a reason', ['capture', 'n'], /^kcorder: required option '--reason <text>' not specified\n/],

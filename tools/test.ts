@@ -1,16 +1,19 @@
 import { spawn } from 'node:child_process';
-import { globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { cachePath, repoDir } from './setup/cache.ts';
 import { ensureEverything } from './setup/everything.ts';
 import { say } from './setup/progress.ts';
 import { ensureVolatility } from './setup/volatility.ts';
+import { hasTests, type testFiles } from './test-files.ts';
 
 interface Tally {
   passed: number;
   failed: number;
 }
 
+const unitOnly = ['unit'] as const;
+const all = ['unit', 'process', 'system'] as const;
 const npmScripts = ['check:types', 'check:style', 'check:structure', 'check:proto'];
 
 /** Runs the static checks, the Python tests and the TypeScript tests, and ends with the line `N passed, N failed`. */
@@ -21,32 +24,31 @@ export async function test(args: readonly string[]): Promise<number> {
     say(`./dev test: ${unknown} is unknown; there are --unit and names of test files`);
     return 2;
   }
-  const unitOnly = args.includes('--unit');
+  const isUnit = args.includes('--unit');
+  const projects = (isUnit ? unitOnly : all).filter((project) => files.length === 0 || hasTests(project, files));
   const tallies: Tally[] = [];
-  if (files.length > 0 && !someTest(files)) {
-    say(`./dev test: no test file has ${files.map((file) => `"${file}"`).join(' or ')} in its path`);
+  if (projects.length === 0) {
+    say(
+      `./dev test: no ${isUnit ? 'unit ' : ''}test file has ${files.map((file) => `"${file}"`).join(' or ')} in its path`,
+    );
     return 2;
   }
   if (files.length === 0) {
     for (const script of npmScripts) tallies.push(await check(script));
     tallies.push(await pythonTests(await ensureVolatility()));
   }
-  tallies.push(await vitest('unit', files));
-  if (!unitOnly) {
-    if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
-    tallies.push(await vitest('process', files));
-    tallies.push(await vitest('system', files));
+  let isSetUp = false;
+  for (const project of projects) {
+    if (project !== 'unit' && !isSetUp) {
+      isSetUp = true;
+      if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
+    }
+    tallies.push(await vitest(project, files));
   }
   const passed = tallies.reduce((sum, counters) => sum + counters.passed, 0);
   const failed = tallies.reduce((sum, counters) => sum + counters.failed, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
-}
-
-/** Whether a test file has one of these words in its path, by which vitest chooses. */
-function someTest(words: readonly string[]): boolean {
-  const paths = globSync('{proto,isf,agent,collector,cli,tools,test}/**/*.test.ts', { cwd: repoDir });
-  return paths.some((path) => words.some((word) => join(repoDir, path).includes(word.replace(/^\.\//, ''))));
 }
 
 /** A static check counts as one test. */
@@ -84,18 +86,14 @@ function sayTimes(files: Report['testResults']): void {
 }
 
 /** Runs the tests of one project, or those whose paths hold one of `files`. */
-export async function vitest(
-  project: 'unit' | 'process' | 'system' | 'soak',
-  files: readonly string[],
-): Promise<Tally> {
+export async function vitest(project: keyof typeof testFiles, files: readonly string[]): Promise<Tally> {
   const folder = cachePath('test');
   mkdirSync(folder, { recursive: true });
   const report = join(folder, `${project}.json`);
   rmSync(report, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const entry = join(repoDir, 'node_modules/vitest/vitest.mjs');
-  const some = files.length > 0 ? ['--passWithNoTests'] : [];
-  const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...some, ...files]);
+  const exitCode = await run(process.execPath, [entry, 'run', '--project', project, ...reporters, ...files]);
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
     sayTimes(testResults);

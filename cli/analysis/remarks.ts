@@ -38,7 +38,13 @@ function warnOfPlugin(session: Session, analysis: GetAnalysisResponse, name: str
 }
 
 function remarkOnFailure(session: Session, analysis: GetAnalysisResponse, name: string): boolean {
-  const why = failureText(analysis.plugins.find((result) => result.name === name));
+  const plugin = analysis.plugins.find((result) => result.name === name);
+  // A table that this kernel cannot have is no failure, but for what every process table needs.
+  if (plugin?.state === PluginState.UNSUPPORTED && !needed.includes(name)) {
+    session.note(`unsupported: ${name}: ${plugin.reason}`);
+    return true;
+  }
+  const why = failureText(plugin);
   if (why !== undefined) session.note(`FAILED: ${name}: ${why}`);
   return why === undefined;
 }
@@ -53,5 +59,5 @@ function failureText(plugin: PluginResult | undefined): string | undefined {
 /** Whether the column of listeners may be believed. */
 export function socketsKnown(analysis: GetAnalysisResponse): boolean {
   const sockets = analysis.plugins.find(({ name }) => name === 'sockets');
-  return sockets !== undefined && sockets.state !== PluginState.FAILED;
+  return sockets?.state === PluginState.ROWS || sockets?.state === PluginState.EMPTY;
 }

@@ -136,11 +136,11 @@ test.each<[string, Parameters<typeof captureOf>[0], number, RegExp]>([
   [
     'a canceled capture says by whom',
     {
-      outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by bob' },
+      outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'canceled by bob' },
       analysis: { state: AnalysisState.SKIPPED },
     },
     1,
-    /warning: capture 0193a5c2d7 of lab-1 ended canceled: canceled: by bob\nwhat was acquired is kept/,
+    /warning: capture 0193a5c2d7 of lab-1 was canceled by bob\nwhat was acquired is kept/,
   ],
 ])('%s', async (_what, changes, exit, expected) => {
   const ran = await kcorder(wait, handlersFor(captureOf(changes)));
@@ -148,6 +148,24 @@ test.each<[string, Parameters<typeof captureOf>[0], number, RegExp]>([
   expect(ran.stdout).toBe('');
   expect(ran.exit).toBe(exit);
   expect(JSON.parse((await kcorder(`${wait} -o json`, handlersFor(captureOf(changes)))).stdout).analysis).toBeNull();
+});
+
+test.each([
+  [
+    'of which nothing else depends is named, and is no failure',
+    'linux.ebpf.EBPF',
+    0,
+    'unsupported: linux.ebpf.EBPF: no prog_idr\n',
+  ],
+  ['that every table needs is a failure', 'sockets', 1, 'FAILED: sockets: no prog_idr\n'],
+])('an unsupported plugin %s', async (_what, name, exit, expected) => {
+  const handlers = handlersFor(captureOf());
+  const others = analysisOf().plugins.filter((plugin) => plugin.name !== name);
+  const unsupported = create(PluginResultSchema, { name, state: PluginState.UNSUPPORTED, reason: 'no prog_idr' });
+  const analysis = analysisOf({ plugins: [...others, unsupported] });
+  const ran = await kcorder(wait, { ...handlers, getAnalysis: async () => analysis });
+  expect(ran.stderr).toContain(expected);
+  expect(ran.exit).toBe(exit);
 });
 
 test('a plugin that failed is named even when the table is there, and the exit code tells', async () => {

@@ -268,6 +268,14 @@ test('in JSON each check has its state and what to do', async () => {
 
 test('a collector outside of a cluster has no doctor', async () => {
   const ran = await runCommand(['doctor', '--collector', 'x:1']);
-  expect(ran.stderr).toMatch(/^kcorder: doctor looks at a cluster/);
+  expect(ran.stderr).toMatch(/^kcorder: doctor looks at a cluster, and --collector and --tls-dir name a collector/);
   expect(ran.exit).toBe(2);
+  // As ./dev kcorder does it for the demo.
+  const environment = { KCORDER_COLLECTOR: 'x:1', KCORDER_TLS_DIR: '/tls' };
+  const dev = await runCommand(['doctor'], { environment });
+  expect(dev.stderr).toBe(
+    'kcorder: doctor looks at a cluster, and KCORDER_COLLECTOR names a collector outside of one. Unset it, or name a cluster with --context or --kubeconfig.\n',
+  );
+  const chosen = await runCommand(['doctor', '--kubeconfig', '/nowhere'], { environment });
+  expect(chosen.stdout).toMatch(/^fail +kubeconfig/);
 });

@@ -107,7 +107,7 @@ beforeAll(async () => {
       analyses[captureId] ??
       analysisOf({ symbols, confinement: confinementOf(ConfinementLevel.FULL, 7), ...rowsOf(rowPlugins) }),
     cancelCapture: async () => ({
-      capture: captureOf({ outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'by alice' } }),
+      capture: captureOf({ outcome: { kind: OutcomeKind.CANCELED, reason: 'canceled', detail: 'canceled by alice' } }),
     }),
     listNodes: async () => ({ nodes: nodesOf() }),
     getVersion: async () => ({ version: '0.9.0' }),
@@ -147,7 +147,7 @@ test.each([
     'ps 0193a5c2d7 --plugin linux.lsof.Lsof',
     /^PID +PATH\n512 +\/etc\\x1b\[2J\n630 +-\n$/,
   ],
-  ['a canceled capture', 'cancel 0193a5c2d7', /canceled, canceled: by alice/],
+  ['a canceled capture', 'cancel 0193a5c2d7', /^outcome +canceled by alice$/m],
 ])('%s: kcorder %s', async (_what, line, expected) => {
   const { exit, stdout } = await kcorder(line);
   expect(stdout).toMatch(expected);

@@ -56,8 +56,16 @@ const ofCluster = {
   tokenFile: '--token-file',
 } as const;
 
-/** Finds the way. What stands on the command line goes before the environment; without a word of a collector's address it is the cluster. */
+/** Finds the way. */
 export function targetOf(options: TargetOptions, environment: Environment): Target {
+  return isDirect(options, environment) ? directWay(options, environment) : clusterTarget(options, environment);
+}
+
+/**
+ * Returns true for a collector that is named by its address, false for one in a cluster. What stands on the command line goes before the environment;
+ * without a word of an address it is the cluster. Throws config_invalid for both on the command line.
+ */
+export function isDirect(options: TargetOptions, environment: Environment): boolean {
   const clusterOption = clusterOptionOf(options);
   const direct = options.collector !== undefined || options.tlsDir !== undefined;
   if (direct && clusterOption !== undefined) {
@@ -66,9 +74,7 @@ export function targetOf(options: TargetOptions, environment: Environment): Targ
       `${clusterOption} finds the collector in a cluster, --collector and --tls-dir name it. Give the one or the other.`,
     );
   }
-  return direct || (environment.collector !== undefined && clusterOption === undefined)
-    ? directWay(options, environment)
-    : clusterTarget(options, environment);
+  return direct || (environment.collector !== undefined && clusterOption === undefined);
 }
 
 /** Whether anybody said where the collector is, be it a namespace. */

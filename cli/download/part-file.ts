@@ -25,9 +25,7 @@ const readSizeBytes = 1 << 20;
 
 /** Opens FILE.part, old or new, and reads what is there once for its digest. */
 export async function openPartFile(path: string): Promise<PartFile> {
-  const file = await told(path, () =>
-    open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, privateMode),
-  );
+  const file = await told(path, () => openPrivately(path));
   const hash = createHash('sha256');
   let sizeBytes = await told(path, () => digestOf(file, hash));
   return {
@@ -61,6 +59,34 @@ export async function openPartFile(path: string): Promise<PartFile> {
       if (sizeBytes === 0) await unlink(path).catch(() => undefined);
     },
   };
+}
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/** Makes the file, or opens the caller's own: whoever else has it under another name or as its owner would read what is written, or lose what is there. */
+async function openPrivately(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, O_RDWR | O_CREAT | O_EXCL, privateMode);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  // O_NONBLOCK: a FIFO would wait for somebody at its other end.
+  const file = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    // Windows has no user ids.
+    const isOwn = process.geteuid === undefined || found.uid === process.geteuid();
+    if (!found.isFile() || !isOwn || found.nlink !== 1)
+      throw new Fault(
+        'storage_failed',
+        `${path} is there already and is not a file of yours alone: find out who made it, and move it away or choose another name with -f.`,
+      );
+    await file.chmod(privateMode);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Runs file work; what goes wrong there is a fault that names the file. */

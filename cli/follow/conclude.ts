@@ -99,9 +99,11 @@ function remarkOnEvidence(session: Session, capture: Capture): void {
     session.warn(`PARTIAL evidence: ${because(outcome) || 'no reason given'}`);
     session.note(`what was acquired is kept: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
   } else {
-    session.warn(
-      `capture ${id} of ${capture.nodeName} ended ${outcomeWord(outcome)}: ${because(outcome) || 'no reason given'}`,
-    );
+    const end =
+      outcome?.kind === OutcomeKind.CANCELED
+        ? `was ${because(outcome) || 'canceled'}`
+        : `ended ${outcomeWord(outcome)}: ${because(outcome) || 'no reason given'}`;
+    session.warn(`capture ${id} of ${capture.nodeName} ${end}`);
     if (location !== '') session.note(`what was acquired is kept: ${size}${place}; ${get}`);
   }
 }

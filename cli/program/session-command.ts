@@ -24,11 +24,21 @@ const keys = [
   'color',
 ] as const;
 
+/** A command that names an option it does not know before a required one that is missing: one may be the other, mistyped. */
+export class StrictCommand extends Command {
+  override parseOptions(args: string[]): ReturnType<Command['parseOptions']> {
+    const parsed = super.parseOptions(args);
+    // What is unknown ends it in any case.
+    if (parsed.unknown.length > 0) for (const option of this.options) option.mandatory = false;
+    return parsed;
+  }
+}
+
 /**
  * A command that takes the global options itself, so that they may stand anywhere on the line. They cannot be left to the program alone, which
  * would take `-o FILE` of `symbols build -o FILE` for a form.
  */
-export class SessionCommand extends Command {
+export class SessionCommand extends StrictCommand {
   /** Help shows the global options as the program's. */
   constructor(name?: string, isProgram = true) {
     super(name);

@@ -1,7 +1,7 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { BuildInput } from '../commands/symbols-build.ts';
 import { address, examples, filled, plainFile, timeSpan } from './arguments.ts';
-import type { Runs } from './session-command.ts';
+import { type Runs, StrictCommand } from './session-command.ts';
 
 const defaultTimeout = '15m';
 const kernel = "a node's name, a release, a build-id or its beginning, or a key";
@@ -122,7 +122,7 @@ interface BuildOptions {
 
 /** Takes none of the global options: no collector is asked, and -o names the file. */
 function addBuild(symbols: Command, { alone }: Runs): void {
-  const build = new Command('build')
+  const build = new StrictCommand('build')
     .copyInheritedSettings(symbols)
     .configureHelp({ showGlobalOptions: false })
     .description("Build an ISF here, without a collector: from a vmlinux, or from a running kernel's own files.")

@@ -48,9 +48,18 @@ export function analysisWord(status: AnalysisStatus | undefined): string {
   return status.state === AnalysisState.FAILED ? word.toUpperCase() : word;
 }
 
-/** Reason and detail as far as they are known: `acquirer_died: AVML ended …`; empty without both. */
+/** Reason and detail as far as they are known: `acquirer_died: AVML ended …`, `canceled by alice`; empty without both. */
 export function because(ending: { readonly reason: string; readonly detail: string } | undefined): string {
-  return [ending?.reason ?? '', ending?.detail ?? ''].filter((part) => part !== '').join(': ');
+  const { reason = '', detail = '' } = ending ?? {};
+  if (detail.startsWith(reason)) return detail;
+  return [reason, detail].filter((part) => part !== '').join(': ');
+}
+
+/** The outcome and why: `PARTIAL, network_stall: …`, `canceled by alice`. */
+export function outcomeText(outcome: Outcome | undefined): string {
+  const [word, why] = [outcomeWord(outcome), because(outcome)];
+  if (why.startsWith(word)) return why;
+  return why === '' ? word : `${word}, ${why}`;
 }
 
 /** Whether a capture and its analysis have ended; one that is analysed again has not. */

@@ -67,8 +67,10 @@ test('what is missing says what to do next, and only what is still remembered is
   );
 });
 
-test('a kernel that was never looked for says so', () => {
-  expect(kernelText(providedOf(), look, takenMs)).toContain('No source has been asked since the collector started.\n');
+test('a kernel that was never looked for says so, unless its symbols are kept', () => {
+  const text = (changes: object) => kernelText(create(KernelSymbolsSchema, changes), look, takenMs);
+  expect(text({})).toContain('No source has been asked since the collector started.\n');
+  expect(kernelText(providedOf(), look, takenMs)).toContain('Its symbols are kept: no source needs to be asked.\n');
 });
 
 test.each([

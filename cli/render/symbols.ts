@@ -1,4 +1,4 @@
-import { type KernelSymbols, type SourceReport, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
+import { type KernelSymbols, SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
 import { visible } from '../output/visible.ts';
@@ -55,7 +55,7 @@ export function kernelText(kernel: KernelSymbols, look: Look, nowMs: number): st
   return [
     symbolsTable([kernel], look, nowMs),
     facts,
-    sourcesText(status?.sources ?? [], look, nowMs),
+    sourcesText(kernel, look, nowMs),
     nextText(kernel, look),
     factsText(notes, look),
   ]
@@ -81,7 +81,10 @@ function rowOf(kernel: KernelSymbols, wide: boolean, nowMs: number): Row {
 }
 
 /** Never cut: the details are what a person is here for. */
-function sourcesText(sources: readonly SourceReport[], look: Look, nowMs: number): string {
+function sourcesText(kernel: KernelSymbols, look: Look, nowMs: number): string {
+  const sources = kernel.status?.sources ?? [];
+  // Of kept symbols alone the collector does not tell which sources were asked.
+  if (sources.length === 0 && isKept(kernel)) return 'Its symbols are kept: no source needs to be asked.\n';
   if (sources.length === 0) return 'No source has been asked since the collector started.\n';
   const rows = sources.map((report): Row => {
     const untilMs = momentOf(report.rememberedUntil) ?? 0;

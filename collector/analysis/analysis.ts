@@ -1,5 +1,6 @@
 import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
 import type { RangeSource } from '../store/range-source.ts';
+import type { PluginRequest } from './plugin-arguments.ts';
 
 /** What a run reads. A later kind reads the pages of a running node. */
 export type ImageSource =
@@ -30,15 +31,23 @@ export interface AnalysisJob {
   readonly containers: readonly PodContainerNames[];
   /** Absolute path of the directory for the results. What an earlier analysis left there is replaced. */
   readonly outputDir: string;
-  /** Default: all of plugins.ts. */
-  readonly plugins?: readonly string[];
+  /** Default: `defaultPlugins`. */
+  readonly plugins?: readonly (string | PluginRequest)[];
 }
 
-/** How one plugin ended. `rows`: in `<outputDir>/<name>.jsonl`; `empty`: it ran to its end and nothing is there. */
+export const pluginStates = ['rows', 'empty', 'failed', 'unsupported'] as const;
+
+/**
+ * How one plugin ended. `rows`: in `<outputDir>/<name>.jsonl`; `empty`: it ran to its end and nothing is there; `unsupported`: this kernel lacks what
+ * the plugin needs, or an argument that it needs was not given.
+ */
 export interface PluginReport {
   readonly name: string;
-  readonly state: 'rows' | 'empty' | 'failed';
-  /** Empty unless failed: timeout, out_of_memory, output_limit, protocol, signal NAME, exit N, not_run (reason), or the error's text. */
+  readonly state: (typeof pluginStates)[number];
+  /**
+   * Empty for rows and empty. Of failed: timeout, out_of_memory, output_limit, protocol, signal NAME, exit N, not_run (reason), or the error's text;
+   * of unsupported: what is lacking.
+   */
   readonly reason: string;
   readonly rowCount: number;
   readonly seconds: number;

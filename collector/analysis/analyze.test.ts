@@ -74,6 +74,13 @@ describe('a plugin that misbehaves costs only itself', () => {
     }
   });
 
+  test('one that this kernel does not support is no failure and leaves no rows', async () => {
+    const report = await run(['unsupported']);
+    const end = { state: 'unsupported', reason: "the kernel's symbols have no prog_idr", rowCount: 0 };
+    expect(report).toMatchObject({ state: 'done', plugins: [end] });
+    expect(await readdir(outputDir)).toEqual(['report.json']);
+  });
+
   test('what it has started is gone with it, in its process group or out of it', async () => {
     const report = await run(['children'], { pluginWallMs: 2_000 });
     const pids = /children (\d+) (\d+)/.exec(report.diagnostics.join())?.slice(1).map(Number) ?? [];

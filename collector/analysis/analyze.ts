@@ -14,8 +14,9 @@ import {
 import { probeSurroundings, type Surroundings } from './isolation.ts';
 import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
+import { runnerPlugins } from './plugin-arguments.ts';
 import { PluginRecord } from './plugin-record.ts';
-import { defaultPlugins } from './plugins.ts';
+import { defaultPlugins } from './profiles.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { type RunEnd, type RunSettings, runPlugins } from './run.ts';
 import { type RunnerProgram, type RunnerSettings, runDirPrefix, startRunner } from './runner.ts';
@@ -72,7 +73,7 @@ export function createAnalysis(
     async analyze(job, signal) {
       signal.throwIfAborted();
       const settings = { ...(await openSettings()), spares };
-      const plugins = checkPlugins(job.plugins ?? defaultPlugins);
+      const plugins = runnerPlugins(job.plugins ?? defaultPlugins).map(({ name }) => name);
       try {
         await mkdir(job.outputDir, { recursive: true, mode: 0o700 });
         await clear(job.outputDir);
@@ -146,20 +147,6 @@ async function clear(outputDir: string): Promise<void> {
     const ours = name.startsWith(runDirPrefix) || name.endsWith('.jsonl') || name.endsWith('.part');
     if (ours) await rm(join(outputDir, name), { recursive: true, force: true });
   }
-}
-
-function checkPlugins(plugins: readonly string[]): readonly string[] {
-  const wrong = plugins.find((name) => !/^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$/.test(name));
-  if (wrong !== undefined) {
-    throw new Fault(
-      'invalid_argument',
-      `"${wrong.slice(0, 80)}" is no name of a plugin; give names such as linux.pslist.PsList`,
-    );
-  }
-  if (plugins.length === 0 || new Set(plugins).size !== plugins.length) {
-    throw new Fault('invalid_argument', 'an analysis needs at least one plugin, and each only once');
-  }
-  return plugins;
 }
 
 function namesOf(container: PodContainerNames): PodContainerNames {

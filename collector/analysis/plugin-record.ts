@@ -93,7 +93,7 @@ export class PluginRecord {
   async #end(running: Running, line: Extract<PluginLine, { type: 'ended' }>): Promise<void> {
     const { rowCount: kept = 0, offered: came = 0 } = running.rows ?? {};
     const { state, seconds } = line;
-    if (state === 'failed') {
+    if (state === 'failed' || state === 'unsupported') {
       const reason = line.reason || 'no reason given';
       await this.#close(running, { state, reason, rowCount: 0, seconds, warnings: line.warnings });
       return;

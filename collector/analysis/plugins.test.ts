@@ -1,9 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { defaultPlugins, pluginTable, rowBoundOf, runnerPlugin } from './plugins.ts';
+import { type PluginRow, pluginTable, rowBoundOf } from './plugins.ts';
+import { profiles } from './profiles.ts';
 
 const python = join(import.meta.dirname, 'volatility');
+const names: readonly string[] = pluginTable.map(({ name }) => name);
 /** The files of our own plugins, each of which names its plugin in its first line. */
 const files = new Map(
   readdirSync(join(python, 'plugins')).flatMap((name) => {
@@ -15,13 +17,13 @@ const files = new Map(
 
 describe('the table of plugins', () => {
   test('has each name once', () => {
-    expect(new Set(defaultPlugins).size).toBe(pluginTable.length);
+    expect(new Set(names).size).toBe(pluginTable.length);
   });
 
   test('has every plugin of ours, and no other without a module of Volatility', () => {
     expect(files.size).toBeGreaterThan(0);
-    for (const name of files.keys()) expect(defaultPlugins).toContain(name);
-    for (const name of defaultPlugins) if (!files.has(name)) expect(name).toMatch(/^linux(\.\w+)+$/);
+    for (const name of files.keys()) expect(names).toContain(name);
+    for (const name of names) if (!files.has(name)) expect(name).toMatch(/^linux(\.\w+)+$/);
   });
 
   test.each(pluginTable.flatMap((row) => ('columns' in row ? [[row.name, row.columns] as const] : [])))(
@@ -33,12 +35,28 @@ describe('the table of plugins', () => {
   );
 });
 
-test('the runner is told what it has to know of a plugin, and of an unknown one its name', () => {
-  expect(runnerPlugin('linux.pstree.PsTree')).toEqual({
-    ...{ name: 'linux.pstree.PsTree', neverEmpty: true, processes: 'each', tree: true },
+describe('profiles', () => {
+  test('each has all of the one before, and each plugin once', () => {
+    const { quick, standard, deep } = profiles;
+    expect(standard.slice(0, quick.length)).toEqual(quick);
+    expect(deep.slice(0, standard.length)).toEqual(standard);
+    expect(new Set(deep).size).toBe(deep.length);
   });
-  expect(runnerPlugin('hiddenModules')).toEqual({ name: 'hiddenModules', neverEmpty: false, tree: false });
-  expect(runnerPlugin('linux.bash.Bash')).toEqual({ name: 'linux.bash.Bash', neverEmpty: false, tree: false });
+
+  test('the largest has every plugin but those that need arguments, and what writes files', () => {
+    const rows: readonly PluginRow[] = pluginTable;
+    const others = rows.filter(({ name, needs }) => needs === undefined && name !== 'linux.pagecache.RecoverFs');
+    expect([...profiles.deep].sort()).toEqual(others.map(({ name }) => name).sort());
+  });
+});
+
+test('columns that place a row are among those that are read here', () => {
+  for (const row of pluginTable as readonly PluginRow[]) {
+    const { columns, pidColumn, taskColumn, netNamespaceColumn } = row;
+    if (columns === undefined) continue;
+    for (const column of [pidColumn, taskColumn, netNamespaceColumn].filter((each) => each !== undefined))
+      expect(columns, row.name).toContain(column);
+  }
 });
 
 test('rows that are read here are bounded more closely than those that are only passed on', () => {

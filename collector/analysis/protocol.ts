@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { confinementLevels } from './analysis.ts';
+import { confinementLevels, pluginStates } from './analysis.ts';
 import type { AnalysisLimits } from './limits.ts';
 import type { RunnerPlugin } from './plugins.ts';
 
@@ -107,7 +107,7 @@ const ended = v.pipe(
   v.object({
     type: v.literal('plugin'),
     plugin: text,
-    state: v.picklist(['rows', 'empty', 'failed']),
+    state: v.picklist(pluginStates),
     rows: count,
     seconds: duration,
     reason: v.optional(text, ''),

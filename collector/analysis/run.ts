@@ -3,7 +3,10 @@ import type { AnalysisJob, Confined, ImageKernel } from './analysis.ts';
 import type { ChildEnd } from './child.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
+import { runnerPlugins } from './plugin-arguments.ts';
 import type { PluginRecord } from './plugin-record.ts';
+import type { RunnerPlugin } from './plugins.ts';
+import { defaultPlugins } from './profiles.ts';
 import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
 import { serveRanges } from './range-server.ts';
 import { type Runner, type RunnerSettings, startRunner } from './runner.ts';
@@ -85,7 +88,7 @@ class Run {
   readonly #settings: RunSettings;
   readonly #watch: Watch;
   readonly #slots: readonly Slot[];
-  readonly #queue: string[];
+  #queue: readonly RunnerPlugin[] = [];
   readonly #end = newEnd();
   #last: Extract<RunnerLine, { type: 'fatal' | 'done' }> | undefined;
   #early: Break | undefined;
@@ -95,7 +98,6 @@ class Run {
     this.#record = record;
     this.#settings = settings;
     this.#signal = signal;
-    this.#queue = [...record.remaining];
     this.#watch = new Watch(runner.child, settings.limits, settings.wallMs, signal);
     const slotRun = this.#slotRun(budget);
     const { sockets } = runner.child;
@@ -105,6 +107,8 @@ class Run {
   async follow(job: AnalysisJob): Promise<RunEnd> {
     const { child } = this.#runner;
     const served = new AbortController();
+    const remaining = new Set(this.#record.remaining);
+    this.#queue = runnerPlugins(job.plugins ?? defaultPlugins).filter(({ name }) => remaining.has(name));
     try {
       child.stdin.end(`${JSON.stringify(runnerJob(job))}\n`);
       const ranges = this.#serve(job, served.signal);
@@ -199,9 +203,11 @@ class Run {
       budget,
       watch: this.#watch,
       lineBytes,
+      stopped: () => this.#watch.stopped ?? (this.#last?.type === 'fatal' ? this.#last : undefined),
       next: () => {
-        const plugin = this.#queue.shift();
-        return plugin === undefined ? undefined : { plugin, last: this.#queue.length === 0 };
+        const [plugin, ...rest] = this.#queue;
+        this.#queue = rest;
+        return plugin && { plugin, last: rest.length === 0 };
       },
       confined: (told) => void this.#end.confined.push(told),
       kernel: ({ imageBanner: banner, imageBuildId: buildId, pagingLevels, kernelOffset, dtb, kernelMismatch }) => {

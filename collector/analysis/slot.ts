@@ -5,7 +5,7 @@ import type { Confined } from './analysis.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget, OutputShare } from './output-budget.ts';
 import type { PluginRecord } from './plugin-record.ts';
-import { runnerPlugin } from './plugins.ts';
+import type { RunnerPlugin } from './plugins.ts';
 import { killChild } from './process-tree.ts';
 import { type Dispatch, ProtocolError, parseLine, type RunnerLine } from './protocol.ts';
 import type { Stop, Watch, Watched } from './watch.ts';
@@ -23,8 +23,10 @@ export interface SlotRun {
   readonly budget: OutputBudget;
   readonly watch: Watch;
   readonly lineBytes: number;
+  /** Why all workers are being killed. */
+  stopped(): Stop | undefined;
   /** Takes the next plugin that nobody has run; undefined when none is left. `last`: there is none after it. */
-  next(): { readonly plugin: string; readonly last: boolean } | undefined;
+  next(): { readonly plugin: RunnerPlugin; readonly last: boolean } | undefined;
   confined(told: Confined): void;
   kernel(told: LineOf<'kernel'>): void;
   /** The whole run has come to nothing. */
@@ -179,7 +181,7 @@ export class Slot implements Watched {
     const plugin = this.#plugin;
     const early = !this.#ready;
     const ended = this.#lines.writableEnded && plugin === undefined && this.#stopped === undefined;
-    const why = this.#stopped ?? { reason: line.how, detail: `a worker ended with ${line.how}` };
+    const why = this.#stopped ?? this.#run.stopped() ?? { reason: line.how, detail: `a worker ended with ${line.how}` };
     clearTimeout(this.#timer);
     this.#turn += 1;
     this.#plugin = undefined;
@@ -202,9 +204,9 @@ export class Slot implements Watched {
       this.close();
       return;
     }
-    this.#plugin = next.plugin;
+    this.#plugin = next.plugin.name;
     this.#startTimer();
-    const dispatch: Dispatch = { turn: this.#turn, plugin: runnerPlugin(next.plugin) };
+    const dispatch: Dispatch = { turn: this.#turn, plugin: next.plugin };
     this.#lines.write(`${JSON.stringify(dispatch)}\n`);
     if (next.last) this.close();
   }

@@ -8,7 +8,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { addressOf } from '../identity/network.ts';
 import { Paces } from '../identity/pace.ts';
 import type { PeerTrust } from '../identity/peer-trust.ts';
-import type { Person, Reviewer } from '../identity/person.ts';
+import type { Asking, Person, Reviewer } from '../identity/person.ts';
 import type { Arrival, Welcome } from './door/guarded-call.ts';
 import { doorLimits } from './door/limits.ts';
 import { actorOf, type Identity, identityOf } from './identity.ts';
@@ -75,7 +75,7 @@ export class Gate {
     const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
     const rule = ruleOf(path);
     if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
-      await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+      await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'call');
     if (identity !== undefined && rule?.by === 'right' && rule.onRecord)
       this.#paceAct(actorOf(identity), path, request);
     if (identity !== undefined) callers.set(context, identity);
@@ -92,8 +92,8 @@ export class Gate {
     if (rule.by === 'anyone') return peerCertificate === undefined ? {} : { identity: identityOf(peerNames) };
     const token = peerNames === '' ? bearerToken(metadata) : undefined;
     if (token !== undefined && rule.by !== 'node') {
-      const person = await this.#recognize(token, peer);
-      if (rule.by === 'right' && rule.nameField === undefined) await this.#checkRight(person, rule, '');
+      const person = await this.#recognize(token, peer, 'call');
+      if (rule.by === 'right' && rule.nameField === undefined) await this.#checkRight(person, rule, '', 'call');
       return { identity: { kind: 'user', name: person.name }, person };
     }
     if (peerNames === '' && rule.by !== 'node')
@@ -125,8 +125,8 @@ export class Gate {
     );
   }
 
-  async #checkRight(person: Person, { resource, verb }: Right, name: string): Promise<void> {
-    const refusal = await this.#reviewer?.refusal(person, { resource, verb, name });
+  async #checkRight(person: Person, { resource, verb }: Right, name: string, asking: Asking): Promise<void> {
+    const refusal = await this.#reviewer?.refusal(person, { resource, verb, name }, asking);
     if (refusal !== undefined) throw refusal;
   }
 
@@ -157,8 +157,8 @@ export class Gate {
     };
     const look = async (isAgain: boolean): Promise<void> => {
       try {
-        const person = await this.#recognize(token, peer);
-        if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField));
+        const person = await this.#recognize(token, peer, 'stream');
+        if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'stream');
         toldMs = now();
       } catch (error) {
         const fault = Fault.from(error);
@@ -186,10 +186,10 @@ export class Gate {
       throw new Fault('permission_denied', 'listing pods needs a bearer token, or the certificate of an operator');
   }
 
-  async #recognize(token: string, peer: string): Promise<Person> {
+  async #recognize(token: string, peer: string, asking: Asking): Promise<Person> {
     if (this.#reviewer === undefined)
       throw new Fault('unauthenticated', 'this collector takes no tokens: use a client certificate');
-    return await this.#reviewer.authenticate(token, addressOf(peer));
+    return await this.#reviewer.authenticate(token, addressOf(peer), asking);
   }
 }
 

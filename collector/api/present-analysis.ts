@@ -23,7 +23,12 @@ const levels = {
   partial: ConfinementLevel.PARTIAL,
   full: ConfinementLevel.FULL,
 } as const;
-const states = { rows: PluginState.ROWS, empty: PluginState.EMPTY, failed: PluginState.FAILED } as const;
+const states = {
+  rows: PluginState.ROWS,
+  empty: PluginState.EMPTY,
+  failed: PluginState.FAILED,
+  unsupported: PluginState.UNSUPPORTED,
+} as const;
 
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
 export async function presentAnalysis(

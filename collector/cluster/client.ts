@@ -5,7 +5,12 @@ import {
   AuthenticationV1Api,
   AuthorizationV1Api,
   CoreV1Api,
+  createConfiguration,
   KubeConfig,
+  Observable,
+  type ObservableMiddleware,
+  ServerConfiguration,
+  setHeaderMiddleware,
 } from '@kubernetes/client-node';
 
 /** The API server, as the collector's own service account reaches it. */
@@ -34,28 +39,61 @@ export function openCluster(): Cluster {
   return clusterOf(config);
 }
 
-/** The APIs of a configuration. */
+/** Milliseconds after which every question is given up and its connection let go. A watch has its own limit. */
+const answerMs = 8_000;
+
+/** Bytes of an answer, unpacked: of one object, and of a page of a list, which holds a hundred of the largest that etcd takes. */
+const mostBytes = { object: 4 << 20, page: 160 << 20 };
+
+const bounding = (most: number): ObservableMiddleware => ({
+  pre: (request) => {
+    request.setSignal(AbortSignal.timeout(answerMs));
+    return new Observable(Promise.resolve(request));
+  },
+  post: (response) => {
+    const { body } = response;
+    response.body = { ...body, text: () => textOf(body.stream(), most) };
+    return new Observable(Promise.resolve(response));
+  },
+});
+
+/** Reads an answer to its end. Throws for one that has none, which is not read on. */
+async function textOf(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > most) throw new Error(`its answer has more than ${most} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The APIs of a configuration, each question of which ends within 8 s and with an answer that has an end. */
 export function clusterOf(config: KubeConfig): Cluster {
+  const bounded = (most: number) =>
+    createConfiguration({
+      baseServer: new ServerConfiguration(config.getCurrentCluster()?.server ?? '', {}),
+      authMethods: { default: config },
+      middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), bounding(most)],
+    });
+  const ofObjects = bounded(mostBytes.object);
   return {
     config,
-    core: config.makeApiClient(CoreV1Api),
-    apps: config.makeApiClient(AppsV1Api),
-    authentication: config.makeApiClient(AuthenticationV1Api),
-    authorization: config.makeApiClient(AuthorizationV1Api),
+    core: new CoreV1Api(bounded(mostBytes.page)),
+    apps: new AppsV1Api(ofObjects),
+    authentication: new AuthenticationV1Api(ofObjects),
+    authorization: new AuthorizationV1Api(ofObjects),
   };
 }
 
-const patienceMs = 8_000;
-
 /**
- * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404; throws cluster_unavailable for
+ * Asks the API server once. `what` completes "the API server could not …". Gives undefined for 404 and for an answer without content; throws cluster_unavailable for
  * anything else that is not an answer, and names the verb when it was a right that is missing.
  */
 export async function ask<T>(what: string, question: Promise<T>): Promise<T | undefined> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs / 1000} s`)), patienceMs);
   try {
-    return await Promise.race([question, late]);
+    return (await question) ?? undefined;
   } catch (error) {
     const status = statusOf(error);
     if (status?.code === 404) return undefined;
@@ -64,8 +102,6 @@ export async function ask<T>(what: string, question: Promise<T>): Promise<T | un
         ? `the collector's service account lacks a right (${status.message}): install the chart's RBAC again`
         : 'see whether the API server answers, then try again';
     throw new Fault('cluster_unavailable', `the API server could not ${what}: ${advice}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -215,3 +215,21 @@ test('a flood of tokens asks the API server no more than a bounded number of que
   // Eight, and one of the reserve.
   expect(api.asked.length).toBeLessThanOrEqual(9);
 });
+
+test('somebody who keeps the API server busy takes no place of others, nor of streams; calls of one right ask once', async () => {
+  const open: (() => void)[] = [];
+  api.answer = () => new Promise((answer) => open.push(() => answer({ status: { allowed: true } })));
+  const reviewer = new ClusterReviewer(api.cluster);
+  const may = (name: string, node: string, asking: 'call' | 'stream' = 'call') =>
+    reviewer
+      .refusal({ name, uid: '', groups: [], extra: {} }, { resource: 'captures', verb: 'create', name: node }, asking)
+      .catch((fault: Fault) => fault.code);
+  const mallory = Array.from({ length: 25 }, (_, i) => may('system:serviceaccount:m:a', `n${i}`));
+  const accounts = Array.from({ length: 25 }, (_, i) => may(`system:serviceaccount:m:a${i}`, 'n1'));
+  const others = [may('alice', 'n1'), may('alice', 'n1'), may('system:serviceaccount:m:a', 'n1', 'stream')];
+  await vi.waitFor(() => expect(open).toHaveLength(10));
+  for (const answer of open) answer();
+  expect(await Promise.all(others)).toEqual([undefined, undefined, undefined]);
+  const endings = await Promise.all([...mallory, ...accounts]);
+  expect(endings.filter((ending) => ending === 'resource_exhausted')).toHaveLength(42);
+});

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { group } from '@kcorder/proto/rights/roles.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
-import type { Deed, Person, Reviewer } from '../identity/person.ts';
+import type { Asking, Deed, Person, Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster, reasonOf } from './client.ts';
+import { holderOf, Reviews } from './reviews.ts';
 import { type ReviewEnding, Strangers } from './strangers.ts';
 
 const rememberMs = 10_000;
 /** Somebody who was recognised within this time has reviews kept for them, however many strangers come. */
 const knownMs = 3_600_000;
 const mostRemembered = 1_000;
-const mostRunning = 64;
 const refusedMs = 5_000;
 const largestToken = 16 << 10;
 
@@ -23,16 +23,15 @@ export class ClusterReviewer implements Reviewer {
   readonly #cluster: Cluster;
   readonly #known = new Map<string, { person: Person; atMs: number }>();
   readonly #refused = new Map<string, { reason: Error | undefined; untilMs: number }>();
-  readonly #underway = new Map<string, Promise<Person>>();
+  readonly #reviews = new Reviews();
   // Each failure is two questions to the API server.
   readonly #strangers = new Strangers();
-  #running = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
-  async authenticate(token: string, host: string): Promise<Person> {
+  async authenticate(token: string, host: string, asking: Asking = 'call'): Promise<Person> {
     if (token === '' || token.length > largestToken) throw nobody();
     const key = createHash('sha256').update(token).digest('hex');
     const nowMs = performance.now();
@@ -40,22 +39,17 @@ export class ClusterReviewer implements Reviewer {
     if (known !== undefined && nowMs - known.atMs < rememberMs) return known.person;
     const refused = this.#refused.get(key);
     if (refused !== undefined && refused.untilMs > nowMs) throw nobody(refused.reason);
-    const isStranger = known === undefined || nowMs - known.atMs > knownMs;
-    return await (this.#underway.get(key) ?? this.#recognise(token, key, isStranger, host));
+    const person = known !== undefined && nowMs - known.atMs <= knownMs ? known.person : undefined;
+    return await this.#reviews.once(`${asking} ${key}`, async () => {
+      const over = person === undefined ? this.#strangers.enter(host) : () => undefined;
+      return await this.#ask(token, key, over, this.#bound(asking, person));
+    });
   }
 
-  /** Asks once for all that come with one token at once. */
-  #recognise(token: string, key: string, isStranger: boolean, host: string): Promise<Person> {
-    const over = isStranger ? this.#strangers.enter(host) : () => undefined;
-    const asking = this.#ask(token, key, over).finally(() => this.#underway.delete(key));
-    this.#underway.set(key, asking);
-    return asking;
-  }
-
-  async #ask(token: string, key: string, over: (ending: ReviewEnding) => void): Promise<Person> {
+  async #ask(token: string, key: string, over: (ending: ReviewEnding) => void, bounded: Bounded): Promise<Person> {
     let ending: ReviewEnding = 'unpaid';
     try {
-      const { person, reason } = await this.#bounded(() => this.#reviewBoth(token));
+      const { person, reason } = await bounded(() => this.#reviewBoth(token));
       if (person !== undefined) {
         remember(this.#known, key, { person, atMs: performance.now() });
         return person;
@@ -83,32 +77,37 @@ export class ClusterReviewer implements Reviewer {
     return reason === undefined ? {} : { reason };
   }
 
-  async refusal(person: Person, { resource, verb, name }: Deed): Promise<Fault | undefined> {
+  async refusal(person: Person, { resource, verb, name }: Deed, asking: Asking = 'call'): Promise<Fault | undefined> {
     const object = name === '' ? `${resource}.${group}` : `${resource}.${group} "${name}"`;
     const attributes = { group, resource, verb, ...(name === '' ? {} : { name }) };
     const advice = "bind a role that has this verb, such as one of the chart's cluster roles";
-    return await this.#denial(person, attributes, `${verb} ${object}`, advice);
+    return await this.#denial(person, attributes, { deed: `${verb} ${object}`, advice, asking });
   }
 
   async podsRefusal(person: Person, namespace: string): Promise<Fault | undefined> {
     const where = namespace === '' ? 'in all namespaces' : `in namespace ${namespace}`;
     const attributes = { resource: 'pods', verb: 'list', ...(namespace === '' ? {} : { namespace }) };
     const advice = 'bind a role there that has this verb, such as view, or name the node';
-    return await this.#denial(person, attributes, `list pods ${where}`, advice);
+    return await this.#denial(person, attributes, { deed: `list pods ${where}`, advice, asking: 'call' });
   }
 
   /** Undefined when allowed. The authorizer's reason is for the caller; why it could not tell is for the log alone. */
   async #denial(
-    { name: user, uid, groups, extra }: Person,
+    person: Person,
     resourceAttributes: V1ResourceAttributes,
-    deed: string,
-    advice: string,
+    { deed, advice, asking }: { deed: string; advice: string; asking: Asking },
   ): Promise<Fault | undefined> {
+    const { name: user, uid, groups, extra } = person;
     const body = { spec: { user, uid, groups: [...groups], extra: mutable(extra), resourceAttributes } };
-    const review = await this.#bounded(() =>
-      ask(
-        "review somebody's rights (create subjectaccessreviews)",
-        this.#cluster.authorization.createSubjectAccessReview({ body }),
+    const review = await this.#reviews.once(`${asking} ${JSON.stringify(body)}`, () =>
+      this.#bound(
+        asking,
+        person,
+      )(() =>
+        ask(
+          "review somebody's rights (create subjectaccessreviews)",
+          this.#cluster.authorization.createSubjectAccessReview({ body }),
+        ),
       ),
     );
     const status = review?.status;
@@ -128,19 +127,16 @@ export class ClusterReviewer implements Reviewer {
     return review?.status;
   }
 
-  async #bounded<T>(question: () => Promise<T>): Promise<T> {
-    if (this.#running >= mostRunning)
-      throw new Fault('resource_exhausted', 'too many calls are being authorised at once: try again in a second', {
-        retryAfterMs: 1_000,
-      });
-    this.#running += 1;
-    try {
-      return await question();
-    } finally {
-      this.#running -= 1;
-    }
+  /** Strangers have a bound of their own. */
+  #bound(asking: Asking, person: Person | undefined): Bounded {
+    if (asking === 'stream') return (question) => this.#reviews.ofStream(question);
+    const holder = person && holderOf(person.name);
+    return (question) => this.#reviews.ofCall(holder, question);
   }
 }
+
+/** Runs a question when there is a place for it. */
+type Bounded = <T>(question: () => Promise<T>) => Promise<T>;
 
 /** What was noted first is forgotten first. */
 function remember<V>(notes: Map<string, V>, key: string, value: V): void {
@@ -155,7 +151,7 @@ function remember<V>(notes: Map<string, V>, key: string, value: V): void {
 /** An empty list of audiences means that the authenticator does not know them, and is a refusal where one was asked for. */
 function personOf(status: V1TokenReviewStatus | undefined, audiences: string[] | undefined): Person | undefined {
   const user = status?.user;
-  if (status?.authenticated !== true || !user?.username) return undefined;
+  if (status?.authenticated !== true || typeof user?.username !== 'string' || user.username === '') return undefined;
   if (audiences !== undefined && !audiences.some((wanted) => status.audiences?.includes(wanted))) return undefined;
   return { name: user.username, uid: user.uid ?? '', groups: user.groups ?? [], extra: user.extra ?? {} };
 }

@@ -1,6 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { V1Pod } from '@kubernetes/client-node';
 import { ask, type Cluster, statusOf } from './client.ts';
+import { type ListPage, readPages } from './pages.ts';
 import { configHashOf } from './static-pods.ts';
 
 /** A pod by its name. */
@@ -40,27 +41,37 @@ export async function placeOf(cluster: Cluster, { namespace, name }: PodName): P
  * none, invalid_argument for a selector that cannot be read, cluster_unavailable.
  */
 export async function placesOf(cluster: Cluster, namespace: string, labels: string): Promise<PlacedPod[]> {
-  const filter = { limit: mostPods, ...(labels === '' ? {} : { labelSelector: labels }) };
-  const listed =
-    namespace === ''
-      ? cluster.core.listPodForAllNamespaces(filter)
-      : cluster.core.listNamespacedPod({ namespace, ...filter });
-  const list = await ask('list pods', listed).catch((error: unknown) => {
-    const status = error instanceof Fault ? statusOf(error.cause) : undefined;
-    if (status?.code !== 400) throw error;
-    throw new Fault('invalid_argument', `the API server does not take the selector "${labels}": ${status.message}`, {
-      cause: error,
-    });
-  });
-  if (list?.metadata?._continue)
-    throw new Fault('invalid_argument', `more than ${mostPods} pods fit: name a namespace or more labels`);
-  const pods = (list?.items ?? []).map(placedOf).filter((pod) => pod !== undefined);
+  const selector = labels === '' ? {} : { labelSelector: labels };
+  const list: ListPage<V1Pod> = async (page) => {
+    const filter = { ...page, ...selector };
+    const listed =
+      namespace === ''
+        ? cluster.core.listPodForAllNamespaces(filter)
+        : cluster.core.listNamespacedPod({ namespace, ...filter });
+    return (await ask('list pods', listed).catch((error: unknown) => refuseSelector(labels, error))) ?? { items: [] };
+  };
+  const pods: PlacedPod[] = [];
+  let seen = 0;
+  for await (const { items } of readPages(list)) {
+    seen += items.length;
+    if (seen > mostPods)
+      throw new Fault('invalid_argument', `more than ${mostPods} pods fit: name a namespace or more labels`);
+    pods.push(...items.map(placedOf).filter((pod) => pod !== undefined));
+  }
   if (pods.length > 0) return pods;
   const what = [
     labels === '' ? '' : ` with the labels ${labels}`,
     namespace === '' ? '' : ` in namespace ${namespace}`,
   ];
   throw new Fault('pod_unknown', `no running pod${what.join('')} was found: see 'kubectl get pods'`);
+}
+
+function refuseSelector(labels: string, error: unknown): never {
+  const status = error instanceof Fault ? statusOf(error.cause) : undefined;
+  if (status?.code !== 400) throw error;
+  throw new Fault('invalid_argument', `the API server does not take the selector "${labels}": ${status.message}`, {
+    cause: error,
+  });
 }
 
 /** Undefined for a pod that has no node or has ended: its processes are gone. */

@@ -1,22 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KubeConfig, ListWatch, type V1Node, type V1Pod } from '@kubernetes/client-node';
 import { LiveWatch, type WatchPace } from './live-watch.ts';
-
-/** Reads one page of a list. */
-export type ListPage<T> = (page: {
-  limit: number;
-  _continue?: string;
-}) => Promise<{ items: T[]; metadata?: { _continue?: string; resourceVersion?: string } }>;
+import { type ListPage, PageSize, readPages } from './pages.ts';
 
 const firstRetryMs = 1_000;
 const lastRetryMs = 30_000;
-const pageSize = 500;
 
 /** The objects of one kind, followed by list and watch; what goes wrong is tried again until `stop`. */
 export class Reflector<T extends V1Node | V1Pod> {
   readonly objects: ListWatch<T>;
   readonly #failed: (error: unknown) => void;
   readonly #stopping = new AbortController();
+  readonly #pageSize = new PageSize();
   #retryMs = firstRetryMs;
   #inStepMs: number | undefined;
 
@@ -34,7 +29,7 @@ export class Reflector<T extends V1Node | V1Pod> {
     const watch = new LiveWatch(config, pace, { live, frozen }, this.#stopping.signal);
     const read = async () => {
       const askedMs = Date.now();
-      const all = await listAll(list, slim);
+      const all = await listAll(list, slim, this.#pageSize);
       this.#noteStep(askedMs);
       return all as never;
     };
@@ -81,16 +76,14 @@ export class Reflector<T extends V1Node | V1Pod> {
 async function listAll<T>(
   list: ListPage<T>,
   slim: (object: T) => void,
+  size: PageSize,
 ): Promise<{ items: T[]; metadata: { resourceVersion?: string } }> {
-  const items: T[] = [];
+  const all: T[] = [];
   let resourceVersion: string | undefined;
-  let next: string | undefined;
-  do {
-    const page = await list({ limit: pageSize, ...(next === undefined ? {} : { _continue: next }) });
-    page.items.forEach(slim);
-    items.push(...page.items);
-    resourceVersion ??= page.metadata?.resourceVersion;
-    next = page.metadata?._continue || undefined;
-  } while (next !== undefined);
-  return { items, metadata: resourceVersion === undefined ? {} : { resourceVersion } };
+  for await (const { items, metadata } of readPages(list, size)) {
+    items.forEach(slim);
+    all.push(...items);
+    resourceVersion ??= metadata?.resourceVersion;
+  }
+  return { items: all, metadata: resourceVersion === undefined ? {} : { resourceVersion } };
 }

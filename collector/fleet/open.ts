@@ -65,8 +65,7 @@ export function openFleet({ config, version, journal, evidence, cluster, log }: 
     askForTypes: (digest, directory, signal) => askForTypes(fleet, typesTransfers, digest, directory, signal),
     start: () => {
       stopWatchdog = startWatchdog({
-        ...{ journal: captureJournal, acquisitions, timeouts: config },
-        waits: (id) => slots.waits(id),
+        ...{ journal: captureJournal, acquisitions, timeouts: config, slots },
         report: complain,
       });
     },

@@ -86,7 +86,7 @@ test('a capture that cannot be sealed keeps no others waiting, is reported each 
     journal,
     acquisitions,
     timeouts: { stallMs: 1000, orderMs: 1 },
-    waits: () => false,
+    slots: { waits: () => false, give: () => undefined },
     report: (error) => reported.push(error),
   });
   await until(() => journal.get('c-2').state.phase === 'done');
@@ -101,4 +101,26 @@ test('a capture that cannot be sealed keeps no others waiting, is reported each 
   });
   stop();
   database.close();
+});
+
+test('a capture that cannot be read from the database is set aside: its node is free, and so is its slot', async () => {
+  using scratch = makeScratch();
+  using database = openDatabase(scratch.dir);
+  const journal = new CaptureJournal(database);
+  journal.create({ ...request, id: 'c-1' }, 'key-1', 10_000);
+  journal.apply('c-1', events.opened, 'node/n1');
+  database.exec(`UPDATE captures SET state = json_remove(state, '$.start')`);
+  const reported: unknown[] = [];
+  const given: unknown[] = [];
+  const stop = startWatchdog({
+    journal,
+    acquisitions: new Acquisitions(journal, new EvidenceDirectory(scratch.dir), '0.1.0'),
+    timeouts: { stallMs: 900_000, orderMs: 900_000 },
+    slots: { waits: () => false, give: () => void given.push(journal.underway()) },
+    report: (error) => reported.push(error),
+  });
+  expect(await until(() => given[0])).toEqual([]);
+  expect(reported).toEqual([expect.objectContaining({ code: 'database_unusable' })]);
+  journal.create({ ...request, id: 'c-2' }, 'key-2', 10_000);
+  stop();
 });

@@ -1,5 +1,6 @@
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
+import type { CaptureSlots } from './capture-slots.ts';
 
 /** How long a capture may stand still. */
 export interface StallLimits {
@@ -14,18 +15,18 @@ export interface WatchdogDeps {
   readonly journal: CaptureJournal;
   readonly acquisitions: Acquisitions;
   readonly timeouts: StallLimits;
-  /** Returns true while a capture waits for its turn: then it has not been ordered, and its time does not run. */
-  readonly waits: (captureId: string) => boolean;
+  /** While a capture waits for its turn, it has not been ordered, and its time does not run. */
+  readonly slots: Pick<CaptureSlots, 'waits' | 'give'>;
   readonly report: (error: unknown) => void;
 }
 
 const everyMs = 2_000;
 
 /**
- * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Reads no whole capture. Counts by the monotonic clock, from
+ * Ends captures that stand still and finishes sealings that a full disk or a crash left undone. Reads a whole capture once. Counts by the monotonic clock, from
  * the start of the collector or the last durable progress, whichever is later. Returns the function that stops it.
  */
-export function startWatchdog({ journal, acquisitions, timeouts, waits, report }: WatchdogDeps): () => void {
+export function startWatchdog({ journal, acquisitions, timeouts, slots, report }: WatchdogDeps): () => void {
   const startedMs = performance.now();
   const firstSeenMs = new Map<string, number>();
 
@@ -35,11 +36,15 @@ export function startWatchdog({ journal, acquisitions, timeouts, waits, report }
       if (!open.some(({ id }) => id === captureId)) firstSeenMs.delete(captureId);
     }
     for (const capture of open) await lookAt(capture).catch(report);
+    // One that was set aside has left its slot without a word.
+    slots.give();
   };
 
   const lookAt = async ({ id, nodeName, phase }: ReturnType<CaptureJournal['unsealed']>[number]): Promise<void> => {
+    // Once: the journal sets it aside if it cannot be read, and whatever is done about it begins with that.
+    if (!firstSeenMs.has(id)) journal.get(id);
     const seenMs = firstSeenMs.get(id) ?? performance.now();
-    firstSeenMs.set(id, phase === 'requested' && waits(id) ? performance.now() : seenMs);
+    firstSeenMs.set(id, phase === 'requested' && slots.waits(id) ? performance.now() : seenMs);
     if (phase === 'sealing') {
       await acquisitions.sealUp(id);
     } else if (phase === 'requested' && performance.now() - seenMs > timeouts.orderMs) {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -49,6 +49,16 @@ test('the same authority after a restart; its file is for the collector alone', 
   expect(second.bundle).toBe(first.bundle);
   expect(readFileSync(join(dir, 'ca.crt'), 'utf8')).toBe(first.bundle);
   expect(statSync(join(dir, 'authority.json')).mode & 0o777).toBe(0o600);
+});
+
+test('a restart writes nothing that has not changed: a full disk does not stop it', async () => {
+  const { bundle } = await Authority.open(new DirectoryStore(dir));
+  // Nothing can be written where a directory is.
+  for (const name of ['authority.json', 'ca.crt']) mkdirSync(join(dir, `${name}.new`));
+  expect((await Authority.open(new DirectoryStore(dir))).bundle).toBe(bundle);
+  await expect(Authority.open(new DirectoryStore(dir), async () => 'another PEM\n')).rejects.toMatchObject({
+    code: 'storage_failed',
+  });
 });
 
 test('the successor is made known at half life, signs a day later, and the old one is forgotten a day after that', async () => {

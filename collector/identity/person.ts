@@ -16,15 +16,18 @@ export interface Deed {
   readonly name: string;
 }
 
+/** What a question is asked for: a call that has come, or a stream that goes on, which has places of its own. */
+export type Asking = 'call' | 'stream';
+
 /**
  * Who vouches for people and says what they may. Both fail closed. A refusal has a cause if an error led to it: it may be an outage. The cause
  * is for the log, not for the caller.
  */
 export interface Reviewer {
   /** `host` is where the token came from. Throws unauthenticated when nobody vouches for the token, cluster_unavailable, resource_exhausted. */
-  authenticate(token: string, host: string): Promise<Person>;
+  authenticate(token: string, host: string, asking: Asking): Promise<Person>;
   /** Undefined when allowed, else permission_denied with why not. Throws cluster_unavailable, resource_exhausted. */
-  refusal(person: Person, deed: Deed): Promise<Fault | undefined>;
+  refusal(person: Person, deed: Deed, asking: Asking): Promise<Fault | undefined>;
   /** The same for listing the pods of a namespace, empty for all: a right of Kubernetes' own. */
   podsRefusal(person: Person, namespace: string): Promise<Fault | undefined>;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { at } from '../testing/states.ts';
-import { AuditLog } from './audit-log.ts';
+import { AuditLog, auditStart } from './audit-log.ts';
 import { openDatabase, transact } from './database.ts';
 
 /** A log of five records. */
@@ -50,6 +50,18 @@ test('of a capture with ever so many records the first and the newest come back;
   database.close();
 });
 
+test('a record before the first belongs to nobody: it is told, shown of no capture, and never the newest', () => {
+  using opened = openLog();
+  opened.database.exec(
+    `INSERT INTO audit SELECT 0, at, capture_id, actor, 'deleted', detail, hash FROM audit WHERE seq = 1`,
+  );
+  const head = opened.log.head();
+  expect(opened.log.follow(head, 10).broken?.detail).toBe('record 0 is before the first: it was added');
+  expect(opened.log.of('c-1').map(({ action }) => action)).not.toContain('deleted');
+  opened.database.exec('DELETE FROM audit WHERE seq > 0');
+  expect(opened.log.head().seq).toBe(0);
+});
+
 test('a detail that no record takes, of whatever somebody sent, does not stand in the way of what it records', () => {
   using opened = openLog();
   const detail = { reason: '\u0001'.repeat(5 << 20) };
@@ -71,6 +83,11 @@ test.each([
   { sentence: 'a record taken out of the middle', edit: 'DELETE FROM audit WHERE seq = 2', broken: 2 },
   { sentence: 'a record taken from the start', edit: 'DELETE FROM audit WHERE seq = 1', broken: 1 },
   {
+    sentence: 'a record put before the first',
+    edit: `INSERT INTO audit SELECT -1, at, capture_id, actor, action, detail, hash FROM audit WHERE seq = 1`,
+    broken: 1,
+  },
+  {
     sentence: 'a record put in between',
     edit: `UPDATE audit SET seq = seq + 10 WHERE seq > 2; UPDATE audit SET seq = seq - 9 WHERE seq > 10;
            INSERT INTO audit SELECT 3, at, capture_id, actor, action, detail, hash FROM audit WHERE seq = 2`,
@@ -85,4 +102,11 @@ test.each([
   using opened = openLog();
   opened.database.exec(edit);
   expect(opened.log.firstBroken()).toBe(broken);
+});
+
+test('a look at the log ends after its time too, wherever it is, and goes on from there', () => {
+  using opened = openLog();
+  const first = opened.log.follow(auditStart, 500, 0);
+  expect(first).toMatchObject({ head: { seq: 1 }, more: true });
+  expect(opened.log.follow(first.head, 500)).toMatchObject({ head: { seq: 5 }, more: false });
 });

@@ -72,7 +72,7 @@ export class AuditLog {
    * Of a detail beyond 64 KiB, which older versions wrote, only the size.
    */
   of(captureId: string): AuditRecord[] {
-    const all = 'FROM audit WHERE capture_id = ?';
+    const all = 'FROM audit WHERE capture_id = ? AND seq > 0';
     const detail = `CASE WHEN octet_length(detail) <= ${longestDetail} THEN detail ELSE json_object('leftOutBytes', octet_length(detail)) END`;
     const read = (order: 'ASC' | 'DESC', limit: number) =>
       this.#database
@@ -93,7 +93,7 @@ export class AuditLog {
 
   /** The newest record. */
   head(): AuditHead {
-    const last = this.#database.prepare('SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1').get();
+    const last = this.#database.prepare('SELECT seq, hash FROM audit WHERE seq > 0 ORDER BY seq DESC LIMIT 1').get();
     return last === undefined ? auditStart : { seq: Number(last.seq), hash: String(last.hash) };
   }
 
@@ -123,8 +123,14 @@ export class AuditLog {
     return { seq: noted.seq, detail };
   }
 
-  /** Follows the chain behind a record that is known, at most `limit` records of it. */
-  follow(after: AuditHead, limit: number): Followed {
+  /** Follows the chain behind a record that is known, at most `limit` records of it and about `mostMs`. A record before the first is in no chain and breaks it. */
+  follow(after: AuditHead, limit: number, mostMs = Number.POSITIVE_INFINITY): Followed {
+    const before = this.#database.prepare('SELECT seq FROM audit WHERE seq < 1 ORDER BY seq LIMIT 1').get();
+    if (before !== undefined) {
+      const detail = `record ${before.seq} is before the first: it was added`;
+      return { head: auditStart, broken: { seq: 1, detail }, more: false };
+    }
+    const untilMs = performance.now() + mostMs;
     let head = after;
     let looked = 0;
     const rows = this.#database
@@ -136,6 +142,7 @@ export class AuditLog {
       if (detail !== undefined) return { head, broken: { seq, detail }, more: false };
       head = { seq, hash: String(row.hash) };
       looked += 1;
+      if (performance.now() >= untilMs) return { head, more: true };
     }
     return { head, more: looked === limit };
   }

@@ -9,7 +9,8 @@ import { AuditLog } from './audit-log.ts';
 import { detailOf, toCapture } from './capture-row.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
-import { OpenCaptures } from './open-captures.ts';
+import { isUnsealed, OpenCaptures } from './open-captures.ts';
+import { setCaptureAside } from './quarantine.ts';
 import { checkQuotas, type Quotas } from './quotas.ts';
 
 /** A capture as the journal has it. */
@@ -63,9 +64,9 @@ export class CaptureJournal extends OpenCaptures {
     freeBytes: number,
     beside: () => void = () => undefined,
   ): { capture: JournaledCapture; created: boolean } {
+    const existing = this.findByKey(request.requestedBy, idempotencyKey);
+    if (existing !== undefined) return { capture: existing, created: false };
     return transact(this.#database, () => {
-      const existing = this.findByKey(request.requestedBy, idempotencyKey);
-      if (existing !== undefined) return { capture: existing, created: false };
       const running = this.runningOn(request.node.uid);
       if (running !== undefined) {
         throw new Fault(
@@ -125,7 +126,7 @@ export class CaptureJournal extends OpenCaptures {
 
   find(captureId: string): JournaledCapture | undefined {
     const row = this.#database.prepare('SELECT * FROM captures WHERE id = ?').get(captureId);
-    return row === undefined ? undefined : toCapture(row);
+    return row === undefined ? undefined : this.#read(row);
   }
 
   /** The capture that a requester created under a key. */
@@ -133,10 +134,27 @@ export class CaptureJournal extends OpenCaptures {
     const row = this.#database
       .prepare('SELECT * FROM captures WHERE requested_by = ? AND idempotency_key = ?')
       .get(requestedBy, idempotencyKey);
-    return row === undefined ? undefined : toCapture(row);
+    return row === undefined ? undefined : this.#read(row);
   }
 
-  /** Throws capture_unknown. */
+  /** One that cannot be read and is not sealed is set aside, or its node would be busy for ever. Throws database_unusable. */
+  #read(row: Record<string, unknown>): JournaledCapture {
+    try {
+      return toCapture(row);
+    } catch (fault) {
+      const why = fault instanceof Error ? fault.message : String(fault);
+      const captureId = String(row.id);
+      if (isUnsealed(row.phase))
+        transact(this.#database, () => {
+          setCaptureAside(this.#database, captureId, why);
+          const at = new Date().toISOString();
+          this.audit.append({ at, captureId, actor: 'collector', action: 'quarantined', detail: { why } });
+        });
+      throw fault;
+    }
+  }
+
+  /** Throws capture_unknown, database_unusable. */
   get(captureId: string): JournaledCapture {
     const capture = this.find(captureId);
     if (capture !== undefined) return capture;
@@ -163,7 +181,7 @@ export class CaptureJournal extends OpenCaptures {
       .all(options.nodeName ?? null, options.before?.requestedAt ?? null, options.before?.id ?? null, options.limit)
       .flatMap((row) => {
         try {
-          return toCapture(row);
+          return this.#read(row);
         } catch (fault) {
           this.#damaged(fault);
           return [];
@@ -173,8 +191,8 @@ export class CaptureJournal extends OpenCaptures {
 
   /** Applies an event. A refused step changes nothing. Throws storage_failed. */
   apply(captureId: string, event: CaptureEvent, actor: string): Step {
+    const { request, state } = this.get(captureId);
     const step = transact(this.#database, () => {
-      const { request, state } = this.get(captureId);
       const result = next(state, event);
       if (result.kind === 'refused') return result;
       this.#database
@@ -216,15 +234,16 @@ export class CaptureJournal extends OpenCaptures {
       .run(maker, endedAt, outcome.kind === 'complete' ? 1 : 0, state.evidence.bytes, captureId);
   }
 
-  /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed. */
+  /** Moves the durable offset forward; bytes before it must be on disk already. Throws storage_failed, capture_unknown. */
   advance(captureId: string, durableBytes: number): void {
     const at = new Date().toISOString();
     const addedBytes = transact(this.#database, () => {
       const before = this.#database.prepare('SELECT durable_bytes FROM captures WHERE id = ?').get(captureId);
+      if (before === undefined) throw new Fault('capture_unknown', `there is no capture ${captureId} any more`);
       this.#database
         .prepare('UPDATE captures SET durable_bytes = ?, progress_at = ? WHERE id = ?')
         .run(durableBytes, at, captureId);
-      return durableBytes - Number(before?.durable_bytes ?? durableBytes);
+      return durableBytes - Number(before.durable_bytes);
     });
     this.#tell(captureId, addedBytes);
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { isLost } from './lost.ts';
-import { addChecks } from './quarantine.ts';
+import { addChecks, setViolationsAside } from './quarantine.ts';
 
 /** What each version added to the one before: the first entry makes version 1. */
 const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
@@ -212,11 +212,14 @@ export function openDatabase(dataDir: string): DatabaseSync {
     database.exec(
       'PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON',
     );
-    // Damage of the file, not of what a row says: that is no reason not to start, and is left out of lists.
+    const check = quickCheck(database);
+    // Damage of the file, not of what a row says: that is no reason not to start.
     database.exec('PRAGMA ignore_check_constraints = ON');
-    const check = database.prepare('PRAGMA quick_check').get();
+    const damage = check === 'ok' ? check : quickCheck(database);
     database.exec('PRAGMA ignore_check_constraints = OFF');
-    if (check?.quick_check !== 'ok') throw unusable(path, isDamaged, new Error(String(check?.quick_check)));
+    if (damage !== 'ok') throw unusable(path, isDamaged, new Error(damage));
+    // Before the migration, which such a row could stop.
+    if (check !== 'ok') transact(database, setViolationsAside);
     migrate(database, path);
     return database;
   } catch (error) {
@@ -224,6 +227,9 @@ export function openDatabase(dataDir: string): DatabaseSync {
     throw error instanceof Fault ? error : unusable(path, explain(error), error);
   }
 }
+
+const quickCheck = (database: DatabaseSync): string =>
+  String(database.prepare('PRAGMA quick_check(1)').get()?.quick_check);
 
 const isDamaged = 'cannot be read; restore it from a copy. The evidence beside it is untouched';
 
@@ -266,10 +272,10 @@ export function onWriteFailure(database: DatabaseSync, failed: () => void): void
 }
 
 /** Runs body in one transaction: all of it or nothing. Throws storage_failed when the disk does not take it, internal when a check of the database refuses it. */
-export function transact<T>(database: DatabaseSync, body: () => T): T {
+export function transact<T>(database: DatabaseSync, body: (database: DatabaseSync) => T): T {
   database.exec('BEGIN IMMEDIATE');
   try {
-    const result = body();
+    const result = body(database);
     database.exec('COMMIT');
     return result;
   } catch (error) {

@@ -1,5 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 
+const unsealed: readonly unknown[] = ['requested', 'acquiring', 'sealing'];
+
+/** Whether a capture of this phase still has to be acquired or sealed. */
+export const isUnsealed = (phase: unknown): boolean => unsealed.includes(phase);
+
 /** Answers frequent questions about captures that have not ended from columns, without reading whole captures. */
 export class OpenCaptures {
   readonly #columns: DatabaseSync;

@@ -60,7 +60,7 @@ export function openJournal(
     );
   onWriteFailure(database, () => counts().journalWriteFailed());
   const complain = (what: string) => (error: unknown) => log.error({ causes: causeChain(error) }, what);
-  const captures = new CaptureJournal(database, config, complain('a capture is left out of the list'));
+  const captures = new CaptureJournal(database, config, complain('a capture cannot be read'));
   const reanalyses = new Reanalyses(database);
   const auditCheck = new AuditCheck(captures.audit, {
     checked: (verdict, whole) => {
@@ -77,7 +77,7 @@ export function openJournal(
     custodyQueue: new CustodyQueue(database),
     reanalyses,
     findings: new FindingJournal(database),
-    schedules: new ScheduleJournal(database),
+    schedules: new ScheduleJournal(database, complain('a schedule is in quarantine')),
     runs: new RunJournal(database),
     outbox: new Outbox(database),
     approvals: new Approvals(database),

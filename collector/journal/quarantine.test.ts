@@ -1,10 +1,10 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { Parties, Rig } from '../testing/rig.ts';
-import { at, evidence, request, start, states } from '../testing/states.ts';
+import { at, events, evidence, request, start, states } from '../testing/states.ts';
 import { AuditLog } from './audit-log.ts';
 import { CaptureJournal } from './capture-journal.ts';
 import { openDatabase } from './database.ts';
@@ -171,8 +171,38 @@ test('a row that violates a check, however it came there, is no reason not to st
   );
   edited.close();
   const database = openDatabase(scratch.dir);
+  expect(quarantined(database).filter(({ why }) => why === 'capture_sizes' || why === 'capture_request')).toEqual([
+    { source: 'captures', why: 'capture_request', count: 1 },
+    { source: 'captures', why: 'capture_sizes', count: 2 },
+  ]);
   expect(new CaptureJournal(database).list({ limit: 10 }).map((each) => each.request.id)).toEqual(['c-acquiring']);
   expect(() => database.exec(`UPDATE captures SET durable_bytes = -1`)).toThrow('CHECK constraint failed');
+  database.close();
+});
+
+test('an acquiring capture that cannot be read is set aside by whoever finds it: its node and its run are free, the record says so', () => {
+  using scratch = makeScratch();
+  const database = openDatabase(scratch.dir);
+  const journal = new CaptureJournal(database);
+  journal.create({ ...request, id: 'c-acquiring' }, 'key', 1e12);
+  journal.apply('c-acquiring', events.opened, 'node/n1');
+  database.exec(`UPDATE captures SET state = json_remove(state, '$.start');
+    INSERT INTO runs (schedule, tick, node_uid, node_name, due_at, deadline_at, state, capture_id)
+      VALUES ('s', '${at}', 'uid-n1', 'n1', '${at}', '${at}', 'running', 'c-acquiring')`);
+  const event = { kind: 'canceled', at, by: 'operator/bob' } as const;
+  expect(() => journal.apply('c-acquiring', event, 'operator/bob')).toThrow('cannot be read from the database');
+  expect(journal.runningOn(request.node.uid)).toBeUndefined();
+  const aside = database.prepare(`SELECT why, row FROM quarantine WHERE row LIKE '%"c-acquiring"%'`).get();
+  expect(aside?.why).toMatch(/^capture c-acquiring cannot be read/);
+  expect(JSON.parse(String(aside?.row))).toMatchObject({ id: 'c-acquiring', phase: 'acquiring' });
+  expect(journal.audit.of('c-acquiring').map(({ action }) => action)).toEqual(['requested', 'opened', 'quarantined']);
+  expect(journal.audit.firstBroken()).toBeUndefined();
+  expect(database.prepare('SELECT state, reason FROM runs').get()).toEqual({
+    state: 'failed',
+    reason: 'database_unusable',
+  });
+  expect(() => journal.advance('c-acquiring', 200)).toThrow('there is no capture c-acquiring any more');
+  expect(journal.create({ ...request, id: 'c-again' }, 'another key', 1e12).created).toBe(true);
   database.close();
 });
 
@@ -202,4 +232,40 @@ test('a collector starts on such a database: it lists what is sound, says what i
   expect(await rig.metrics()).toContain('kcorder_journal_quarantined_rows 12\n');
   expect(rig.logged).toContainEqual(expect.objectContaining({ table: 'captures', why: 'capture_sizes', rows: 1 }));
   await rig.ordered('n1');
+});
+
+test.each([
+  ['schedules', 'schedule_times', `planned_through = 'some day'`],
+  ['schedules', 'schedule_times', `planned_through = '+012026-01-01T00:00:00.000Z'`],
+  ['schedules', 'schedule_spec', `spec = '{'`],
+])(
+  'a collector starts on a row of %s that breaks %s (%s): it is set aside, and the configuration makes it again',
+  async (table, why, change) => {
+    using scratch = makeScratch();
+    const schedulesFile = join(scratch.dir, 'schedules.json');
+    const write = (cron: string) => writeFileSync(schedulesFile, JSON.stringify({ schedules: [{ name: 's', cron }] }));
+    write('0 * * * *');
+    await using rig = await Rig.start(parties, { schedulesFile });
+    await rig.stopCollector();
+    const edited = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
+    edited.exec(`PRAGMA ignore_check_constraints = ON; UPDATE ${table} SET ${change}`);
+    edited.close();
+    write('30 * * * *');
+    await rig.startCollector();
+    expect(rig.logged).toContainEqual(expect.objectContaining({ table, why, rows: 1 }));
+    const metrics = await rig.metrics();
+    expect(metrics).toContain('kcorder_journal_quarantined_rows 1\n');
+    expect(metrics).toContain('kcorder_schedule_created_timestamp_seconds{schedule="s"}');
+  },
+);
+
+test('a row that violates a check does not stop a migration', () => {
+  using scratch = makeScratch();
+  const database = openDatabase(scratch.dir);
+  database.exec(`PRAGMA ignore_check_constraints = ON; INSERT INTO analyses_again VALUES ('c-done', 'never', 'x', '', 0);
+    ALTER TABLE analyses_again DROP COLUMN begun; PRAGMA user_version = 5`);
+  database.close();
+  const migrated = openDatabase(scratch.dir);
+  expect(quarantined(migrated)).toContainEqual({ source: 'analyses_again', why: 'again_texts', count: 1 });
+  migrated.close();
 });

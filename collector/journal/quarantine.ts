@@ -29,7 +29,7 @@ const beside = `
     BEGIN SELECT RAISE(ABORT, 'an audit record is larger than any should be'); END;
 `;
 
-/** Rows that belong to a capture which cannot be read. */
+/** Conditions of rows that belong to a capture which is not there any more. */
 const orphans: Readonly<Record<string, string>> = {
   storage: 'capture_id NOT IN (SELECT id FROM captures)',
   analyses_again: 'capture_id NOT IN (SELECT id FROM captures)',
@@ -47,9 +47,42 @@ export function addChecks(database: DatabaseSync): void {
   }
 }
 
+/** Sets rows aside that violate a check although the database has it. Call it in a transaction. */
+export function setViolationsAside(database: DatabaseSync): void {
+  for (const [table, conditions] of Object.entries(checks)) setAside(database, table, conditions);
+  endOrphanedRuns(database);
+}
+
+/** Sets a capture aside that cannot be read, and ends its run: its node and its schedule are free. Call it in a transaction. */
+export function setCaptureAside(database: DatabaseSync, captureId: string, why: string): void {
+  setRowAside(database, 'captures', captureId, why);
+  endOrphanedRuns(database);
+}
+
+/** Sets a schedule aside that cannot be read. Call it in a transaction. */
+export const setScheduleAside = (database: DatabaseSync, name: string, why: string): void =>
+  setRowAside(database, 'schedules', name, why);
+
+const keys = { captures: 'id', schedules: 'name' } as const;
+
+function setRowAside(database: DatabaseSync, table: keyof typeof keys, key: string, why: string): void {
+  const which = `FROM ${table} WHERE ${keys[table]} = ?`;
+  database
+    .prepare(
+      `INSERT INTO quarantine (at, source, why, row) SELECT ?, '${table}', ?, ${wholeRow(database, table)} ${which}`,
+    )
+    .run(new Date().toISOString(), why, key);
+  database.prepare(`DELETE ${which}`).run(key);
+}
+
+function endOrphanedRuns(database: DatabaseSync): void {
+  database.exec(
+    `UPDATE runs SET state = 'failed', reason = 'database_unusable', detail = 'its capture cannot be read from the database: it is in quarantine'
+     WHERE state = 'running' AND capture_id NOT IN (SELECT id FROM captures)`,
+  );
+}
+
 function setAside(database: DatabaseSync, table: string, conditions: Readonly<Record<string, string>>): void {
-  const columns = database.prepare('SELECT name FROM pragma_table_info(?)').all(table);
-  const whole = columns.map(({ name }) => `'${String(name)}', "${String(name)}"`).join(', ');
   const orphan = orphans[table];
   const whens = [
     ...Object.entries(conditions).map(([name, condition]) => `WHEN NOT coalesce((${condition}), 0) THEN '${name}'`),
@@ -59,10 +92,16 @@ function setAside(database: DatabaseSync, table: string, conditions: Readonly<Re
   database
     .prepare(
       `INSERT INTO quarantine (at, source, why, row)
-       SELECT ?, '${table}', ${why}, json_object(${whole}) FROM ${table} WHERE ${why} IS NOT NULL`,
+       SELECT ?, '${table}', ${why}, ${wholeRow(database, table)} FROM ${table} WHERE ${why} IS NOT NULL`,
     )
     .run(new Date().toISOString());
   database.exec(`DELETE FROM ${table} WHERE ${why} IS NOT NULL`);
+}
+
+/** An expression of all columns as JSON. */
+function wholeRow(database: DatabaseSync, table: string): string {
+  const columns = database.prepare('SELECT name FROM pragma_table_info(?)').all(table);
+  return `json_object(${columns.map(({ name }) => `'${String(name)}', "${String(name)}"`).join(', ')})`;
 }
 
 /** SQLite adds no check to a table that is there: makes it anew, with its rows in their order and its indices. */

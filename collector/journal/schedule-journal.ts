@@ -1,6 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { Fault } from '@kcorder/proto/fault.ts';
+import * as v from 'valibot';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
+import { setScheduleAside } from './quarantine.ts';
 
 /** Which nodes: see ScheduleTarget of the contract. */
 export interface ScheduleTarget {
@@ -51,14 +54,36 @@ export interface StoredSchedule {
 /** The schedules on disk. Every change is durable when the call returns; each throws storage_failed. */
 export class ScheduleJournal {
   readonly #database: DatabaseSync;
+  readonly #damaged: (fault: unknown) => void;
 
-  constructor(database: DatabaseSync) {
+  /** `damaged` hears of schedules that are set aside because they cannot be read. */
+  constructor(database: DatabaseSync, damaged: (fault: unknown) => void = () => undefined) {
     this.#database = database;
+    this.#damaged = damaged;
   }
 
-  /** By name. */
+  /** By name. Those that cannot be read are set aside. */
   list(): StoredSchedule[] {
-    return this.#database.prepare('SELECT * FROM schedules ORDER BY name').all().map(toSchedule);
+    const rows = this.#database.prepare('SELECT * FROM schedules ORDER BY name').all();
+    return rows.flatMap((row) => this.#read(row) ?? []);
+  }
+
+  #read(row: Record<string, unknown>): StoredSchedule | undefined {
+    try {
+      return toSchedule(row);
+    } catch (cause) {
+      const name = String(row.name);
+      const why = `its spec is no schedule (${cause instanceof Error ? cause.message : String(cause)})`;
+      transact(this.#database, () => setScheduleAside(this.#database, name, why));
+      this.#damaged(
+        new Fault(
+          'database_unusable',
+          `schedule ${name} cannot be read from the database: ${why}. It is in quarantine and has no runs any more: create it again`,
+          { cause },
+        ),
+      );
+      return undefined;
+    }
   }
 
   /** Adds schedules: all of them or none. There are none of their names. */
@@ -100,9 +125,33 @@ export class ScheduleJournal {
   }
 }
 
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const shape = v.object({
+  name: v.string(),
+  cron: v.string(),
+  timeZone: v.string(),
+  target: v.object({
+    nodeNames: v.array(v.string()),
+    nodeLabels: v.string(),
+    podNamespaces: v.array(v.string()),
+    podLabels: v.string(),
+  }),
+  analyze: v.boolean(),
+  jitterMs: count,
+  startingDeadlineMs: v.optional(count),
+  maxConcurrent: count,
+  ignorePressure: v.boolean(),
+  retention: v.object({ keepLast: count, ttlMs: v.optional(count) }),
+  reason: v.string(),
+});
+
+/** Throws when the spec is none; that its pattern and time zone are known is another matter. */
 function toSchedule(row: Record<string, unknown>): StoredSchedule {
+  const spec = decode<ScheduleSpec>(String(row.spec));
+  v.assert(shape, spec);
+  if (spec.name !== row.name) throw new Error('it has another name');
   return {
-    spec: decode<ScheduleSpec>(String(row.spec)),
+    spec,
     configured: row.configured === 1,
     createdAt: String(row.created_at),
     createdBy: String(row.created_by),

@@ -1,11 +1,10 @@
-import { type AnalysisReport, confinementLevels, type PluginReport } from '../analysis/analysis.ts';
-import { defaultPlugins } from '../analysis/plugins.ts';
+import { type AnalysisReport, confinementLevels, pluginStates } from '../analysis/analysis.ts';
+import { pluginRow, pluginTable } from '../analysis/plugins.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { MetricQueries } from '../journal/metric-queries.ts';
 import { replace, type Scrape, seconds, setOrRemove } from './scrape.ts';
 
-const states: readonly PluginReport['state'][] = ['rows', 'empty', 'failed'];
 const severities = ['info', 'warning', 'critical'];
 
 /** All reasons that have a series; a runner says whatever its image makes it say. `signal NAME` counts as its first word. */
@@ -49,10 +48,11 @@ export class AnalysisSeries {
       'state',
       'reason',
     ]);
-    this.#plugins = scrape.counter('kcorder_analysis_plugins_total', 'Plugin runs by ending: rows, empty, failed.', [
-      'plugin',
-      'state',
-    ]);
+    this.#plugins = scrape.counter(
+      'kcorder_analysis_plugins_total',
+      'Plugin runs by ending: rows, empty, failed, unsupported; the plugin is other if it is not one of ours.',
+      ['plugin', 'state'],
+    );
     this.#confined = scrape.counter(
       'kcorder_analysis_confinement_total',
       'Analyses that ran, by how far the kernel confined them: full, partial, none.',
@@ -62,7 +62,7 @@ export class AnalysisSeries {
     this.#ended.inc({ state: 'done', reason: '' }, 0);
     for (const reason of failedReasons) this.#ended.inc({ state: 'failed', reason }, 0);
     for (const reason of skippedReasons) this.#ended.inc({ state: 'skipped', reason }, 0);
-    for (const plugin of defaultPlugins) for (const state of states) this.#plugins.inc({ plugin, state }, 0);
+    for (const { name } of pluginTable) for (const state of pluginStates) this.#plugins.inc({ plugin: name, state }, 0);
 
     const waiting = scrape.gauge(
       'kcorder_analyses_waiting',
@@ -111,7 +111,8 @@ export class AnalysisSeries {
 
   /** The plugins of an analysis have run. */
   ran(report: AnalysisReport): void {
-    for (const { name, state } of report.plugins) this.#plugins.inc({ plugin: name, state });
+    for (const { name, state } of report.plugins)
+      this.#plugins.inc({ plugin: pluginRow(name)?.name ?? 'other', state });
     const { confined } = report.isolation;
     if (confined !== undefined) this.#confined.inc({ level: confined.level });
   }

@@ -77,7 +77,7 @@ export class CaptureSeries {
     );
     const aside = scrape.gauge(
       'kcorder_journal_quarantined_rows',
-      'Rows of the database that an upgrade has set aside because they cannot be what they say.',
+      'Rows of the database that were set aside because they cannot be what they say.',
     );
     const byNode = scrape.counter(
       'kcorder_node_captures_ended_total',

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { quarantined } from '../journal/quarantine.ts';
 import { at, brief, hourMs, minuteMs, on, quick, runsOf, worldWith } from './testing/hour.ts';
 import { ordinary, World } from './testing/world.ts';
 
@@ -172,9 +173,32 @@ test.each([
   world.killCollector();
   world.database.exec(`UPDATE schedules SET spec = ${broken} WHERE name = 's'`);
   world.startCollector();
+  expect(world.schedules.list().map((schedule) => world.schedules.nextTicks(schedule, 1).length)).toEqual([1, 0]);
+  expect(world.schedules.timesOf('s')).toEqual({});
   await world.clock.pass(1.1 * hourMs);
   expect(runsOf(world)).toEqual(['01:00 n1 succeeded']);
   expect(world.failures.map(String).join()).toMatch(/RangeError/);
   world.schedules.remove('s', 'operator/bob');
   expect(world.schedules.list().map(({ spec }) => spec.name)).toEqual(['other']);
+});
+
+test.each([
+  ['is of another shape', `json_remove(spec, '$.target')`],
+  ['is not even an object', `'7'`],
+  ['has a number that is none', `json_set(spec, '$.jitterMs', 'soon')`],
+  ['is of another name', `json_set(spec, '$.name', 'other')`],
+])('a schedule whose spec %s is set aside, and can be made again', async (_, broken) => {
+  using world = await worldWith([on('n0'), { ...on('n1'), name: 'other' }]);
+  world.killCollector();
+  world.database.exec(`UPDATE schedules SET spec = ${broken} WHERE name = 's'`);
+  world.startCollector();
+  expect(world.schedules.list().map(({ spec, createdBy }) => [spec.name, createdBy])).toEqual([
+    ['other', 'operator/alice'],
+  ]);
+  expect(quarantined(world.database)).toEqual([
+    { source: 'schedules', why: expect.stringContaining('its spec is no schedule'), count: 1 },
+  ]);
+  world.schedules.create({ ...ordinary, ...on('n0') }, 'operator/bob');
+  await world.clock.pass(1.1 * hourMs);
+  expect(runsOf(world).sort()).toEqual(['01:00 n0 succeeded', '01:00 n1 succeeded']);
 });

@@ -143,9 +143,9 @@ export class Schedules {
     return this.#deps.runs.newest(name);
   }
 
-  /** The ticks to come, at most so many; none while it is paused. In ms since 1970. */
+  /** The ticks to come, at most so many; none while it is paused or its times cannot be told. In ms since 1970. */
   nextTicks({ spec, plannedThrough, pausedBy }: StoredSchedule, count: number): number[] {
-    if (pausedBy !== '') return [];
+    if (pausedBy !== '' || this.scheduler.roster.isUntimed(spec.name)) return [];
     const afterMs = Math.max(Date.parse(plannedThrough), this.#deps.clock.wall().getTime());
     return ticksBetween(spec, afterMs, Number.POSITIVE_INFINITY, count);
   }
@@ -153,7 +153,8 @@ export class Schedules {
   /** When a schedule comes again, and the longest time between two of its ticks that follow each other. */
   timesOf(name: string): { nextAtMs: number | undefined; intervalMs: number | undefined } {
     const schedule = this.scheduler.roster.get(name);
-    if (schedule === undefined) return { nextAtMs: undefined, intervalMs: undefined };
+    if (schedule === undefined || this.scheduler.roster.isUntimed(name))
+      return { nextAtMs: undefined, intervalMs: undefined };
     const nextAtMs = schedule.pausedBy === '' ? this.scheduler.roster.nextMs(name) : undefined;
     return { nextAtMs, intervalMs: this.#intervalMs(schedule.spec) };
   }

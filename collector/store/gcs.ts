@@ -6,7 +6,7 @@ import { checkBucket, checkObjectRules } from './gcs/check.ts';
 import type { GcsObject } from './gcs/object.ts';
 import { type Pace, usualPace } from './gcs/pace.ts';
 import { GcsRanges, missingObject } from './gcs/ranges.ts';
-import { type GcsAnswer, jsonOf, NoAnswer, type Send } from './gcs/request.ts';
+import { type GcsAnswer, jsonOf, NoAnswer, readAnswer, type Send } from './gcs/request.ts';
 import { Uploads } from './gcs/upload.ts';
 import { checkObjectName, isObjectName } from './object-name.ts';
 import type { RangeSource } from './range-source.ts';
@@ -113,16 +113,16 @@ export class GcsStore implements EvidenceStore {
     let pageToken = '';
     do {
       const url = this.#api.bucketUrl('/o', pageToken === '' ? query : { ...query, pageToken });
-      const isList = (each: GcsAnswer): boolean => jsonOf(each) !== undefined;
+      const isList = (each: GcsAnswer): boolean => pageOf(each) !== undefined;
       const answer = await this.#api.ask({ method: 'GET', url }, subject, undefined, isList);
       if (answer.status !== 200) throw this.#api.refused(answer, subject);
-      const page = jsonOf(answer) as { items?: { name: string }[]; nextPageToken?: string };
-      for (const { name } of page.items ?? []) {
+      const page = pageOf(answer);
+      for (const name of page?.names ?? []) {
         const [captureId = '', file = '', more] = name.slice(this.#folder.length).split('/');
         const object = { captureId, file };
         if (more === undefined && isObjectName(object)) yield object;
       }
-      pageToken = page.nextPageToken ?? '';
+      pageToken = page?.nextPageToken ?? '';
     } while (pageToken !== '');
   }
 
@@ -171,6 +171,15 @@ export class GcsStore implements EvidenceStore {
   }
 }
 
+/** A page of a list; undefined when it is none. */
+function pageOf(answer: GcsAnswer): { names: string[]; nextPageToken: string } | undefined {
+  const page = jsonOf(answer) as { items?: unknown; nextPageToken?: unknown } | null | undefined;
+  const { items = [], nextPageToken = '' } = page ?? {};
+  if (!page || Array.isArray(page) || !Array.isArray(items) || typeof nextPageToken !== 'string') return undefined;
+  const names = items.map((item: { name?: unknown } | null) => item?.name);
+  return names.every((name) => typeof name === 'string') ? { names, nextPageToken } : undefined;
+}
+
 const isSame = (object: GcsObject, file: FileToKeep): boolean =>
   object.bytes === file.bytes && object.crc32c === file.crc32c;
 
@@ -183,14 +192,14 @@ function connect(endpoint: string, timeoutMs: number): Send {
   const isOpen = endpoint.startsWith('http:');
   // Any client has the transport, also one without credentials.
   const { transporter } = auth.fromAPIKey('none');
-  return async ({ method, url, headers, body }, signal) => {
+  return async ({ method, url, headers, body, mostBytes }, signal) => {
     // Also the address of a session, which the server chooses.
     if (!isOpen && !url.startsWith('https:'))
       throw new Fault('store_refused', `${endpoint} leads to an address without TLS: correct KCORDER_GCS_ENDPOINT`);
     const login = isOpen ? new Headers() : await auth.getRequestHeaders(url).catch(failLogin);
     for (const [key, value] of Object.entries(headers ?? {})) login.set(key, value);
     try {
-      const response = await transporter.request<ArrayBuffer>({
+      const response = await transporter.request<AsyncIterable<Uint8Array> | undefined>({
         method,
         url,
         headers: login,
@@ -201,13 +210,18 @@ function connect(endpoint: string, timeoutMs: number): Send {
         retry: false,
         // 308 is an answer of the API; a redirect would take the login elsewhere.
         redirect: 'manual',
-        responseType: 'arraybuffer',
+        responseType: 'stream',
         validateStatus: () => true,
       });
       // 401: what is remembered of the login is no good any more.
       if (response.status === 401) auth.cachedCredential = null;
-      return { status: response.status, headers: response.headers, body: Buffer.from(response.data) };
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: await readAnswer(response.data ?? [], mostBytes),
+      };
     } catch (error) {
+      if (error instanceof NoAnswer) throw error;
       const reason = reasonOf(error);
       if (/CERT|VERIFY|ISSUER/.test(reason))
         throw new Fault(

@@ -108,3 +108,13 @@ test('bytes of any kind never break it', () => {
     { numRuns: 20_000 },
   );
 });
+
+test('names without number are no ISF: the scan ends long before the text does', () => {
+  const isf = new IsfScan();
+  const names = Buffer.from(`${'"":0,'.repeat(1 << 16)}`);
+  isf.push(Buffer.from('{"symbols":{'));
+  let bytes = 0;
+  while (isf.push(names) && bytes < 1 << 30) bytes += names.length;
+  expect(bytes).toBeLessThan(32 << 20);
+  expect(isf.end()).toEqual({ problem: 'has more than 4000000 names' });
+});

@@ -7,6 +7,8 @@ const openArray = 0x5b;
 const closeArray = 0x5d;
 const keyLimitBytes = 256;
 const bannerLimitBytes = 65_536;
+/** An ISF of a kernel has some 250,000. */
+const mostNames = 4_000_000;
 
 /** What a scan of a whole ISF found. */
 export interface IsfContent {
@@ -28,6 +30,7 @@ export class IsfScan {
   #key: Buffer[] = [];
   #keyBytes = 0;
   #lastString = '';
+  #names = 0;
   #section = '';
   #name = '';
   #userTypes = 0;
@@ -96,13 +99,21 @@ export class IsfScan {
         this.#escaped = true;
       } else if (byte === quote) {
         this.#keepKey(chunk, from, at);
-        if (this.#depth <= 2) this.#lastString = Buffer.concat(this.#key).toString('utf8');
+        if (this.#depth <= 2) this.#takeName();
         this.#inString = false;
         return at + 1;
       }
     }
     this.#keepKey(chunk, from, chunk.length);
     return chunk.length;
+  }
+
+  #takeName(): void {
+    this.#names += 1;
+    if (this.#names > mostNames) this.#problem = `has more than ${mostNames} names`;
+    const [part] = this.#key;
+    this.#lastString =
+      this.#key.length === 1 && part ? part.toString('utf8') : Buffer.concat(this.#key).toString('utf8');
   }
 
   #keepKey(chunk: Buffer, from: number, to: number): void {

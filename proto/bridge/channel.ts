@@ -6,11 +6,16 @@ import {
   Client,
   credentials,
   experimental,
+  logVerbosity,
+  setLogVerbosity,
   type VerifyOptions,
 } from '@grpc/grpc-js';
 import { LiveIdentity, type TlsIdentity } from './live-identity.ts';
 
 export type { TlsIdentity };
+
+// It would print to stderr whatever a stranger's header holds: their own token, control characters, megabytes.
+setLogVerbosity(logVerbosity.NONE);
 
 /** How a channel differs from an ordinary one. */
 export interface OpenOptions {

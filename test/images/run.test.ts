@@ -64,7 +64,7 @@ describe.runIf(process.getuid?.() === 0)('in containers', () => {
   test('Python has all its modules, and Volatility in the pinned version', async () => {
     const data = ownFolder('python', 65532);
     const script = `
-import importlib, os, pefile, volatility3.framework.constants as constants
+import importlib, os, pefile, yara_x, volatility3.framework.constants as constants
 for name in os.listdir(os.path.dirname(os.__file__) + "/lib-dynload"):
     importlib.import_module(name.split(".")[0])
 print(constants.PACKAGE_VERSION, os.getuid(), os.getgid())

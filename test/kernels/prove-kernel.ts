@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultPlugins } from '../../collector/analysis/plugins.ts';
+import { defaultPlugins } from '../../collector/analysis/profiles.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
 import { confineBy } from '../../collector/symbols/confine.ts';
 import { Btf } from '../../isf/btf/btf.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import { defaultPlugins } from '../../collector/analysis/plugins.ts';
+import { defaultPlugins } from '../../collector/analysis/profiles.ts';
 import { readColumn } from '../../collector/analysis/results.ts';
 import { openFile } from '../../collector/store/file-source.ts';
 import { openFrames } from '../../collector/store/frames/open-frames.ts';

@@ -67,7 +67,8 @@ export async function writeVolatility(trees: PythonTrees, root: string): Promise
   const python = await ensureVolatility();
   const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', '--no-compile'];
   const kind = ['--only-binary=:all:', '--implementation', 'cp', '--python-version', version];
-  const pinned = ['--platform', 'manylinux2014_x86_64', '--require-hashes', '-r', requirementsPath];
+  const platforms = ['--platform', 'manylinux2014_x86_64', '--platform', 'manylinux_2_28_x86_64'];
+  const pinned = [...platforms, '--require-hashes', '-r', requirementsPath];
   await command(python, [...args, ...kind, ...pinned, '--target', join(root, path)]).catch((cause: unknown) => {
     throw new SetupFailure(
       `cannot install what ${requirementsPath} lists into the collector's image`,

@@ -20,6 +20,8 @@ const entry = join(repoDir, 'cli/main.ts');
 function environment(context: Context): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    KUBECONFIG: process.env.KUBECONFIG,
     TERM: process.env.TERM,
     COLUMNS: process.env.COLUMNS,
     NO_COLOR: process.env.NO_COLOR,

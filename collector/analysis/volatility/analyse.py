@@ -6,26 +6,29 @@ import logging
 import mimetypes
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from volatility3.framework import constants
 
+import compat
 import paths
 import speedups
+from arguments import Unsupported
+from ending import end_with_error, end_with_rows
 from images import check_readable
 from job import Job, Plugin
 from kernel import Kernel, open_kernel
 from lines import Lines, OutputLost
-from missing import TRIED_IN_VAIN
 from plugins.hidden_modules import open_hidden_modules
 from plugins.modules import open_modules
 from plugins.processes import open_processes
 from plugins.sockets import open_sockets
+from said import Said
 from stock import load_plugin, open_stock
 from symbols import Symbols
-from table import Table
-from warn import Warnings, missing_name
+from table import Plain, Table
+from warn import Warnings
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,8 @@ _OURS = {
     "hiddenModules": open_hidden_modules,
     "linux.lsmod.Lsmod": open_modules,
 }
+# There is no result without them, so a kernel that they cannot read is a failure.
+_ALWAYS_SUPPORTED = frozenset({"processes", "sockets"})
 
 
 def load(plugins: Iterable[str]) -> None:
@@ -42,10 +47,11 @@ def load(plugins: Iterable[str]) -> None:
     is its turn."""
     mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
     for name in set(plugins) - _OURS.keys():
-        with contextlib.suppress(LookupError):
+        with contextlib.suppress(LookupError, Unsupported):
             load_plugin(name)
     speedups.apply()
     paths.apply()
+    compat.apply()
 
 
 def versions() -> dict[str, str]:
@@ -75,42 +81,39 @@ def _run(kernel: Kernel, plugin: Plugin, lines: Lines) -> dict[str, Any]:
     start = time.monotonic()
     warnings = Warnings()
     kernel.context.missing.clear()
-    written, reason = 0, None
-    try:
-        for written in lines.write_rows(plugin.name, _open_table(kernel, plugin, warnings), warnings.add):
-            pass
-    except OutputLost:
-        raise
-    except MemoryError:
-        reason = "out_of_memory"
-    except (Exception, SystemExit) as error:
-        _log.exception("plugin %s", plugin.name)
-        missing = missing_name(error)
-        text = f"the kernel's symbols have no {missing}" if missing else f"{type(error).__name__}: {error}"
-        reason = text[:500]
+    seen = written = 0
+    error: BaseException | None = None
+
+    def counted(table: Table) -> Iterator[list[Plain]]:
+        nonlocal seen
+        for row in table.rows:
+            seen += 1
+            yield row
+
+    with Said() as said:
+        try:
+            table = _open_table(kernel, plugin, warnings)
+            for written in lines.write_rows(plugin.name, Table(table.columns, counted(table)), warnings.add):
+                pass
+        except OutputLost:
+            raise
+        except (Exception, SystemExit) as caught:
+            _log.exception("plugin %s", plugin.name)
+            error = caught
     check_readable(kernel.context)
-    if reason is None:
-        warnings.add_missing(kernel.context.missing - TRIED_IN_VAIN)
-    if reason is None and written == 0:
-        reason = _why_not_empty(plugin, warnings)
-    end: dict[str, Any] = {"state": "failed" if reason else "rows" if written else "empty", "rows": written}
-    end["seconds"] = round(time.monotonic() - start, 3)
-    if reason:
+    if error is None:
+        ended = end_with_rows(written, plugin, said, kernel.context.missing, warnings)
+    else:
+        said.tell(warnings)
+        ended = end_with_error(error, seen)
+        error = None
         gc.collect()
-        end["reason"] = reason
+    if plugin.name in _ALWAYS_SUPPORTED and ended["state"] == "unsupported":
+        ended["state"] = "failed"
+    end: dict[str, Any] = {**ended, "rows": written, "seconds": round(time.monotonic() - start, 3)}
     if warnings.sentences():
         end["warnings"] = warnings.sentences()
     return end
-
-
-def _why_not_empty(plugin: Plugin, warnings: Warnings) -> str | None:
-    """`empty` is a statement about the node, so it is made only when everything was readable."""
-    if plugin.never_empty:
-        why = warnings.sentences()[0] if warnings.sentences() else "its memory is not readable in this image"
-        return f"nothing found, which cannot be true of a running node: {why}"
-    if warnings.sentences():
-        return f"nothing found, but not everything was readable: {warnings.sentences()[0]}"
-    return None
 
 
 def _open_table(kernel: Kernel, plugin: Plugin, warnings: Warnings) -> Table:

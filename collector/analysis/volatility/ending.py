@@ -1,31 +1,46 @@
-"""How a process of ours ends: with what it did, or with one `fatal` line that says why not."""
+"""How a plugin has ended: rows, empty, failed or unsupported, and why."""
 
-import logging
-from collections.abc import Callable
+from collections.abc import Set
+from typing import Any
 
-from fatal import EXIT_STATUS, Fatal, ImageUnreadable
-from lines import Lines, OutputLost
+from arguments import Unsupported
+from job import Plugin
+from missing import TRIED_IN_VAIN
+from said import Said, lacks
+from warn import Warnings, missing_name
+
+_REASON_LIMIT = 500
 
 
-def run_to_end(lines: Lines, work: Callable[[], None]) -> int:
-    """Returns the exit status. Never raises."""
-    try:
-        work()
-        return 0
-    except Fatal as error:
-        fatal = error
-    except ImageUnreadable as error:
-        fatal = Fatal("image_unreadable", f"The image cannot be read: {error}.")
-    except OutputLost as error:
-        logging.error("the lines cannot be written: %s", error)
-        return 1
-    except MemoryError:
-        fatal = Fatal("out_of_memory", "The memory limit is too low for an analysis.")
-    except Exception as error:
-        logging.exception("the run")
-        fatal = Fatal("crashed", f"{type(error).__name__}: {error}"[:500])
-    try:
-        lines.write({"type": "fatal", "reason": fatal.reason, "detail": fatal.detail})
-    except OutputLost as error:
-        logging.error("%s: %s (and the line cannot be written: %s)", fatal.reason, fatal.detail, error)
-    return EXIT_STATUS
+def end_with_error(error: BaseException, rows: int) -> dict[str, Any]:
+    """State and reason. A plugin that had rows before was supported so far, and the rest of them is lost."""
+    if isinstance(error, MemoryError):
+        return {"state": "failed", "reason": "out_of_memory"}
+    missing = missing_name(error)
+    why = f"the kernel's symbols have no {missing}" if missing else str(error)
+    if rows == 0 and (missing or isinstance(error, Unsupported) or lacks(why)):
+        return {"state": "unsupported", "reason": why[:_REASON_LIMIT]}
+    return {"state": "failed", "reason": (why if missing else f"{type(error).__name__}: {why}")[:_REASON_LIMIT]}
+
+
+def end_with_rows(rows: int, plugin: Plugin, said: Said, missing: Set[str], warnings: Warnings) -> dict[str, Any]:
+    """State and, unless that is rows, the reason. `missing` are names that the symbols were asked for in vain.
+
+    `empty` is a statement about the node, so it is made only when everything was looked at.
+    """
+    said.tell(warnings)
+    unread = next(iter(warnings.sentences()), None)
+    warnings.add_missing(missing - TRIED_IN_VAIN)
+    if rows > 0:
+        return {"state": "rows"}
+    if said.lacking is not None:
+        return {"state": "unsupported", "reason": said.lacking}
+    why = next(iter(warnings.sentences()), None)
+    if plugin.never_empty:
+        what = why or "its memory is not readable in this image"
+        return {"state": "failed", "reason": f"nothing found, which cannot be true of a running node: {what}"}
+    if unread is not None:
+        return {"state": "failed", "reason": f"nothing found, but not everything was readable: {unread}"}
+    if why is not None:
+        return {"state": "unsupported", "reason": f"nothing found, but not everything was looked at: {why}"}
+    return {"state": "empty"}

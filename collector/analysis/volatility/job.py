@@ -3,13 +3,18 @@
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fatal import Fatal
 
 _BUILD_ID = re.compile(r"[0-9a-f]{8,64}\Z")
 _PLUGIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
+_ARGUMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+_TEXT_LIMIT, _ITEM_LIMIT, _NUMBER_LIMIT = 4096, 256, (1 << 32) - 1
+
+Argument = bool | int | str | list[int | str]
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,17 @@ class Image:
 class Plugin:
     """A plugin, and what the collector knows of it: ../plugins.ts.
 
-    `never_empty`: no running node is without what it lists. `processes`: its rows have a PID and are compared with the
-    task list, of which "each" process or "some" have one. `tree`: its rows get their depth.
+    `never_empty`: no running node is without what it lists. `processes`: it walks the task list, and has a row for "each"
+    process in its column PID or for "some". `tree`: its rows get their depth. `needs`: without one of these arguments it
+    cannot run.
     """
 
     name: str
     never_empty: bool = False
     processes: str | None = None
     tree: bool = False
+    needs: tuple[str, ...] = ()
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,4 +159,24 @@ def parse_plugin(value: Any) -> Plugin:
     processes = value.get("processes")
     if processes not in (None, "each", "some"):
         raise Fatal("job_rejected", "The job's field plugins.processes is neither each nor some.")
-    return Plugin(name, _flag(value, "neverEmpty", False), processes, _flag(value, "tree", False))
+    needs, arguments = value.get("needs", []), value.get("arguments", {})
+    if not isinstance(needs, list) or not all(isinstance(item, str) for item in needs):
+        raise Fatal("job_rejected", "The job's field plugins.needs is no list of names.")
+    if not isinstance(arguments, dict) or not all(_is_argument(*item) for item in arguments.items()):
+        raise Fatal("job_rejected", f"The job's field plugins.arguments of {name} holds something that is no argument.")
+    flags = _flag(value, "neverEmpty", False), processes, _flag(value, "tree", False)
+    return Plugin(name, *flags, tuple(needs), arguments)
+
+
+def _is_argument(name: str, value: Any) -> bool:
+    if not _ARGUMENT_NAME.match(name):
+        return False
+    if isinstance(value, list):
+        return len(value) <= _ITEM_LIMIT and all(_is_plain(item) and not isinstance(item, bool) for item in value)
+    return _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _TEXT_LIMIT and "\0" not in value
+    return isinstance(value, int) and 0 <= value <= _NUMBER_LIMIT

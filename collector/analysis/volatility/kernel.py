@@ -8,6 +8,7 @@ from volatility3.framework.layers import intel
 
 from banner import is_banner_of
 from build_id import read_build_id
+from compat import add_kallsyms
 from fatal import Fatal
 from images import open_image
 from job import Job
@@ -58,6 +59,7 @@ def open_kernel(symbols: Symbols, job: Job) -> Kernel:
     memory = open_image(context, job.image)
     layer = _open_page_tables(context, memory, place)
     symbols.map_by(layer)
+    add_kallsyms(table, place)
     made_for = check_symbols(table, job.banner, place, layer)
     module = contexts.Module.create(
         context,

@@ -13,7 +13,7 @@ import os
 import sys
 
 from confine import Confinement, confine, confine_to_python, set_limits, take_stdout
-from ending import run_to_end
+from process_end import run_to_end
 from fatal import Fatal
 from job import Image, Job, Preparation, parse_job, parse_preparation
 from lines import Lines

@@ -100,12 +100,35 @@ class ParsePlugin(unittest.TestCase):
         self.assertEqual(parse_plugin(told), Plugin("linux.lsof.Lsof", True, "some"))
         self.assertEqual(parse_plugin({"name": "processes"}), Plugin("processes"))
 
+    def test_arguments(self) -> None:
+        values = {"pid": [1, 2], "inode": "0xffff888000000000", "wide": True, "hexdump-size": 64}
+        plugin = parse_plugin({"name": "x.Y", "needs": ["inode"], "arguments": values})
+        self.assertEqual(plugin, Plugin("x.Y", needs=("inode",), arguments=values))
+
     def test_a_bad_one_names_the_field(self) -> None:
         cases: dict[str, Any] = {
             "holds something": "processes",
             "no plugin": {"name": "../../os"},
             "plugins.processes": {"name": "processes", "processes": "all"},
             "neverEmpty": {"name": "processes", "neverEmpty": "yes"},
+            "plugins.needs": {"name": "processes", "needs": "pattern"},
+            "plugins.arguments": {"name": "processes", "arguments": ["x"]},
+            **{
+                f"plugins.arguments of {name}": {"name": name, "arguments": {argument: value}}
+                for name, argument, value in (
+                    ("dots", "a.b", 1),
+                    ("negative", "a", -1),
+                    ("large", "a", 1 << 32),
+                    ("fraction", "a", 0.5),
+                    ("nothing", "a", None),
+                    ("nested", "a", [[1]]),
+                    ("flags", "a", [True]),
+                    ("long", "a", "x" * 4097),
+                    ("nul", "a", "x\0"),
+                    ("many", "a", [1] * 257),
+                    ("odd", "a.b", [1]),
+                )
+            },
         }
         for field, told in cases.items():
             with self.subTest(field), self.assertRaises(Fatal) as raised:

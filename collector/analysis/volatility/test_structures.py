@@ -123,7 +123,7 @@ class Modules(OnKernel):
         kernel = make_node().without("modules")
         with self.assertLogs("analyse"):
             end = self._analyse(kernel, "linux.lsmod.Lsmod")["linux.lsmod.Lsmod"]
-        self.assertEqual((end["state"], end["reason"]), ("failed", "the kernel's symbols have no modules"))
+        self.assertEqual((end["state"], end["reason"]), ("unsupported", "the kernel's symbols have no modules"))
 
 
 class Sockets(OnKernel):
@@ -200,14 +200,14 @@ class NothingFound(OnKernel):
 
     def test_what_was_not_looked_at_is_no_absence(self) -> None:
         plugin = "linux.malware.check_afinfo.Check_afinfo"
-        cases = {"failed": self._names, "empty": self._names + self._tcp}
+        cases = {"unsupported": self._names, "empty": self._names + self._tcp}
         for state, names in cases.items():
             with self.subTest(state):
                 kernel = make_node()
                 make_seq_operations(kernel, *names)
                 end = self._analyse(kernel, plugin)[plugin]
                 self.assertEqual(end["state"], state, end)
-                self.assertEqual("no packet_seq_ops" in end.get("reason", ""), state == "failed")
+                self.assertEqual("no packet_seq_ops" in end.get("reason", ""), state == "unsupported")
 
 
 class Paths(OnKernel):

@@ -35,6 +35,8 @@ export class FakeApiServer implements AsyncDisposable {
   watchAnswer: string | undefined;
   /** Lists of these are not answered. */
   readonly #held = new Map<Kind, (() => void)[]>();
+  /** Requests that are not answered and whose connection is open. */
+  unanswered = 0;
   /** Paths that were asked for, with their queries. */
   readonly asked: string[] = [];
 
@@ -124,10 +126,11 @@ export class FakeApiServer implements AsyncDisposable {
       const url = new URL(request.url ?? '/', 'http://fake');
       this.asked.push(url.pathname + url.search);
       if (this.fault === 'reset') return void request.socket.destroy();
-      if (this.fault === 'silence') return;
+      if (this.fault === 'silence') return this.#leave(response);
       const failure = this.fault ?? this.answer(request.method ?? '', url.pathname, body);
       if (isStatus(failure))
         return send(response, failure.status, { kind: 'Status', code: failure.status, message: failure.message ?? '' });
+      if (failure instanceof Promise) return void failure.then((answer: object) => send(response, 200, answer));
       if (failure !== undefined) return send(response, 200, failure);
       const kind = /^\/api\/v1\/(nodes|pods)$/.exec(url.pathname)?.[1] as Kind | undefined;
       if (kind === undefined) return send(response, 404, { kind: 'Status', code: 404 });
@@ -141,12 +144,23 @@ export class FakeApiServer implements AsyncDisposable {
         return;
       }
       const list = (): void => {
-        const items = [...this.#objects[kind].values()];
-        send(response, 200, { kind: 'List', metadata: { resourceVersion: String(this.#version) }, items });
+        const all = [...this.#objects[kind].values()];
+        const from = Number(url.searchParams.get('continue') ?? 0);
+        const to = from + Number(url.searchParams.get('limit') ?? all.length);
+        const more = to < all.length ? { continue: String(to) } : {};
+        const metadata = { resourceVersion: String(this.#version), ...more };
+        send(response, 200, { kind: 'List', metadata, items: all.slice(from, to) });
       };
       const held = this.#held.get(kind);
       if (held === undefined) list();
       else held.push(list);
+    });
+  }
+
+  #leave(response: ServerResponse): void {
+    this.unanswered += 1;
+    response.on('close', () => {
+      this.unanswered -= 1;
     });
   }
 

@@ -52,7 +52,7 @@ export class GcsApi {
   }
 
   /**
-   * Makes a request that may be made twice. Answers that will not get better by waiting are given as they are, but a 200 only if it is usable.
+   * Makes a request that may be made twice. Answers that will not get better by waiting are given as they are, but a 200 or 206 only if it is usable.
    * Throws storage_failed, store_refused.
    */
   async ask(
@@ -65,7 +65,7 @@ export class GcsApi {
     for (;;) {
       const answer = await this.try(request, signal);
       const isClear = !(answer instanceof NoAnswer) && !isPassing(answer.status);
-      if (isClear && (answer.status !== 200 || isUsable(answer))) return answer;
+      if (isClear && ((answer.status !== 200 && answer.status !== 206) || isUsable(answer))) return answer;
       if (!(await attempts.wait(signal))) throw this.failed(answer, subject);
     }
   }
@@ -100,7 +100,7 @@ export class GcsApi {
 
   /** It may go better later. */
   failed(answer: GcsAnswer | NoAnswer, { failure }: Subject): Fault {
-    const seen = answer instanceof NoAnswer ? answer.message : wordsOf(answer);
+    const seen = answer instanceof NoAnswer ? answer.message : seenOf(answer);
     return new Fault(
       'storage_failed',
       `${failure}: the store gave no usable answer in ${this.access.pace.attempts} attempts (last: ${seen}); ` +
@@ -132,3 +132,7 @@ export class GcsApi {
     }
   }
 }
+
+/** Of evidence nothing is shown. */
+const seenOf = (answer: GcsAnswer): string =>
+  answer.status === 206 ? `HTTP 206, ${answer.body.length} bytes that were not asked for` : wordsOf(answer);

@@ -27,7 +27,7 @@ interface ObjectJson {
 export function readObject(json: unknown, now = new Date()): GcsObject | undefined {
   const { size, crc32c, generation, metadata, kmsKeyName, ...holds } = (json ?? {}) as ObjectJson;
   const bytes = Number(size ?? Number.NaN);
-  if (!Number.isSafeInteger(bytes) || (typeof generation !== 'string' && typeof generation !== 'number'))
+  if (!Number.isSafeInteger(bytes) || bytes < 0 || (typeof generation !== 'string' && typeof generation !== 'number'))
     return undefined;
   return {
     bytes,

@@ -2,6 +2,7 @@ import { Fault } from '@kcorder/proto/fault.ts';
 import { checkRange, type RangeSource } from '../range-source.ts';
 import type { StoredObject } from '../store.ts';
 import type { GcsApi } from './api.ts';
+import { type GcsAnswer, mostAnswerBytes } from './request.ts';
 
 /** Reads ranges of one generation of an object. */
 export class GcsRanges implements RangeSource {
@@ -24,7 +25,12 @@ export class GcsRanges implements RangeSource {
     const subject = { failure: `${location} cannot be read`, permission: 'storage.objects.get' };
     // Identity: bytes as they are stored, so that offsets are those of the object.
     const headers = { range: `bytes=${offset}-${offset + length - 1}`, 'accept-encoding': 'identity' };
-    const answer = await this.#api.ask({ method: 'GET', url: this.#url, headers }, subject, signal);
+    // A 200 has the whole object, which is taken where that is not much.
+    const mostBytes = Math.max(length, Math.min(this.sizeBytes, mostAnswerBytes));
+    const request = { method: 'GET', url: this.#url, headers, mostBytes } as const;
+    const isOther = ({ headers: told }: GcsAnswer) => (told.get('x-goog-generation') ?? generation) !== generation;
+    const isWhole = (each: GcsAnswer) => isOther(each) || rangeOf(each, offset, length).length === length;
+    const answer = await this.#api.ask(request, subject, signal, isWhole);
     switch (answer.status) {
       case 404:
       case 412:
@@ -36,18 +42,18 @@ export class GcsRanges implements RangeSource {
       default:
         throw this.#api.refused(answer, subject);
     }
-    const body = answer.status === 200 ? answer.body.subarray(offset, offset + length) : answer.body;
-    const other = answer.headers.get('x-goog-generation') ?? generation;
-    if (other !== generation) throw missingObject(this.#object, `generation ${other} is in its place`);
-    if (body.length !== length)
-      throw missingObject(this.#object, `of ${length} bytes at ${offset} only ${body.length} are there`);
-    return body;
+    if (isOther(answer))
+      throw missingObject(this.#object, `generation ${answer.headers.get('x-goog-generation')} is in its place`);
+    return rangeOf(answer, offset, length);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
 }
+
+const rangeOf = ({ status, body }: GcsAnswer, offset: number, length: number): Buffer =>
+  status === 200 ? body.subarray(offset, offset + length) : body;
 
 /** What was stored is not there any more. */
 export function missingObject({ location, generation }: StoredObject, why: string): Fault {

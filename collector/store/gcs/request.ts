@@ -5,7 +5,12 @@ export interface GcsRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** What its answer may have; a longer one is none. Unset: `mostAnswerBytes`. */
+  readonly mostBytes?: number;
 }
+
+/** Of answers that are no evidence: a page of a list has at most a thousand names. */
+export const mostAnswerBytes = 4 << 20;
 
 /** A complete answer, whatever it says. */
 export interface GcsAnswer {
@@ -23,6 +28,21 @@ export class NoAnswer extends Error {
     super(reason);
     this.name = 'NoAnswer';
   }
+}
+
+/** Reads an answer to its end. Throws NoAnswer for one that has more than was asked for, which is not read on. */
+export async function readAnswer(
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  mostBytes = mostAnswerBytes,
+): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    bytes += part.length;
+    if (bytes > mostBytes) throw new NoAnswer(`an answer of more than ${mostBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** Whether the same request may be answered better a little later. */

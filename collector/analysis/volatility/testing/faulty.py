@@ -169,6 +169,9 @@ class _Analysis:
         self._lines.write({"type": "died", "signal": "SIGXFSZ"})
         signal.pause()
 
+    def _unsupported(self, plugin: str) -> None:
+        self.end(plugin, "unsupported", 0, reason="the kernel's symbols have no prog_idr", warnings=[])
+
     def _partial_failure(self, plugin: str) -> None:
         self.rows(plugin, [[1]])
         self.end(plugin, "failed", 1, reason="out_of_memory")

@@ -118,7 +118,7 @@ class Written(NamedTuple):
 
 
 class MiniKernel:
-    """Memory and symbols. `structs` replaces lines of STRUCTS by their names."""
+    """Memory and symbols. `structs` replaces lines of STRUCTS by their names; `vmcoreinfo` has what the note names."""
 
     def __init__(self, **structs: str) -> None:
         lines = dict(line.split(": ", 1) for line in STRUCTS.replace("\n ", " ").strip().splitlines())
@@ -127,6 +127,7 @@ class MiniKernel:
         self.types = {name: self._lay_out(name) for name in self._lines}
         self._memory = bytearray(3 * 4096)
         self.symbols: dict[str, dict[str, Any]] = {}
+        self.vmcoreinfo: dict[str, int] = {}
         level3, level2 = _PHYSICAL + 4096, _PHYSICAL + 8192
         for at, entry in ((511, level3 + 0x67), (512 + 510, level2 + 0x67), (1024 + 8, _PHYSICAL + 0x1E3)):
             struct.pack_into("<Q", self._memory, at * 8, entry)
@@ -162,8 +163,11 @@ class MiniKernel:
 
     def bytes(self, data: bytes) -> int:
         address = self.make("u8", len(data))
-        self._memory[address - _VIRTUAL : address - _VIRTUAL + len(data)] = data
+        self.write_bytes(address, data)
         return address
+
+    def write_bytes(self, address: int, data: "bytes") -> None:
+        self._memory[address - _VIRTUAL : address - _VIRTUAL + len(data)] = data
 
     def link(self, *nodes: int) -> None:
         """Makes a ring of list_heads."""
@@ -205,7 +209,9 @@ class MiniKernel:
         with open(isf, "w", encoding="utf-8") as file:
             file.write(text)
         top = self.symbols["init_top_pgt"]["address"]
-        note = f"KERNELOFFSET=0\nSYMBOL(swapper_pg_dir)={top:x}\nSYMBOL(_stext)={_VIRTUAL:x}\nNUMBER(phys_base)=0\n"
+        told = {"swapper_pg_dir": top, "_stext": _VIRTUAL, **self.vmcoreinfo}
+        note = "".join(f"SYMBOL({name})={address:x}\n" for name, address in told.items())
+        note = f"KERNELOFFSET=0\nNUMBER(phys_base)=0\n{note}"
         return Written(image, isf, hashlib.sha256(text.encode()).hexdigest(), note)
 
     def _isf(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/analysis.proto.
  */
 export const file_kcorder_v1_analysis: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL2FuYWx5c2lzLnByb3RvEgprY29yZGVyLnYxIsUBCgxQbHVnaW5SZXN1bHQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmtjb3JkZXIudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAMgASgJEhEKCXJvd19jb3VudBgEIAEoBBIPCgdzZWNvbmRzGAUgASgBEhAKCHdhcm5pbmdzGAYgAygJEg8KB2NvbHVtbnMYByADKAkSKAoEcm93cxgIIAMoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUicwoJUGxhY2VtZW50Eg8KB3BvZF91aWQYASABKAkSFAoMY29udGFpbmVyX2lkGAIgASgJEhUKDXBvZF9uYW1lc3BhY2UYAyABKAkSEAoIcG9kX25hbWUYBCABKAkSFgoOY29udGFpbmVyX25hbWUYBSABKAkiuQEKBlNvY2tldBIKCgJmZBgBIAEoDRIOCgZmYW1pbHkYAiABKAkSDAoEdHlwZRgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRINCgVzdGF0ZRgFIAEoCRIVCg1sb2NhbF9hZGRyZXNzGAYgASgJEhIKCmxvY2FsX3BvcnQYByABKA0SFgoOcmVtb3RlX2FkZHJlc3MYCCABKAkSEwoLcmVtb3RlX3BvcnQYCSABKA0SDAoEcGF0aBgKIAEoCSLoAgoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEcHBpZBgCIAEoDRIVCg1uYW1lc3BhY2VfcGlkGAMgASgNEgwKBG5hbWUYBCABKAkSDQoFc3RhdGUYBSABKAkSDwoHdGhyZWFkcxgGIAEoDRILCgN1aWQYByABKA0SEgoKc3RhcnRfdGltZRgIIAEoCRIVCg1rZXJuZWxfdGhyZWFkGAkgASgIEhkKDGNvbW1hbmRfbGluZRgKIAEoCUgAiAEBEhIKCmV4ZWN1dGFibGUYCyABKAkSDgoGY2dyb3VwGAwgASgJEhAKCGhvc3RuYW1lGA0gASgJEhQKDHRhc2tfYWRkcmVzcxgOIAEoCRIoCglwbGFjZW1lbnQYDyABKAsyFS5rY29yZGVyLnYxLlBsYWNlbWVudBIjCgdzb2NrZXRzGBAgAygLMhIua2NvcmRlci52MS5Tb2NrZXRCDwoNX2NvbW1hbmRfbGluZSpzCgtQbHVnaW5TdGF0ZRIcChhQTFVHSU5fU1RBVEVfVU5TUEVDSUZJRUQQABIVChFQTFVHSU5fU1RBVEVfUk9XUxABEhYKElBMVUdJTl9TVEFURV9FTVBUWRACEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQA2IGcHJvdG8z", [file_google_protobuf_struct]);
+  fileDesc("ChlrY29yZGVyL3YxL2FuYWx5c2lzLnByb3RvEgprY29yZGVyLnYxIsUBCgxQbHVnaW5SZXN1bHQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmtjb3JkZXIudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAMgASgJEhEKCXJvd19jb3VudBgEIAEoBBIPCgdzZWNvbmRzGAUgASgBEhAKCHdhcm5pbmdzGAYgAygJEg8KB2NvbHVtbnMYByADKAkSKAoEcm93cxgIIAMoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUicwoJUGxhY2VtZW50Eg8KB3BvZF91aWQYASABKAkSFAoMY29udGFpbmVyX2lkGAIgASgJEhUKDXBvZF9uYW1lc3BhY2UYAyABKAkSEAoIcG9kX25hbWUYBCABKAkSFgoOY29udGFpbmVyX25hbWUYBSABKAkiuQEKBlNvY2tldBIKCgJmZBgBIAEoDRIOCgZmYW1pbHkYAiABKAkSDAoEdHlwZRgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRINCgVzdGF0ZRgFIAEoCRIVCg1sb2NhbF9hZGRyZXNzGAYgASgJEhIKCmxvY2FsX3BvcnQYByABKA0SFgoOcmVtb3RlX2FkZHJlc3MYCCABKAkSEwoLcmVtb3RlX3BvcnQYCSABKA0SDAoEcGF0aBgKIAEoCSLoAgoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEcHBpZBgCIAEoDRIVCg1uYW1lc3BhY2VfcGlkGAMgASgNEgwKBG5hbWUYBCABKAkSDQoFc3RhdGUYBSABKAkSDwoHdGhyZWFkcxgGIAEoDRILCgN1aWQYByABKA0SEgoKc3RhcnRfdGltZRgIIAEoCRIVCg1rZXJuZWxfdGhyZWFkGAkgASgIEhkKDGNvbW1hbmRfbGluZRgKIAEoCUgAiAEBEhIKCmV4ZWN1dGFibGUYCyABKAkSDgoGY2dyb3VwGAwgASgJEhAKCGhvc3RuYW1lGA0gASgJEhQKDHRhc2tfYWRkcmVzcxgOIAEoCRIoCglwbGFjZW1lbnQYDyABKAsyFS5rY29yZGVyLnYxLlBsYWNlbWVudBIjCgdzb2NrZXRzGBAgAygLMhIua2NvcmRlci52MS5Tb2NrZXRCDwoNX2NvbW1hbmRfbGluZSqRAQoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRUExVR0lOX1NUQVRFX1JPV1MQARIWChJQTFVHSU5fU1RBVEVfRU1QVFkQAhIXChNQTFVHSU5fU1RBVEVfRkFJTEVEEAMSHAoYUExVR0lOX1NUQVRFX1VOU1VQUE9SVEVEEARiBnByb3RvMw", [file_google_protobuf_struct]);
 
 /**
  * One plugin's ending and, where asked for, its rows.
@@ -31,7 +31,7 @@ export type PluginResult = Message<"kcorder.v1.PluginResult"> & {
   state: PluginState;
 
   /**
-   * Why it failed: timeout, out_of_memory, signal N, output_limit, or the error's own text.
+   * Why it failed: timeout, out_of_memory, signal N, output_limit, or the error's own text. Or what it lacks, if it is unsupported.
    *
    * @generated from field: string reason = 3;
    */
@@ -284,7 +284,8 @@ export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_analysis, 3);
 
 /**
- * How a plugin ended. An empty result means that nothing is there; anything else that yields no rows is FAILED.
+ * How a plugin ended. An empty result means that nothing is there. UNSUPPORTED means that this kernel lacks what the plugin needs, or that an argument
+ * which it needs was not given; anything else that yields no rows is FAILED.
  *
  * @generated from enum kcorder.v1.PluginState
  */
@@ -308,10 +309,16 @@ export const PluginState = {
    * @generated from enum value: PLUGIN_STATE_FAILED = 3;
    */
   FAILED: 3,
+
+  /**
+   * @generated from enum value: PLUGIN_STATE_UNSUPPORTED = 4;
+   */
+  UNSUPPORTED: 4,
 } as const;
 
 /**
- * How a plugin ended. An empty result means that nothing is there; anything else that yields no rows is FAILED.
+ * How a plugin ended. An empty result means that nothing is there. UNSUPPORTED means that this kernel lacks what the plugin needs, or that an argument
+ * which it needs was not given; anything else that yields no rows is FAILED.
  *
  * @generated from enum kcorder.v1.PluginState
  */

@@ -1,0 +1,122 @@
+"""What Volatility 2.28.2 gets wrong of kernels from 6.1 to 7.3."""
+
+import struct
+import tempfile
+import unittest
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from volatility3.framework.symbols.linux import kallsyms
+
+import analyse
+from kernel import Kernel
+from table import Plain, Table
+from testing.mini_kernel import MiniKernel
+from testing.node import make_node
+
+_LONG = "rust_" + "x" * 300
+_NAMES = ("per_cpu", "start", "before", _LONG, "after", "_end")
+_PLUGIN = "linux.kallsyms.Kallsyms"
+
+
+def _make_kernel(kind: str) -> tuple[MiniKernel, dict[str, int]]:
+    """A kernel that has a symbol table of that kind, which its symbols do not list, and the addresses in it."""
+    kernel = make_node(kernel_symbol="i32 value_offset, i32 name_offset, i32 namespace_offset")
+    text = kernel.make("u8", 4096)
+    places = dict(zip(_NAMES, (text - 16, text, text + 64, text + 128, text + 256, text + 512), strict=True))
+    for name, at in {"_etext": text + 512, "_end": text + 512}.items():
+        kernel.name(name, at, "char[0]")
+    if kind == "before 6.15":
+        places["per_cpu"] = 0x1000
+    tables = {
+        "num_syms": kernel.bytes(struct.pack("<I", len(_NAMES))),
+        "names": kernel.bytes(b"".join(_compress(f"t{name}") for name in _NAMES)),
+        # Each token is one letter.
+        "token_table": kernel.bytes(b"".join(bytes([max(letter, 1), 0]) for letter in range(256))),
+        "token_index": kernel.bytes(struct.pack("<256H", *range(0, 512, 2))),
+        "offsets": kernel.bytes(bytes(4 * len(_NAMES))),
+    }
+    addresses = list(places.values())
+    base = min(at for at in addresses if at > 0x1000)
+    match kind:
+        case "before 6.15":
+            offsets = [at if at == 0x1000 else base - 1 - at for at in addresses]
+        case "since 6.15":
+            offsets = [at - base for at in addresses]
+        case _:
+            offsets = [at - (tables["offsets"] + 4 * index) for index, at in enumerate(addresses)]
+    if kind != "7.3":
+        tables["relative_base"] = kernel.bytes(struct.pack("<Q", base))
+    kernel.write_bytes(tables["offsets"], struct.pack(f"<{len(offsets)}i", *offsets))
+    kernel.vmcoreinfo = {f"kallsyms_{name}": at for name, at in tables.items()}
+    return kernel, places
+
+
+def _compress(text: str) -> bytes:
+    size = len(text)
+    return (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + text.encode()
+
+
+class Kallsyms(unittest.TestCase):
+    def test_each_layout_of_the_table_without_symbols_for_it(self) -> None:
+        for kind in ("before 6.15", "since 6.15", "7.3"):
+            with self.subTest(kind), tempfile.TemporaryDirectory() as folder:
+                kernel, places = _make_kernel(kind)
+                with patch("testing.mini_kernel.told", lambda name: {"name": name, "arguments": {"core": True}}):
+                    end = kernel.analyse(folder, _PLUGIN)[_PLUGIN]
+                self.assertEqual(end["state"], "rows", end)
+                mask = (1 << 48) - 1
+                found = {row["SymbolName"]: int(row["Addr"], 16) for row in end["table"]}
+                self.assertEqual(found, {name: at & mask for name, at in places.items()})
+                sizes = {row["SymbolName"]: row["Size"] for row in end["table"]}
+                self.assertEqual([sizes[name] for name in _NAMES[1:5]], [64, 64, 128, 256])
+
+    def test_the_symbol_at_an_address(self) -> None:
+        for kind in ("before 6.15", "since 6.15", "7.3"):
+            kernel, places = _make_kernel(kind)
+
+            def look_up(opened: Kernel, *_: Any) -> Table:
+                table = kallsyms.Kallsyms(opened.context, opened.layer.name, opened.module_name)
+
+                def rows() -> Iterator[list[Plain]]:
+                    for name in _NAMES[1:5]:
+                        found = table.lookup_address(places[name] + 1)
+                        yield [found and found.name]
+
+                return Table(["name"], rows())
+
+            with self.subTest(kind), tempfile.TemporaryDirectory() as folder, patch.dict(analyse._OURS, {"a": look_up}):
+                end = kernel.analyse(folder, "a")["a"]
+                self.assertEqual([row["name"] for row in end["table"]], list(_NAMES[1:5]), end)
+
+    def test_a_kernel_that_tells_no_place_of_its_table(self) -> None:
+        kernel, _ = _make_kernel("7.3")
+        kernel.vmcoreinfo = {}
+        with tempfile.TemporaryDirectory() as folder, self.assertLogs("analyse"):
+            end = kernel.analyse(folder, _PLUGIN)[_PLUGIN]
+        self.assertEqual((end["state"], end["reason"]), ("unsupported", "the kernel's symbols have no kallsyms_num_syms"))
+
+    def test_names_without_an_end(self) -> None:
+        kernel, _ = _make_kernel("7.3")
+        kernel.write_bytes(kernel.vmcoreinfo["kallsyms_num_syms"], struct.pack("<I", 1 << 30))
+        with tempfile.TemporaryDirectory() as folder, self.assertLogs("analyse"):
+            with patch("testing.mini_kernel.told", lambda name: {"name": name, "arguments": {"core": True}}):
+                end = kernel.analyse(folder, _PLUGIN)[_PLUGIN]
+        self.assertEqual(end["state"], "failed")
+
+
+class Framebuffers(unittest.TestCase):
+    def test_are_listed_without_a_package_that_writes_pictures(self) -> None:
+        name = "linux.graphics.fbdev.Fbdev"
+        for count, state in ((0, "empty"), (None, "unsupported")):
+            kernel = make_node()
+            if count is not None:
+                kernel.name("num_registered_fb", kernel.make("u32"), "i32")
+            with self.subTest(state), tempfile.TemporaryDirectory() as folder:
+                end = kernel.analyse(folder, name)[name]
+                self.assertEqual(end["state"], state, end)
+
+
+if __name__ == "__main__":
+    unittest.main()
