@@ -57,6 +57,9 @@ class Symbols:
     def map_by(self, layer: intel.Intel) -> None:
         """Before the first look-up by address, which would find nothing without."""
         self.context.config[f"{_CONFIG}.symbol_mask"] = layer.address_mask
+        # Both keep a copy of the configuration, until they are told where it is.
+        self.table.config_path = self.table._delegate.config_path = _CONFIG
+        self.table.clear_symbol_cache()
 
 
 def load_symbols(isf_path: str, isf_sha256: str) -> Symbols:

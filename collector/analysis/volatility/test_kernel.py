@@ -97,6 +97,13 @@ class OpenKernel(unittest.TestCase):
             ),
         )
 
+    def test_symbols_are_found_by_their_address_in_the_layer(self) -> None:
+        kernel = self._open(_TOLD, _TOLD, _TOLD)
+        address = _BANNER & kernel.layer.address_mask
+        self.assertEqual(kernel.module.get_symbol("linux_banner").address, address)
+        names = {name.split("!")[1] for name in kernel.module.get_symbols_by_absolute_location(address)}
+        self.assertEqual(names, {"linux_banner", "_stext"})
+
     def test_banners_of_one_kernel(self) -> None:
         cases = {
             "all the same": (_TOLD, _TOLD, _TOLD),
