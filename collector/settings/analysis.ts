@@ -51,7 +51,7 @@ export const analysisSettings = {
     'KCORDER_ANALYSIS_MEMORY_BYTES',
     bytes,
     String(4 * 2 ** 30),
-    'memory limit of the analysis process',
+    'memory limit of an analysis, and of the address space of each of its processes',
   ),
   analysisWorkers: setting(
     'KCORDER_ANALYSIS_WORKERS',
@@ -63,7 +63,7 @@ export const analysisSettings = {
     'KCORDER_ANALYSIS_SPARES',
     countOrZero,
     '1',
-    'how many analysis processes are kept ready, each with the symbols of a kernel (some 300 MB) and for 15 min; `0`: none',
+    'how many analysis processes are kept ready, each with the symbols of a kernel (up to some 200 MB) and for 15 min; `0`: none',
   ),
   pluginMs: setting('KCORDER_PLUGIN_SECONDS', seconds, '300', 'time limit of one plugin'),
   analysisMustBeConfined: setting(

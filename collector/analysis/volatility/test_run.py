@@ -7,6 +7,7 @@ import unittest
 from typing import Any
 
 from testing.collector import Collector
+from testing.mini_kernel import Written
 from testing.node import make_node
 
 _HEADER = struct.Struct("<IIQQQ")
@@ -78,15 +79,28 @@ class Run(unittest.TestCase):
         with open(written.image, "ab") as image:
             image.write(_HEADER.pack(0x4C694D45, 1, start, start + _LARGE - 1, 0))
             image.truncate(image.tell() + _LARGE)
-        limits = {"memoryBytes": 1 << 29, "fileBytes": 1 << 20}
-        collector = Collector([_RUN], self.folder, workers=2)
+        collector = self._start(written, workers=2, limits={"memoryBytes": 1 << 29, "fileBytes": 1 << 20})
+        lines, status, errors = collector.run(["processes", "linux.pslist.PsList"])
+        ends = {line["plugin"]: line["state"] for line in lines if line["type"] == "plugin"}
+        self.assertEqual((ends, status), ({"processes": "rows", "linux.pslist.PsList": "rows"}, 0), errors)
+
+    def test_a_worker_ends_with_its_parent(self) -> None:
+        collector = self._start(make_node().write(self.folder))
+        heard = b""
+        while b'"type":"kernel"' not in heard:
+            heard += collector.slot(0).recv(1 << 16)
+        collector.process.kill()
+        # As long as it lives it has the other end open.
+        self.assertEqual(collector.slot(0).recv(1), b"")
+        collector.run([])
+
+    def _start(self, written: Written, workers: int = 1, **changes: Any) -> Collector:
+        collector = Collector([_RUN], self.folder, workers)
         collector.tell(
-            self._preparation(isfPath=written.isf, isfSha256=written.sha256, limits=limits),
+            self._preparation(isfPath=written.isf, isfSha256=written.sha256, **changes),
             {
                 "image": {"kind": "lime", "path": written.image},
                 "kernel": {"banner": None, "buildId": None, "vmcoreinfo": written.note},
             },
         )
-        lines, status, errors = collector.run(["processes", "linux.pslist.PsList"])
-        ends = {line["plugin"]: line["state"] for line in lines if line["type"] == "plugin"}
-        self.assertEqual((ends, status), ({"processes": "rows", "linux.pslist.PsList": "rows"}, 0), errors)
+        return collector

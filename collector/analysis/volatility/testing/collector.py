@@ -77,7 +77,8 @@ class Collector:
         last = len(self._ours) // 2 - 1
         for plugin in plugins:
             self.dispatch(last, plugin)
-        self.slot(last).shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            self.slot(last).shutdown(socket.SHUT_WR)
         assert self.process.stdin
         self.process.stdin.close()
         self.process.stdin = None
