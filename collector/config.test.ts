@@ -38,6 +38,8 @@ test('without any setting everything has a value', () => {
     analysisMemoryBytes: 4 * 2 ** 30,
     pluginMs: 300_000,
     analysisMustBeConfined: false,
+    analysisWorkers: 0,
+    analysisSpares: 1,
   });
 });
 

@@ -7,23 +7,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RangeSource } from '../store/range-source.ts';
-import { noise } from '../testing/lime-image.ts';
-import type { AnalysisJob, AnalysisReport } from './analysis.ts';
+import type { AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import { probeSurroundings } from './isolation.ts';
 import type { AnalysisLimits } from './limits.ts';
 import { readReport } from './report-file.ts';
-
-const program = { python: process.execPath, entry: join(import.meta.dirname, 'testing', 'faulty-runner.ts') };
-const limits: AnalysisLimits = {
-  pluginWallMs: 20_000,
-  wallMs: 60_000,
-  memoryBytes: 2 ** 30,
-  fileBytes: 2 ** 20,
-  outputBytes: 4 * 2 ** 20,
-  lineBytes: 2 ** 20,
-};
+import { limits, makeJob, program } from './testing/faulty-job.ts';
 
 let outputDir: string;
 beforeEach(async () => {
@@ -31,16 +20,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(outputDir, { recursive: true, force: true }));
 
-function makeJob(plugins: string[], banner = 'banner of the image'): AnalysisJob {
-  const image = { kind: 'lime', path: import.meta.filename } as const;
-  const kernel = { banner, vmcoreinfo: 'OSRELEASE=6.1.0' };
-  const isf = { isfPath: '/nonexistent.json', isfSha256: 'ab'.repeat(32) };
-  const symbols = { ...isf, source: 'a test', quality: 'dwarf' } as const;
-  return { captureId: 'c-1', image, symbols, kernel, containers: [], outputDir, plugins };
-}
-
 function run(plugins: string[], own: Partial<AnalysisLimits> = {}, banner?: string): Promise<AnalysisReport> {
-  return createAnalysis(program, { ...limits, ...own }).analyze(makeJob(plugins, banner), new AbortController().signal);
+  return createAnalysis(program, { ...limits, ...own }).analyze(
+    makeJob(outputDir, plugins, banner),
+    new AbortController().signal,
+  );
 }
 
 /** Whether a process runs; one that is dead and waits for its parent does not. */
@@ -56,8 +40,11 @@ describe('a plugin that misbehaves costs only itself', () => {
   test.each<[string, string, string, Partial<AnalysisLimits>]>([
     ['hangs', 'hang', 'timeout', { pluginWallMs: 1_500 }],
     ['dies by a signal', 'segv', 'signal SIGSEGV', {}],
-    ['ends the runner as if all were well', 'quit', 'exit 0', {}],
-    ['crashes the runner', 'crash', 'exit 1', {}],
+    ['ends its worker as if all were well', 'quit', 'exit 0', {}],
+    ['crashes its worker', 'crash', 'exit 1', {}],
+    ['gives up with its worker', 'gives_up', 'out_of_memory', {}],
+    ['is killed in the middle of a line', 'half_a_line', 'signal SIGKILL', {}],
+    ['claims that its worker has died', 'claims_to_have_died', 'signal SIGXFSZ', { pluginWallMs: 1_500 }],
     ['prints half a line of JSON', 'garbage', 'protocol', {}],
     ['prints bytes that are no text', 'binary', 'protocol', {}],
     ['prints a line of unknown type', 'unknown_line', 'protocol', {}],
@@ -75,9 +62,7 @@ describe('a plugin that misbehaves costs only itself', () => {
   ])('one that %s', async (_what, plugin, reason, own) => {
     const plugins = ['before', plugin, 'nothing', 'after'];
     const report = await run(plugins, own);
-    // Ending the whole run early says that there is nothing more to come, so the rest was not run either.
-    const others =
-      plugin === 'done_early' ? ['rows', 'failed', 'failed', 'failed'] : ['rows', 'failed', 'empty', 'rows'];
+    const others = ['rows', 'failed', 'empty', 'rows'];
     expect(report.plugins.map(({ state }) => state)).toEqual(others);
     expect(report.plugins[1]).toMatchObject({ name: plugin, reason, rowCount: 0 });
     expect(report.state).toBe('done');
@@ -102,6 +87,22 @@ describe('a plugin that misbehaves costs only itself', () => {
     expect(pids).toHaveLength(2);
     expect(pids.filter(lives)).toEqual([]);
     expect(report).toMatchObject({ state: 'failed', reason: 'plugins_failed' });
+  });
+
+  test.each([1, 2, 4])('and with it its worker of %i, while all others have their rows', async (workers) => {
+    const bad = ['hang', 'segv', 'flood', 'quit', 'garbage', 'endless_line', 'half_a_line', 'claims_to_have_died'];
+    const good = Array.from({ length: 12 }, (_, index) => `good_${index}`);
+    const plugins = bad.flatMap((name, index) => [name, good[index] ?? '']).concat(good.slice(bad.length));
+    const analysis = createAnalysis(program, { ...limits, pluginWallMs: 2_000 }, { workers });
+    const report = await analysis.analyze(makeJob(outputDir, plugins), new AbortController().signal);
+    const reasons = Object.fromEntries(report.plugins.map(({ name, reason }) => [name, reason]));
+    expect(reasons).toEqual({
+      ...Object.fromEntries(good.map((name) => [name, ''])),
+      ...{ hang: 'timeout', segv: 'signal SIGSEGV', flood: 'output_limit', quit: 'exit 0', garbage: 'protocol' },
+      ...{ endless_line: 'output_limit', half_a_line: 'signal SIGKILL', claims_to_have_died: 'signal SIGXFSZ' },
+    });
+    expect(report.plugins.map(({ name }) => name)).toEqual(plugins);
+    expect(report.state).toBe('done');
   });
 
   test('two in a row cost two restarts', async () => {
@@ -136,14 +137,19 @@ describe('a run that never comes to its plugins fails the analysis', () => {
     ['the runner is not there', { ...program, entry: '/nonexistent/run.py' }],
     ['Python is no program', { ...program, python: program.entry }],
   ])('%s: it says so and what to do', async (_what, broken) => {
-    const report = await createAnalysis(broken, limits).analyze(makeJob(['before']), new AbortController().signal);
+    const report = await createAnalysis(broken, limits).analyze(
+      makeJob(outputDir, ['before']),
+      new AbortController().signal,
+    );
     expect(report).toMatchObject({ state: 'failed', reason: 'runner_unavailable' });
     expect(report.detail).toContain('pip install');
   });
 });
 
 test('the limit of the whole analysis ends it with what there is', async () => {
-  const report = await run(['before', 'hang', 'after'], { wallMs: 2_500 });
+  const job = makeJob(outputDir, ['before', 'hang', 'after']);
+  const alone = createAnalysis(program, { ...limits, wallMs: 2_500 }, { workers: 1 });
+  const report = await alone.analyze(job, new AbortController().signal);
   expect(report.plugins.map(({ reason }) => reason)).toEqual(['', 'timeout', 'not_run: timeout']);
   expect(report.state).toBe('done');
 });
@@ -159,7 +165,7 @@ test.each([
   ['the same', 'ab'.repeat(20), false],
   ['none', '', false],
 ])('a node that told %s build-id than the image has', async (_what, buildId, kernelMismatch) => {
-  const job = makeJob(['before']);
+  const job = makeJob(outputDir, ['before']);
   const told = { ...job, kernel: { ...job.kernel, buildId } };
   const ended = createAnalysis(program, limits).analyze(told, new AbortController().signal);
   await expect(ended).resolves.toMatchObject({ kernelMismatch, kernel: { buildId: 'ab'.repeat(20) } });
@@ -193,7 +199,8 @@ test('much text on stderr neither blocks the runner nor gets kept', async () => 
 
 test('an analysis that is aborted throws the reason and leaves neither files nor processes', async () => {
   const controller = new AbortController();
-  const analysis = createAnalysis(program, limits).analyze(makeJob(['before', 'children']), controller.signal);
+  const job = makeJob(outputDir, ['before', 'children']);
+  const analysis = createAnalysis(program, limits, { workers: 1 }).analyze(job, controller.signal);
   const settled = analysis.catch((error: unknown) => error);
   while (!existsSync(join(outputDir, 'children.jsonl.part'))) await sleep(20);
   const [pid] = JSON.parse((await readFile(join(outputDir, 'before.jsonl'), 'utf8')).split('\n')[0] ?? '');
@@ -209,8 +216,9 @@ test('a collector that is killed takes the runner with it, where this machine ca
   const { isolation } = await probeSurroundings();
   const script = `
     import { createAnalysis } from ${JSON.stringify(join(import.meta.dirname, 'analyze.ts'))};
-    const job = ${JSON.stringify(makeJob(['before', 'hang']))};
-    await createAnalysis(${JSON.stringify(program)}, ${JSON.stringify(limits)}).analyze(job, new AbortController().signal);`;
+    const job = ${JSON.stringify(makeJob(outputDir, ['before', 'hang']))};
+    const rules = { workers: 1 };
+    await createAnalysis(${JSON.stringify(program)}, ${JSON.stringify(limits)}, rules).analyze(job, new AbortController().signal);`;
   const collector = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' });
   const ended = once(collector, 'exit');
   const rows = join(outputDir, 'before.jsonl');
@@ -233,7 +241,7 @@ test('a second analysis replaces the first, and what a killed one left goes', as
 
 test('results that cannot be written are a fault that names the place', async () => {
   await writeFile(join(outputDir, 'file'), '');
-  const job = { ...makeJob(['before']), outputDir: join(outputDir, 'file', 'below') };
+  const job = { ...makeJob(outputDir, ['before']), outputDir: join(outputDir, 'file', 'below') };
   const analysis = createAnalysis(program, limits).analyze(job, new AbortController().signal);
   await expect(analysis).rejects.toMatchObject({
     code: 'storage_failed',
@@ -243,61 +251,4 @@ test('results that cannot be written are a fault that names the place', async ()
 
 test.each([[[]], [['a', 'a']], [['../../etc/passwd']], [['']]])('the plugins %j are refused', async (plugins) => {
   await expect(run(plugins)).rejects.toMatchObject({ code: 'invalid_argument' });
-});
-
-describe('an image that is read by ranges', () => {
-  const data = noise(1, 2 << 20);
-
-  function runOver(plugins: string[], read: RangeSource['read']): Promise<AnalysisReport> {
-    const source: RangeSource = { sizeBytes: data.length, read, [Symbol.asyncDispose]: async () => undefined };
-    const job: AnalysisJob = { ...makeJob(plugins), image: { kind: 'ranges', source } };
-    return createAnalysis(program, limits).analyze(job, new AbortController().signal);
-  }
-
-  test('gives the runner its bytes, also one that had to be started again', async () => {
-    const read: RangeSource['read'] = async (offset, length) => data.subarray(offset, offset + length);
-    const report = await runOver(['reads_begin', 'segv', 'reads_end'], read);
-    expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'failed', 'rows']);
-    for (const [name, offset] of Object.entries({ reads_begin: 0, reads_end: 1 << 20 })) {
-      const row = await readFile(join(outputDir, `${name}.jsonl`), 'utf8');
-      expect(row).toBe(`${JSON.stringify([data.toString('hex', offset, offset + 64)])}\n`);
-    }
-  });
-
-  test('and cannot be read ends the whole run with the reason, and no plugin as empty', async () => {
-    const read: RangeSource['read'] = async (offset, length) => {
-      if (offset > 0) throw new Fault('evidence_damaged', 'bytes 7 to 9 of the packed image x.zst are damaged');
-      return data.subarray(offset, offset + length);
-    };
-    const report = await runOver(['reads_begin', 'reads_end', 'after'], read);
-    expect(report).toMatchObject({
-      state: 'failed',
-      reason: 'image_unreadable',
-      detail: 'bytes 7 to 9 of the packed image x.zst are damaged',
-    });
-    expect(report.plugins.map(({ state, reason }) => [state, reason])).toEqual([
-      ['rows', ''],
-      ['failed', 'image_unreadable'],
-      ['failed', 'not_run: image_unreadable'],
-    ]);
-    expect(report.diagnostics).toHaveLength(1);
-  });
-
-  test('is given up with the analysis, also while a read hangs', async () => {
-    const controller = new AbortController();
-    const source: RangeSource = {
-      sizeBytes: data.length,
-      read: async (_offset, _length, signal) => {
-        controller.abort(new Error('the end'));
-        return await new Promise((_resolve, reject) => {
-          if (signal?.aborted === true) reject(signal.reason);
-          signal?.addEventListener('abort', () => reject(signal.reason));
-        });
-      },
-      [Symbol.asyncDispose]: async () => undefined,
-    };
-    const job: AnalysisJob = { ...makeJob(['reads_begin']), image: { kind: 'ranges', source } };
-    await expect(createAnalysis(program, limits).analyze(job, controller.signal)).rejects.toThrow('the end');
-    expect(await readdir(outputDir)).toEqual([]);
-  });
 });

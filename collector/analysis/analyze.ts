@@ -1,4 +1,5 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import {
@@ -17,32 +18,68 @@ import { runnerPlugins } from './plugin-arguments.ts';
 import { PluginRecord } from './plugin-record.ts';
 import { defaultPlugins } from './profiles.ts';
 import { reportPath, writeReport } from './report-file.ts';
-import { type RunEnd, type RunnerProgram, type RunSettings, runDirPrefix, runPlugins } from './run.ts';
+import { type RunEnd, type RunSettings, runPlugins } from './run.ts';
+import { type RunnerProgram, type RunnerSettings, runDirPrefix, startRunner } from './runner.ts';
+import { type SpareSymbols, Spares } from './spares.ts';
 import { explainBreak, verdict } from './verdict.ts';
+
+const mostWorkersByDefault = 4;
+/** What the runner may have open besides is little: confine.py. */
+const mostWorkers = 16;
+const spareIdleMs = 15 * 60_000;
 
 export interface AnalysisRules {
   /** Fails an analysis, before the image is read, where this machine cannot confine it in full. */
-  readonly mustBeConfined: boolean;
+  readonly mustBeConfined?: boolean;
+  /** How many plugins run at the same time. Default: one per processor, up to four. */
+  readonly workers?: number;
+  /** Runners that are kept ready, for images in this directory; none by default. */
+  readonly spares?: { readonly most: number; readonly images: string };
 }
 
-/** Analyses one image in a child process, started again without the plugin that broke it as often as it takes. */
+/** Analyses by a program that is started for it, or kept ready. */
+export interface RunnerAnalysis extends Analysis {
+  /** An image of the kernel of these symbols is to be expected. */
+  expect(symbols: SpareSymbols): void;
+  /** Ends what is kept ready. */
+  close(): Promise<void>;
+}
+
+/**
+ * Analyses one image in a child process and its workers: a plugin that breaks its worker costs no other. The child is started again for the plugins
+ * that remain as often as it takes.
+ */
 export function createAnalysis(
   program: RunnerProgram,
   limits: AnalysisLimits = defaultLimits,
-  { mustBeConfined }: AnalysisRules = { mustBeConfined: false },
-): Analysis {
+  {
+    mustBeConfined = false,
+    workers = Math.min(availableParallelism(), mostWorkersByDefault),
+    spares: kept,
+  }: AnalysisRules = {},
+): RunnerAnalysis {
   let probed: Promise<Surroundings> | undefined;
+  const openSettings = async (): Promise<RunnerSettings> => {
+    probed ??= probeSurroundings();
+    const surroundings = await probed;
+    return { program, limits, mustBeConfined, surroundings, workers: Math.min(workers, mostWorkers) };
+  };
+  const startSpare = async (symbols: SpareSymbols, images: string) =>
+    await startRunner(await openSettings(), { symbols, plugins: defaultPlugins, images, dir: tmpdir() });
+  const spares = kept && new Spares((symbols) => startSpare(symbols, kept.images), kept.most, spareIdleMs);
   return {
+    expect: (symbols) => spares?.keep(symbols),
+    close: async () => await spares?.close(),
     async analyze(job, signal) {
       signal.throwIfAborted();
-      probed ??= probeSurroundings();
-      const settings = { program, limits, mustBeConfined, surroundings: await probed };
+      const settings = { ...(await openSettings()), spares };
       const plugins = runnerPlugins(job.plugins ?? defaultPlugins).map(({ name }) => name);
       try {
         await mkdir(job.outputDir, { recursive: true, mode: 0o700 });
         await clear(job.outputDir);
         const report = await runAll(job, plugins, settings, signal);
         await writeReport(job.outputDir, report);
+        if (report.kernel !== undefined) spares?.keep(job.symbols);
         return report;
       } catch (error) {
         // What lies there without a report is nobody's result.
@@ -71,18 +108,17 @@ async function runAll(
       const before = record.remaining.length;
       const wallMs = limits.wallMs - (performance.now() - startedMs);
       const run = await runPlugins(job, record, budget, { ...settings, wallMs }, signal);
-      if (run.broken !== undefined) run.broken = explainBreak(run.broken, program);
+      if (run.broken !== undefined) run.broken = explainBreak(run.broken, run.stderr, program);
       runs.push(run);
       const reason = run.broken?.reason ?? 'protocol';
-      await record.fail(reason);
-      budget.refundHalf();
+      await record.failRunning(reason);
       // A run that brought no plugin to an end will not do so the next time either.
       const hopeless = run.broken?.whole === true || record.remaining.length === before;
       const outOfTime = performance.now() - startedMs >= limits.wallMs;
       if (run.broken === undefined || hopeless || outOfTime) record.failRemaining(`not_run: ${reason}`);
     }
   } catch (error) {
-    await record.fail('canceled');
+    await record.failRunning('canceled');
     throw error;
   }
   return {
@@ -100,7 +136,7 @@ async function runAll(
 /** Returns the lowest confinement of all runs of an analysis. */
 function leastConfined(runs: readonly RunEnd[]): Pick<Isolation, 'confined'> {
   const rank = ({ level }: Confined) => confinementLevels.indexOf(level);
-  const [least] = runs.flatMap(({ confined }) => confined ?? []).sort((one, other) => rank(one) - rank(other));
+  const [least] = runs.flatMap(({ confined }) => confined).sort((one, other) => rank(one) - rank(other));
   return least === undefined ? {} : { confined: least };
 }
 

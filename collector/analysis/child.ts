@@ -12,8 +12,8 @@ export interface Child {
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** The other end of its file descriptor 3; unset unless that is a `socket`. */
-  readonly channel: Duplex | undefined;
+  /** The other ends of its file descriptors from 3 on. */
+  readonly sockets: readonly Duplex[];
   /** Settles when the program has exited and its output is closed; never rejects. */
   readonly ended: Promise<ChildEnd>;
   /** Kills the program and all that it has started. */
@@ -33,16 +33,14 @@ export async function startChild(
   options: {
     readonly cwd: string;
     readonly env: Readonly<Record<string, string>>;
-    /** Its file descriptor 3: a socket to us, or a copy of this descriptor of ours. */
-    readonly third?: 'socket' | number;
+    /** How many sockets to us it gets besides. */
+    readonly sockets?: number;
   },
 ): Promise<Child> {
   const [program = '', ...rest] = argv;
   const { cwd, env } = options;
-  const third = options.third === undefined ? [] : [options.third === 'socket' ? ('pipe' as const) : options.third];
-  const stdio = ['pipe', 'pipe', 'pipe', ...third] as const;
-  // The three are pipes, whatever the fourth is.
-  const child = spawn(program, rest, { cwd, env, detached: true, stdio: [...stdio] }) as ChildProcessWithoutNullStreams;
+  const stdio = Array.from({ length: 3 + (options.sockets ?? 0) }, () => 'pipe' as const);
+  const child = spawn(program, rest, { cwd, env, detached: true, stdio }) as ChildProcessWithoutNullStreams;
   const { pid } = child;
   if (pid === undefined) {
     await new Promise((_, reject) => child.once('error', reject));
@@ -51,8 +49,8 @@ export async function startChild(
   child.on('error', () => {});
   // A program that ends without reading its input breaks the pipe; its exit tells why.
   child.stdin.on('error', () => {});
-  const channel = child.stdio[3] instanceof Duplex ? child.stdio[3] : undefined;
-  channel?.on('error', () => {});
+  const sockets = (child.stdio as readonly unknown[]).slice(3).filter((socket) => socket instanceof Duplex);
+  for (const socket of sockets) socket.on('error', () => {});
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-stderrLimitBytes);
@@ -63,7 +61,7 @@ export async function startChild(
     child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr.toWellFormed() }));
   });
   putBehind(pid);
-  return { pid, stdin: child.stdin, stdout: child.stdout, channel, ended, kill: () => killTree(pid) };
+  return { pid, stdin: child.stdin, stdout: child.stdout, sockets, ended, kill: () => killTree(pid) };
 }
 
 /** Puts a program behind us: for the processor, and for memory when the kernel has to take a process of our control group. */

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { AnalysisJob, AnalysisReport } from './analysis.ts';
 import { createAnalysis } from './analyze.ts';
 import { defaultLimits } from './limits.ts';
+import { program } from './testing/faulty-job.ts';
 
 // The attacks themselves are in volatility/test_confine.py; here is what the collector makes of what a runner tells.
-const program = { python: process.execPath, entry: join(import.meta.dirname, 'testing', 'faulty-runner.ts') };
 
 let outputDir: string;
 beforeEach(async () => {
@@ -15,12 +15,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(outputDir, { recursive: true, force: true }));
 
-function run(banner: string, mustBeConfined: boolean, plugins = ['before']): Promise<AnalysisReport> {
+function run(name: string, mustBeConfined: boolean, plugins = ['before']): Promise<AnalysisReport> {
   const job: AnalysisJob = {
     captureId: 'c-1',
     image: { kind: 'lime', path: import.meta.filename },
-    symbols: { isfPath: '/nonexistent.json', isfSha256: 'ab'.repeat(32), source: 'a test', quality: 'dwarf' },
-    kernel: { banner, vmcoreinfo: 'OSRELEASE=6.1.0' },
+    symbols: { isfPath: `/nonexistent/${name}`, isfSha256: 'ab'.repeat(32), source: 'a test', quality: 'dwarf' },
+    kernel: { banner: 'banner of the image', vmcoreinfo: 'OSRELEASE=6.1.0' },
     containers: [],
     outputDir,
     plugins,
@@ -30,7 +30,7 @@ function run(banner: string, mustBeConfined: boolean, plugins = ['before']): Pro
 
 test('the level that was reached is part of the report, whether it was asked for or not', async () => {
   for (const required of [false, true]) {
-    const report = await run('banner of the image', required);
+    const report = await run('kernel.json', required);
     expect(report).toMatchObject({ state: 'done', isolation: { confined: { level: 'full', landlockAbi: 7 } } });
   }
 });
@@ -50,12 +50,9 @@ test('a profile around the collector that kills whoever confines itself is named
   expect(report.detail).toMatch(/SIGSYS.*seccomp profile around the collector/);
 });
 
-test.each(['tells no confinement', 'tells its confinement twice'])(
-  'a runner that %s is not believed',
-  async (banner) => {
-    expect(await run(banner, false)).toMatchObject({ state: 'failed', reason: 'protocol' });
-  },
-);
+test.each(['tells no confinement', 'tells its confinement twice'])('a runner that %s is not believed', async (name) => {
+  expect(await run(name, false)).toMatchObject({ state: 'failed', reason: 'protocol' });
+});
 
 test('an image that cannot be opened is told as that', async () => {
   const job: AnalysisJob = {

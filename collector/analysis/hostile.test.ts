@@ -14,8 +14,7 @@ import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
 import { rowBoundOf } from './plugins.ts';
 import { readColumn } from './results.ts';
-
-const program = { python: process.execPath, entry: join(import.meta.dirname, 'testing', 'faulty-runner.ts') };
+import { program } from './testing/faulty-job.ts';
 
 let dir: string;
 let outputDir: string;
@@ -35,7 +34,8 @@ function run(plugins: string[], own: Partial<AnalysisLimits> = {}, lines?: strin
     kernel: { banner, vmcoreinfo: lines ?? '' },
     ...{ containers: [], outputDir, plugins },
   } as const;
-  return createAnalysis(program, { ...defaultLimits, ...own }).analyze(job, new AbortController().signal);
+  const rules = { workers: 1 };
+  return createAnalysis(program, { ...defaultLimits, ...own }, rules).analyze(job, new AbortController().signal);
 }
 
 /** The answer to GetAnalysis as its caller decodes it. */
@@ -77,8 +77,9 @@ test('all that failed plugins print is twice the limit at most, however many the
   const budget = new OutputBudget(1_000);
   let printed = 0;
   for (let plugin = 0; plugin < 100; plugin += 1) {
-    while (budget.take(1)) printed += 1;
-    budget.refundHalf();
+    const share = budget.open();
+    while (budget.take(share, 1) === undefined) printed += 1;
+    budget.refundHalf(share);
   }
   expect(printed).toBeGreaterThan(1_500);
   expect(printed).toBeLessThanOrEqual(2_000);

@@ -7,7 +7,8 @@ import { LineTooLong, readLines } from './lines.ts';
 
 async function collect(chunks: Buffer[], limitBytes: number): Promise<string[]> {
   const lines: string[] = [];
-  for await (const line of readLines(stream(chunks), limitBytes)) lines.push(line.toString('latin1'));
+  for await (const line of readLines(stream(chunks), limitBytes))
+    lines.push(line instanceof LineTooLong ? 'too long' : line.toString('latin1'));
   return lines;
 }
 
@@ -49,15 +50,26 @@ test('any text cut anywhere gives the same lines as splitting it', async () => {
 });
 
 test.each([
-  ['in one chunk', ['xxxxxx\n']],
-  ['over many chunks that never end', Array.from({ length: 1_000 }, () => 'x')],
-])('a line over the limit is refused %s', async (_what, chunks) => {
-  await expect(
-    collect(
+  ['in one chunk', ['xxxxxx\nafter\n']],
+  ['over two chunks', ['xxx', 'xxx\nafter\n']],
+  ['over many chunks', [...Array.from({ length: 1_000 }, () => 'x'), '\naf', 'ter']],
+])('a line over the limit is told once %s, and the rest of it skipped', async (_what, chunks) => {
+  expect(
+    await collect(
       chunks.map((chunk) => Buffer.from(chunk)),
       5,
     ),
-  ).rejects.toBeInstanceOf(LineTooLong);
+  ).toEqual(['too long', 'after']);
+});
+
+test('a line over the limit that never ends is told before it does', async () => {
+  async function* endless(): AsyncGenerator<Buffer, void, undefined> {
+    for (;;) yield Buffer.from('x');
+  }
+  for await (const line of readLines(endless(), 5)) {
+    expect(line).toBeInstanceOf(LineTooLong);
+    break;
+  }
 });
 
 test('the source is not read on while a line is being dealt with', async () => {

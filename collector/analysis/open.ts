@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import type { Request } from '../capture/capture.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
+import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { createAnalysis } from './analyze.ts';
 import { ResultsIndex } from './index/results-index.ts';
 import { defaultLimits } from './limits.ts';
@@ -12,14 +14,19 @@ export interface AnalysisChoices {
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
   readonly analysisMustBeConfined: boolean;
+  /** 0: as many as there are processors, within reason. */
+  readonly analysisWorkers: number;
+  readonly analysisSpares: number;
 }
 
 /** Everything analyses are made of. */
-export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'symbols' | 'events'> {
+export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'events'> {
+  /** `status`: what is known now, without a search. */
+  readonly symbols: QueueDeps['symbols'] & { status(kernel: KernelIdentity): SymbolsStatus };
   readonly journal: { readonly captures: CaptureJournal; readonly reanalyses: Reanalyses };
 }
 
-/** Analyses that run one after the other. */
+/** Analyses that run one after the other, for which what takes longest is kept ready. */
 export interface OpenedAnalysis {
   readonly results: ResultsIndex;
   /** Begins. */
@@ -32,9 +39,13 @@ export interface OpenedAnalysis {
 export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): OpenedAnalysis {
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
   const { evidence, images, symbols } = deps;
   const results = new ResultsIndex();
+  const analysis = createAnalysis(runner, limits, {
+    mustBeConfined: config.analysisMustBeConfined,
+    ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
+    spares: { most: config.analysisSpares, images: evidence.root },
+  });
   const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({
     journal: captures,
@@ -56,13 +67,19 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
       },
     },
   });
+  /** While the image comes, the symbols can be loaded. */
+  const expectImage = ({ kernel, analyze }: Request): void => {
+    const { state } = symbols.status(kernel);
+    if (state.kind === 'ready' && analyze !== false) analysis.expect(state);
+  };
   const stops: (() => void)[] = [];
   return {
     results,
     start: () => {
       stops.push(
         reanalyses.watch(() => queue.wake()),
-        captures.watch(({ event }) => {
+        captures.watch(({ event, capture }) => {
+          if (event?.kind === 'opened') expectImage(capture().request);
           if (event !== undefined) queue.wake();
         }),
       );
@@ -72,6 +89,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
       for (const stop of stops) stop();
       await queue.close();
       await results.close();
+      await analysis.close();
     },
   };
 }

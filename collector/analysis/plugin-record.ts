@@ -22,7 +22,7 @@ export class PluginRecord {
   readonly #outputDir: string;
   readonly #order: readonly string[];
   readonly #reports = new Map<string, PluginReport>();
-  #running: Running | undefined;
+  readonly #running = new Map<string, Running>();
 
   constructor(outputDir: string, plugins: readonly string[]) {
     this.#outputDir = outputDir;
@@ -44,17 +44,16 @@ export class PluginRecord {
       this.#start(line.plugin);
       return;
     }
-    const running = this.#running;
-    if (running?.name !== line.plugin)
+    const running = this.#running.get(line.plugin);
+    if (running === undefined)
       throw new ProtocolError(`the runner printed ${line.type} of ${line.plugin}, which was not running`);
     if (line.type === 'rows') await this.#append(running, line.columns, line.rows);
     else await this.#end(running, line);
   }
 
-  /** Ends the plugin that runs now, if one does, as failed. */
-  async fail(reason: string): Promise<boolean> {
-    const running = this.#running;
-    if (running === undefined) return false;
+  /** Ends a plugin as failed, whether it has started or not. */
+  async fail(plugin: string, reason: string): Promise<void> {
+    const running = this.#running.get(plugin) ?? begin(plugin);
     await this.#close(running, {
       state: 'failed',
       reason,
@@ -62,7 +61,11 @@ export class PluginRecord {
       seconds: Math.round(performance.now() - running.startedMs) / 1000,
       warnings: [],
     });
-    return true;
+  }
+
+  /** Ends all plugins that run as failed. */
+  async failRunning(reason: string): Promise<void> {
+    for (const name of [...this.#running.keys()]) await this.fail(name, reason);
   }
 
   /** Ends every plugin that has no end yet as failed. */
@@ -73,11 +76,9 @@ export class PluginRecord {
   }
 
   #start(plugin: string): void {
-    if (this.#running !== undefined)
-      throw new ProtocolError(`the runner started ${plugin} while ${this.#running.name} was running`);
-    if (!this.remaining.includes(plugin))
+    if (this.#running.has(plugin) || !this.remaining.includes(plugin))
       throw new ProtocolError(`the runner started ${plugin}, which was not to be run`);
-    this.#running = { name: plugin, startedMs: performance.now(), columns: undefined, rows: undefined };
+    this.#running.set(plugin, begin(plugin));
   }
 
   async #append(running: Running, columns: readonly string[], rows: readonly (readonly unknown[])[]): Promise<void> {
@@ -106,7 +107,7 @@ export class PluginRecord {
   }
 
   async #close(running: Running, end: Omit<PluginReport, 'name' | 'columns'>): Promise<void> {
-    this.#running = undefined;
+    this.#running.delete(running.name);
     if (end.state === 'rows') await running.rows?.seal();
     else await running.rows?.abandon();
     this.#reports.set(running.name, {
@@ -117,6 +118,10 @@ export class PluginRecord {
       columns: running.columns ?? [],
     });
   }
+}
+
+function begin(name: string): Running {
+  return { name, startedMs: performance.now(), columns: undefined, rows: undefined };
 }
 
 /** The report is held in memory: what a hostile image makes the runner say is kept within bounds. */

@@ -5,22 +5,34 @@ const maxProcesses = 256;
 
 /** Kills a process, its group, and the descendants that have left the group. */
 export function killTree(pid: number): void {
-  for (const target of [...descendants(pid), -pid, pid]) {
-    try {
-      process.kill(target, 'SIGKILL');
-    } catch {
-      // It is gone.
-    }
+  for (const target of [...descendants(pid), -pid, pid]) kill(target);
+}
+
+/** Kills a child of a process, and its descendants. False when it is none, or has ended already. */
+export function killChild(pid: number, parent: number): boolean {
+  if (!childrenOf(parent).includes(pid)) return false;
+  for (const target of [...descendants(pid), pid]) kill(target);
+  return true;
+}
+
+function kill(target: number): void {
+  try {
+    process.kill(target, 'SIGKILL');
+  } catch {
+    // It is gone.
   }
 }
 
-/** Resident memory of a process and its descendants in bytes; 0 when it is gone. */
+/** Resident memory of a process in bytes; 0 when it is gone. */
 export async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Resident memory of a process and its descendants in bytes; 0 when it is gone. */
+export async function residentBytesOfTree(pid: number): Promise<number> {
   let bytes = 0;
-  for (const each of [pid, ...descendants(pid)]) {
-    const status = await readFile(`/proc/${each}/status`, 'latin1').catch(() => '');
-    bytes += Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-  }
+  for (const each of [pid, ...descendants(pid)]) bytes += await residentBytes(each);
   return bytes;
 }
 

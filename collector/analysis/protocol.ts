@@ -3,20 +3,35 @@ import { confinementLevels, pluginStates } from './analysis.ts';
 import type { AnalysisLimits } from './limits.ts';
 import type { RunnerPlugin } from './plugins.ts';
 
-/** What the runner gets on its stdin. */
-export interface RunnerJob {
-  /** Its file descriptor 3 is the file (`lime`), or a socket on which it asks for ranges, see range-server.ts. */
-  readonly image: { readonly kind: 'lime' } | { readonly kind: 'ranges'; readonly sizeBytes: number };
+/** What the runner gets first on its stdin, one line of JSON; from then on it can wait for an image. */
+export interface RunnerPreparation {
   readonly isfPath: string;
   readonly isfSha256: string;
-  /** As the node told them; null when it told none. */
-  readonly kernel: { readonly banner: string | null; readonly buildId: string | null; readonly vmcoreinfo: string };
-  readonly plugins: readonly RunnerPlugin[];
+  /** Names of plugins that it may be told to run. */
+  readonly plugins: readonly string[];
   readonly limits: Pick<AnalysisLimits, 'memoryBytes' | 'fileBytes'>;
   /** A private directory, removed after the run. */
   readonly cacheDir: string;
-  /** True: it ends before it reads the image, unless its confinement is full. */
+  /** The image, or the directory of all images. */
+  readonly images: string;
+  /** True: it ends before it reads an image, unless its confinement is full. */
   readonly mustBeConfined: boolean;
+}
+
+/** What it gets next, on another line. */
+export interface RunnerJob {
+  /** A file, or sockets on which its workers ask for ranges, see range-server.ts. */
+  readonly image:
+    | { readonly kind: 'lime'; readonly path: string }
+    | { readonly kind: 'ranges'; readonly sizeBytes: number };
+  /** As the node told them; null when it told none. */
+  readonly kernel: { readonly banner: string | null; readonly buildId: string | null; readonly vmcoreinfo: string };
+}
+
+/** What a worker gets in its slot, one line after the other; `turn` counts the workers that the slot has had. */
+export interface Dispatch {
+  readonly turn: number;
+  readonly plugin: RunnerPlugin;
 }
 
 /** A cell of a row. */
@@ -118,12 +133,37 @@ const rows = v.pipe(
   v.check((line) => line.rows.every((row) => row.length === line.columns.length), misfit),
 );
 
+/** The parent has prepared what can be without an image. */
+const ready = v.object({ type: v.literal('ready') });
+
+const worker = v.object({ type: v.literal('worker'), slot: count, pid: v.pipe(count, v.minValue(2)) });
+
+/** How a worker ended, told by the parent in its slot. */
+const died = v.pipe(
+  v.object({
+    type: v.literal('died'),
+    signal: v.optional(v.pipe(v.string(), v.regex(/^SIG[A-Z0-9]{1,12}$/))),
+    exit: v.optional(count, 0),
+  }),
+  v.transform(({ type, signal, exit }) => ({ type, how: signal === undefined ? `exit ${exit}` : `signal ${signal}` })),
+);
+
 const done = v.object({
   type: v.literal('done'),
   versions: v.pipe(v.optional(v.unknown(), {}), v.transform(versionsOf)),
 });
 
-const lineSchemas = { confined, kernel, fatal, plugin: v.variant('state', [started, ended]), rows, done };
+const lineSchemas = {
+  confined,
+  kernel,
+  fatal,
+  plugin: v.variant('state', [started, ended]),
+  rows,
+  ready,
+  worker,
+  died,
+  done,
+};
 const isKnown = (type: unknown): type is keyof typeof lineSchemas => isText(type) && Object.hasOwn(lineSchemas, type);
 
 /** One line of the runner. */

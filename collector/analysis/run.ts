@@ -1,46 +1,43 @@
-import { access, constants, type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { AnalysisJob, Confined, ImageKernel, ImageSource } from './analysis.ts';
-import { type Child, type ChildEnd, startChild } from './child.ts';
-import { runnerEnvironment } from './environment.ts';
-import type { Surroundings } from './isolation.ts';
-import type { AnalysisLimits } from './limits.ts';
+import { access, constants } from 'node:fs/promises';
+import type { AnalysisJob, Confined, ImageKernel } from './analysis.ts';
+import type { ChildEnd } from './child.ts';
 import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget } from './output-budget.ts';
 import { runnerPlugins } from './plugin-arguments.ts';
 import type { PluginRecord } from './plugin-record.ts';
+import type { RunnerPlugin } from './plugins.ts';
 import { defaultPlugins } from './profiles.ts';
 import { ProtocolError, parseLine, type RunnerJob, type RunnerLine } from './protocol.ts';
 import { serveRanges } from './range-server.ts';
+import { type Runner, type RunnerSettings, startRunner } from './runner.ts';
+import { Slot, type SlotRun } from './slot.ts';
+import type { Spares } from './spares.ts';
 import { Watch } from './watch.ts';
 
-/** The program that analyses: `<python> <entry>`, both absolute paths. */
-export interface RunnerProgram {
-  readonly python: string;
-  readonly entry: string;
-}
-
-/** Name of the directories that runs have for themselves in the output directory. */
-export const runDirPrefix = '.run-';
-
-export interface RunSettings {
-  readonly program: RunnerProgram;
-  readonly surroundings: Surroundings;
-  /** True: an image is read only by a runner that is confined in full. */
-  readonly mustBeConfined: boolean;
-  readonly limits: AnalysisLimits;
+export interface RunSettings extends RunnerSettings {
+  readonly spares: Spares | undefined;
   /** What is left of the whole analysis' time. */
   readonly wallMs: number;
 }
 
+export interface Break {
+  readonly reason: string;
+  readonly detail: string;
+}
+
 /** What one run of the runner came to, besides what it did to the record. */
 export interface RunEnd {
-  confined?: Confined;
+  /** What the parent and each worker told. */
+  readonly confined: Confined[];
   kernel?: ImageKernel;
   kernelMismatch: boolean;
   versions: Readonly<Record<string, string>>;
+  /** Workers that broke off. */
+  readonly breaks: Break[];
+  /** The end of what was written to stderr. */
+  stderr: string;
   /** Unset when it reached its last line. `whole`: nothing can come of another run either. */
-  broken?: { readonly reason: string; readonly detail: string; readonly stderr: string; readonly whole: boolean };
+  broken?: Break & { readonly whole: boolean };
 }
 
 /** Runs the remaining plugins of the record until the runner ends or is killed. Its directory and its processes are gone afterwards. */
@@ -51,154 +48,217 @@ export async function runPlugins(
   settings: RunSettings,
   signal: AbortSignal,
 ): Promise<RunEnd> {
-  const privateDir = await mkdtemp(join(job.outputDir, runDirPrefix));
-  try {
-    const started = await start(settings, privateDir, job.image);
-    if ('end' in started) return started.end;
-    const runnerJob = makeRunnerJob(job, record.remaining, privateDir, settings);
-    return await follow(started.child, runnerJob, { image: job.image, record, budget, settings }, signal);
-  } finally {
-    await rm(privateDir, { recursive: true, force: true });
-  }
+  const started = await start(job, record.remaining, settings);
+  if ('broken' in started) return { ...newEnd(), broken: { ...started.broken, whole: true } };
+  await using runner = started;
+  return await new Run(runner, record, budget, settings, signal).follow(job);
 }
 
 async function start(
-  { program, surroundings }: RunSettings,
-  privateDir: string,
-  image: ImageSource,
-): Promise<{ child: Child } | { end: RunEnd }> {
-  let file: FileHandle | undefined;
+  { image, symbols, outputDir }: AnalysisJob,
+  plugins: readonly string[],
+  settings: RunSettings,
+): Promise<Runner | { readonly broken: Break }> {
   try {
-    // The runner gets the open file, as it may open none of the evidence.
-    if (image.kind === 'lime') file = await open(image.path, 'r');
+    if (image.kind === 'lime') await access(image.path, constants.R_OK);
   } catch (error) {
-    return notStarted('image_rejected', `the image cannot be opened: ${textOf(error)}`);
+    return { broken: { reason: 'image_rejected', detail: `the image cannot be opened: ${textOf(error)}` } };
   }
+  const spare = await settings.spares?.take(symbols);
+  if (spare !== undefined) return spare;
+  const images = image.kind === 'lime' ? image.path : '/nonexistent';
   try {
-    await access(program.python, constants.X_OK);
-    await access(program.entry, constants.R_OK);
-    const argv = [...surroundings.argv, program.python, program.entry];
-    const third = file?.fd ?? 'socket';
-    return { child: await startChild(argv, { cwd: privateDir, env: runnerEnvironment(privateDir), third }) };
+    return await startRunner(settings, { symbols, plugins, images, dir: outputDir });
   } catch (error) {
-    return notStarted('runner_unavailable', `${program.python} cannot run ${program.entry}: ${textOf(error)}`);
-  } finally {
-    await file?.close();
+    const { python, entry } = settings.program;
+    return { broken: { reason: 'runner_unavailable', detail: `${python} cannot run ${entry}: ${textOf(error)}` } };
   }
-}
-
-function notStarted(reason: string, detail: string): { end: RunEnd } {
-  return { end: { kernelMismatch: false, versions: {}, broken: { reason, detail, stderr: '', whole: true } } };
 }
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What a run reads, and where it leaves what the runner prints. */
-interface Followed {
-  readonly image: ImageSource;
-  readonly record: PluginRecord;
-  readonly budget: OutputBudget;
-  readonly settings: RunSettings;
-}
+const newEnd = (): RunEnd => ({ confined: [], kernelMismatch: false, versions: {}, breaks: [], stderr: '' });
 
-async function follow(
-  child: Child,
-  runnerJob: RunnerJob,
-  { image, record, budget, settings }: Followed,
-  signal: AbortSignal,
-): Promise<RunEnd> {
-  const watch = new Watch(child, settings.limits, settings.wallMs, signal);
-  const end: RunEnd = { kernelMismatch: false, versions: {} };
-  let last: Extract<RunnerLine, { type: 'fatal' | 'done' }> | undefined;
-  const ended = new AbortController();
-  const served = serve(child, image, watch, ended.signal);
-  try {
-    child.stdin.end(JSON.stringify(runnerJob));
+class Run {
+  readonly #runner: Runner;
+  readonly #record: PluginRecord;
+  readonly #signal: AbortSignal;
+  readonly #settings: RunSettings;
+  readonly #watch: Watch;
+  readonly #slots: readonly Slot[];
+  #queue: readonly RunnerPlugin[] = [];
+  readonly #end = newEnd();
+  #last: Extract<RunnerLine, { type: 'fatal' | 'done' }> | undefined;
+  #early: Break | undefined;
+
+  constructor(runner: Runner, record: PluginRecord, budget: OutputBudget, settings: RunSettings, signal: AbortSignal) {
+    this.#runner = runner;
+    this.#record = record;
+    this.#settings = settings;
+    this.#signal = signal;
+    this.#watch = new Watch(runner.child, settings.limits, settings.wallMs, signal);
+    const slotRun = this.#slotRun(budget);
+    const { sockets } = runner.child;
+    this.#slots = sockets.filter((_, index) => index % 2 === 0).map((lines) => new Slot(lines, slotRun));
+  }
+
+  async follow(job: AnalysisJob): Promise<RunEnd> {
+    const { child } = this.#runner;
+    const served = new AbortController();
+    const remaining = new Set(this.#record.remaining);
+    this.#queue = runnerPlugins(job.plugins ?? defaultPlugins).filter(({ name }) => remaining.has(name));
     try {
-      for await (const bytes of readLines(child.stdout, settings.limits.lineBytes)) {
-        if (!budget.take(bytes.length + 1)) {
-          watch.stop('output_limit', `the runner printed more than ${settings.limits.outputBytes} bytes`);
-          break;
-        }
-        if (last !== undefined) throw new ProtocolError('the runner went on after its last line');
-        const line = parseLine(bytes);
-        if (line.type === 'fatal' || line.type === 'done') last = line;
-        else if (line.type === 'confined') takeConfined(end, line);
-        else if (line.type === 'kernel') takeKernel(end, line);
-        else await takePluginLine(line, end, record, budget, watch);
+      child.stdin.end(`${JSON.stringify(runnerJob(job))}\n`);
+      const ranges = this.#serve(job, served.signal);
+      const followed = this.#slots.map((slot) => slot.follow());
+      await Promise.all([this.#followParent(), ...followed]).catch(async (error: unknown) => {
+        child.kill();
+        await Promise.allSettled(followed);
+        throw error;
+      });
+      served.abort();
+      await ranges;
+      return this.#judge(await child.ended);
+    } finally {
+      child.kill();
+      this.#watch.end();
+      served.abort();
+    }
+  }
+
+  /** What a run came to whose processes have ended. */
+  #judge(exit: ChildEnd): RunEnd {
+    this.#signal.throwIfAborted();
+    const end = { ...this.#end, breaks: [...this.#end.breaks], stderr: exit.stderr };
+    const last = this.#last;
+    const { stopped } = this.#watch;
+    const early = this.#early;
+    if (last?.type === 'done' && stopped === undefined && this.#queue.length === 0)
+      return early === undefined ? end : { ...end, breaks: [...end.breaks, early] };
+    const said = last?.type === 'fatal' ? last : undefined;
+    // All slots were closed with plugins left.
+    const closed = last?.type === 'done' ? (early ?? end.breaks.pop()) : early;
+    const broken = stopped ?? said ?? closed ?? explain(exit, end);
+    const whole = last?.type === 'fatal' || end.kernel === undefined || broken.reason === 'image_unreadable';
+    return { ...end, broken: { reason: broken.reason, detail: broken.detail, whole } };
+  }
+
+  async #followParent(): Promise<void> {
+    const { child } = this.#runner;
+    try {
+      for await (const line of readLines(child.stdout, this.#settings.limits.lineBytes)) {
+        if (line instanceof LineTooLong) throw new ProtocolError(`the runner printed ${line.message}`);
+        this.#takeOfParent(parseLine(line));
       }
     } catch (error) {
-      if (error instanceof LineTooLong) watch.stop('output_limit', `the runner printed ${error.message}`);
-      else if (error instanceof ProtocolError) watch.stop('protocol', error.message);
-      else throw error;
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#watch.stop('protocol', error.message);
     }
-    if (last === undefined) child.stdout.destroy();
-    const exit = await child.ended;
-    signal.throwIfAborted();
-    if (last?.type === 'done' && watch.stopped === undefined) return { ...end, versions: last.versions };
-    const broken = watch.stopped ?? (last?.type === 'fatal' ? last : explain(exit, end));
+    await child.ended;
+  }
+
+  #takeOfParent(line: RunnerLine): void {
+    if (this.#last !== undefined) throw new ProtocolError('the runner went on after its last line');
+    switch (line.type) {
+      case 'confined': {
+        const { level, landlockAbi, seccomp } = line;
+        this.#end.confined.push({ level, landlockAbi, seccomp });
+        return;
+      }
+      case 'ready':
+        this.#watch.prepared(this.#slots);
+        return;
+      case 'worker':
+        this.#slots[line.slot]?.started(line.pid);
+        return;
+      case 'done':
+        this.#end.versions = line.versions;
+        this.#last = line;
+        return;
+      case 'fatal':
+        this.#fatal(line);
+        return;
+      case 'kernel':
+      case 'started':
+      case 'rows':
+      case 'ended':
+      case 'died':
+        throw new ProtocolError(`the runner printed a "${line.type}" line outside of a slot`);
+    }
+  }
+
+  #fatal(line: Extract<RunnerLine, { type: 'fatal' }>): void {
+    this.#last ??= line;
+    this.#runner.child.kill();
+  }
+
+  #slotRun(budget: OutputBudget): SlotRun {
+    const { lineBytes, outputBytes } = this.#settings.limits;
+    const tooMuch = { reason: 'output_limit', detail: `the runner printed more than ${outputBytes} bytes` };
     return {
-      ...end,
-      broken: { ...broken, stderr: exit.stderr, whole: isWhole(broken.reason, last, end) },
+      parent: this.#runner.child.pid,
+      record: this.#record,
+      budget,
+      watch: this.#watch,
+      lineBytes,
+      stopped: () => this.#watch.stopped ?? (this.#last?.type === 'fatal' ? this.#last : undefined),
+      next: () => {
+        const [plugin, ...rest] = this.#queue;
+        this.#queue = rest;
+        return plugin && { plugin, last: rest.length === 0 };
+      },
+      confined: (told) => void this.#end.confined.push(told),
+      kernel: ({ imageBanner: banner, imageBuildId: buildId, pagingLevels, kernelOffset, dtb, kernelMismatch }) => {
+        this.#end.kernel ??= { banner, pagingLevels, kernelOffset, dtb, ...(buildId === undefined ? {} : { buildId }) };
+        this.#end.kernelMismatch ||= kernelMismatch;
+      },
+      fatal: (line) => this.#fatal(line),
+      broke: (why, early) => {
+        if (early) this.#early ??= ofEarly(why);
+        else this.#end.breaks.push(why);
+      },
+      printedTooMuch: (share) => this.#slots.find((slot) => slot.share === share)?.stop(tooMuch),
     };
-  } finally {
-    child.kill();
-    watch.end();
-    ended.abort();
-    await served;
+  }
+
+  /** Gives the workers what they read of the image, and ends the run when that cannot be read. Never rejects. */
+  async #serve({ image }: AnalysisJob, signal: AbortSignal): Promise<void> {
+    if (image.kind !== 'ranges') return;
+    const serving = this.#slots.map(async (slot, index) => {
+      const channel = this.#runner.child.sockets[2 * index + 1];
+      const failed = (error: unknown): void => {
+        if (signal.aborted) return;
+        if (error instanceof ProtocolError) {
+          // What the next worker asks for could not be told from the rest of it.
+          slot.close();
+          slot.stop({ reason: 'protocol', detail: error.message });
+        } else this.#watch.stop('image_unreadable', textOf(error));
+      };
+      if (channel !== undefined) await serveRanges(channel, image.source, failed, signal);
+    });
+    await Promise.all(serving);
   }
 }
 
-/** Gives the runner what it reads of the image, and ends the run when that cannot be read. Never rejects. */
-async function serve(child: Child, image: ImageSource, watch: Watch, signal: AbortSignal): Promise<void> {
-  if (image.kind !== 'ranges' || child.channel === undefined) return;
-  const failed = (error: unknown): void => {
-    if (!signal.aborted) watch.stop(error instanceof ProtocolError ? 'protocol' : 'image_unreadable', textOf(error));
+function runnerJob({ image, kernel }: AnalysisJob): RunnerJob {
+  const { banner, buildId = '', vmcoreinfo } = kernel;
+  return {
+    image: image.kind === 'lime' ? image : { kind: 'ranges', sizeBytes: image.source.sizeBytes },
+    kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
   };
-  await serveRanges(child.channel, image.source, failed, signal);
 }
 
-/** Whether nothing can come of another run either. */
-function isWhole(reason: string, last: RunnerLine | undefined, end: RunEnd): boolean {
-  return last?.type === 'fatal' || end.kernel === undefined || reason === 'image_unreadable';
-}
-
-async function takePluginLine(
-  line: Extract<RunnerLine, { type: 'started' | 'rows' | 'ended' }>,
-  end: RunEnd,
-  record: PluginRecord,
-  budget: OutputBudget,
-  watch: Watch,
-): Promise<void> {
-  if (end.kernel === undefined) throw new ProtocolError('the runner ran a plugin without having told the kernel');
-  await record.take(line);
-  if (line.type === 'started') watch.nextStep();
-  if (line.type === 'ended') {
-    watch.nextStep();
-    if (line.state === 'rows') budget.keep();
-    else budget.refundHalf();
-  }
-}
-
-function takeConfined(end: RunEnd, { level, landlockAbi, seccomp }: Extract<RunnerLine, { type: 'confined' }>): void {
-  if (end.confined !== undefined) throw new ProtocolError('the runner told its confinement twice');
-  end.confined = { level, landlockAbi, seccomp };
-}
-
-function takeKernel(end: RunEnd, line: Extract<RunnerLine, { type: 'kernel' }>): void {
-  if (end.confined === undefined) throw new ProtocolError('the runner read the image before it told its confinement');
-  if (end.kernel !== undefined) throw new ProtocolError('the runner told the kernel twice');
-  const { imageBanner, imageBuildId: buildId, pagingLevels, kernelOffset, dtb } = line;
-  end.kernel = { banner: imageBanner, pagingLevels, kernelOffset, dtb, ...(buildId === undefined ? {} : { buildId }) };
-  end.kernelMismatch = line.kernelMismatch;
+/** A worker that ended before it came to a plugin, without a word. */
+function ofEarly({ reason, detail }: Break): Break {
+  return { reason: reason.startsWith('exit ') ? 'runner_failed' : reason, detail };
 }
 
 /** Why a runner ended that was not killed by us and did not say why itself. */
-function explain(exit: ChildEnd, end: RunEnd): { reason: string; detail: string } {
+function explain(exit: ChildEnd, end: RunEnd): Break {
   const lastWords = exit.stderr.trim().split('\n').at(-1) ?? '';
-  if (exit.signal === 'SIGSYS' && end.confined === undefined)
+  if (exit.signal === 'SIGSYS' && end.confined.length === 0)
     return {
       reason: 'unconfined',
       detail: `the runner was killed by SIGSYS while it confined itself: a seccomp profile around the collector kills whoever calls Landlock or seccomp. Let it allow these calls, or refuse them with EPERM`,
@@ -208,23 +268,4 @@ function explain(exit: ChildEnd, end: RunEnd): { reason: string; detail: string 
   const detail = `the runner ended early with exit code ${exit.code}: ${lastWords}`;
   if (end.kernel !== undefined) return { reason: `exit ${exit.code}`, detail };
   return { reason: 'runner_failed', detail };
-}
-
-function makeRunnerJob(
-  job: AnalysisJob,
-  plugins: readonly string[],
-  cacheDir: string,
-  { limits, mustBeConfined }: RunSettings,
-): RunnerJob {
-  const { banner, buildId = '', vmcoreinfo } = job.kernel;
-  return {
-    image: job.image.kind === 'lime' ? { kind: 'lime' } : { kind: 'ranges', sizeBytes: job.image.source.sizeBytes },
-    isfPath: job.symbols.isfPath,
-    isfSha256: job.symbols.isfSha256,
-    kernel: { banner: banner === '' ? null : banner, buildId: buildId === '' ? null : buildId, vmcoreinfo },
-    plugins: runnerPlugins(job.plugins ?? defaultPlugins).filter(({ name }) => plugins.includes(name)),
-    limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
-    cacheDir,
-    mustBeConfined,
-  };
 }

@@ -1,8 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { AnalysisReport, PluginReport } from './analysis.ts';
-import type { RunEnd, RunnerProgram } from './run.ts';
-
-type Break = NonNullable<RunEnd['broken']>;
+import type { Break, RunEnd } from './run.ts';
+import type { RunnerProgram } from './runner.ts';
 
 type Verdict = Pick<AnalysisReport, 'state' | 'reason' | 'detail' | 'kernelMismatch' | 'versions' | 'diagnostics'> &
   Pick<Partial<AnalysisReport>, 'kernel'>;
@@ -13,7 +12,7 @@ export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[
   const rest = {
     kernelMismatch: runs.some((run) => run.kernelMismatch),
     versions: Object.assign({}, ...runs.map((run) => run.versions)) as Record<string, string>,
-    diagnostics: runs.flatMap(({ broken }) => (broken === undefined ? [] : [diagnosis(broken)])),
+    diagnostics: runs.flatMap(diagnosesOf),
     ...(kernel === undefined ? {} : { kernel }),
   };
   const broken = runs.at(-1)?.broken;
@@ -26,16 +25,20 @@ export function verdict(runs: readonly RunEnd[], plugins: readonly PluginReport[
   return { state: 'failed', reason: 'plugins_failed', detail, ...rest };
 }
 
-function diagnosis({ reason, detail, stderr }: Break): string {
-  return [`${reason}: ${detail}`, stderr.trim()].filter((part) => part !== '').join('\n');
+/** One for each break, the last with what was written to stderr. */
+function diagnosesOf({ breaks, broken, stderr }: RunEnd): string[] {
+  const all = [...breaks, ...(broken === undefined ? [] : [broken])].map(
+    ({ reason, detail }) => `${reason}: ${detail}`,
+  );
+  return all.map((text, index) => (index === all.length - 1 ? `${text}\n${stderr}`.trim() : text));
 }
 
 /** Why a run broke off, in our words: what the runner calls a crash is a broken installation when a part of it is not there. */
-export function explainBreak(broken: Break, program: RunnerProgram): Break {
+export function explainBreak<Broken extends Break>(broken: Broken, stderr: string, program: RunnerProgram): Broken {
   const { reason, detail } = broken;
   const crashed = reason === 'crashed' || reason === 'runner_failed';
   const lacksParts = /ModuleNotFoundError|ImportError|SyntaxError|Fatal Python error: init/;
-  if (reason === 'runner_unavailable' || (crashed && lacksParts.test(`${detail}\n${broken.stderr}`))) {
+  if (reason === 'runner_unavailable' || (crashed && lacksParts.test(`${detail}\n${stderr}`))) {
     const requirements = join(dirname(program.entry), 'requirements.txt');
     const advice = `Make its environment again (python3 -m venv DIR, then DIR/bin/pip install --require-hashes -r ${requirements}) and analyse again.`;
     return { ...broken, reason: 'runner_unavailable', detail: `${detail.replace(/\.$/, '')}. ${advice}` };

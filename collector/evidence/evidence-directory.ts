@@ -26,6 +26,11 @@ export class EvidenceDirectory {
     this.#root = join(dataDir, 'evidence');
   }
 
+  /** Absolute path of the directory of all captures. */
+  get root(): string {
+    return this.#root;
+  }
+
   /** Where everything about one capture lies. */
   pathOf(captureId: string): string {
     return join(this.#root, captureId);

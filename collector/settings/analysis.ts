@@ -1,5 +1,16 @@
 import { setting } from '@kcorder/proto/settings.ts';
-import { addressOrOff, anyText, bytes, cosUrl, directories, either, path, seconds, urls } from './kinds.ts';
+import {
+  addressOrOff,
+  anyText,
+  bytes,
+  cosUrl,
+  countOrZero,
+  directories,
+  either,
+  path,
+  seconds,
+  urls,
+} from './kinds.ts';
 
 /** Symbols and analyses. */
 export const analysisSettings = {
@@ -40,7 +51,19 @@ export const analysisSettings = {
     'KCORDER_ANALYSIS_MEMORY_BYTES',
     bytes,
     String(4 * 2 ** 30),
-    'memory limit of the analysis process',
+    'memory limit of an analysis, and of the address space of each of its processes',
+  ),
+  analysisWorkers: setting(
+    'KCORDER_ANALYSIS_WORKERS',
+    countOrZero,
+    '0',
+    'how many plugins run at the same time; `0`: one per processor, up to four',
+  ),
+  analysisSpares: setting(
+    'KCORDER_ANALYSIS_SPARES',
+    countOrZero,
+    '1',
+    'how many analysis processes are kept ready, each with the symbols of a kernel (up to some 200 MB) and for 15 min; `0`: none',
   ),
   pluginMs: setting('KCORDER_PLUGIN_SECONDS', seconds, '300', 'time limit of one plugin'),
   analysisMustBeConfined: setting(

@@ -36,7 +36,7 @@ export const count = v.pipe(
   text((value) => /^\d{1,15}$/.test(value) && Number(value) > 0, 'is not a positive whole number'),
   v.transform(Number),
 );
-const countOrZero = v.pipe(
+export const countOrZero = v.pipe(
   text((value) => /^\d{1,15}$/.test(value), 'is not a whole number'),
   v.transform(Number),
 );

@@ -78,19 +78,15 @@ print(constants.PACKAGE_VERSION, os.getuid(), os.getgid())
 
   test('an analysis gets as far as the image that it is told, with the bare environment and what stands around it', async () => {
     const data = ownFolder('analysis', 65532);
-    const job = {
-      image: { kind: 'lime' },
-      ...{ isfPath: '/app/NOTICE', isfSha256: '0'.repeat(64), kernel: { banner: null, vmcoreinfo: '' } },
-      ...{
-        plugins: [{ name: 'processes' }],
-        limits: { memoryBytes: 2 ** 32, fileBytes: 2 ** 30 },
-        cacheDir: '/var/lib/kcorder',
-        mustBeConfined: true,
-      },
+    const preparation = {
+      ...{ isfPath: '/app/NOTICE', isfSha256: '0'.repeat(64), plugins: ['processes'], images: '/var/lib/kcorder' },
+      ...{ limits: { memoryBytes: 2 ** 32, fileBytes: 2 ** 30 }, cacheDir: '/var/lib/kcorder', mustBeConfined: true },
     };
-    const argv = ['setpriv', '--pdeathsig', 'KILL', '/usr/bin/python3', '/app/collector/analysis/volatility/run.py'];
-    const { code, stdout } = await runImage(collector, argv, { [data]: '/var/lib/kcorder' }, JSON.stringify(job));
-    expect(stdout).toMatch(/^\{"type":"confined","level":"full",.*\}\n\{"type":"fatal","reason":"kernel_unknown"/);
+    const program = ['/usr/bin/python3', '/app/collector/analysis/volatility/run.py', '1'];
+    const argv = ['setpriv', '--pdeathsig', 'KILL', ...program];
+    const input = `${JSON.stringify(preparation)}\n`;
+    const { code, stdout } = await runImage(collector, argv, { [data]: '/var/lib/kcorder' }, input);
+    expect(stdout).toMatch(/^\{"type":"confined","level":"full",.*\}\n\{"type":"fatal","reason":"symbols_rejected"/);
     expect(code).toBe(3);
     expect(await runImage(collector, ['xz', '--version'])).toMatchObject({ code: 0 });
     expect((await runImage(collector, ['unshare', '--version'])).stdout).toContain('util-linux');

@@ -1,4 +1,4 @@
-"""The analysis of one image: the kernel line, then every plugin to its own end, then `done`."""
+"""The analysis of one image: the kernel line, then each plugin to its own end."""
 
 import contextlib
 import gc
@@ -6,7 +6,7 @@ import logging
 import mimetypes
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from volatility3.framework import constants
@@ -16,7 +16,6 @@ import paths
 import speedups
 from arguments import Unsupported
 from ending import end_with_error, end_with_rows
-from fatal import Fatal
 from images import check_readable
 from job import Job, Plugin
 from kernel import Kernel, open_kernel
@@ -27,6 +26,7 @@ from plugins.processes import open_processes
 from plugins.sockets import open_sockets
 from said import Said
 from stock import load_plugin, open_stock
+from symbols import Symbols
 from table import Plain, Table
 from warn import Warnings
 
@@ -42,20 +42,25 @@ _OURS = {
 _ALWAYS_SUPPORTED = frozenset({"processes", "sockets"})
 
 
-def load_plugins(job: Job) -> None:
-    """Imports plugins while their files can still be read. One that cannot be imported says so when it is its turn."""
+def load(plugins: Iterable[str]) -> None:
+    """Imports what an analysis takes, while all files can still be read. A plugin that cannot be imported says so when it
+    is its turn."""
     mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
-    for name in {plugin.name for plugin in job.plugins} - _OURS.keys():
+    for name in set(plugins) - _OURS.keys():
         with contextlib.suppress(LookupError, Unsupported):
             load_plugin(name)
-
-
-def analyse(job: Job, lines: Lines) -> None:
-    """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
     speedups.apply()
     paths.apply()
     compat.apply()
-    kernel = _open(job)
+
+
+def versions() -> dict[str, str]:
+    return {"volatility": constants.PACKAGE_VERSION, "python": platform.python_version()}
+
+
+def analyse(symbols: Symbols, job: Job, plugins: Iterable[Plugin], lines: Lines) -> None:
+    """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
+    kernel = open_kernel(symbols, job)
     lines.write(
         {
             "type": "kernel",
@@ -67,19 +72,9 @@ def analyse(job: Job, lines: Lines) -> None:
             "dtb": hex(kernel.place.dtb),
         }
     )
-    for plugin in job.plugins:
+    for plugin in plugins:
         lines.write({"type": "plugin", "plugin": plugin.name, "state": "started"})
         lines.write({"type": "plugin", "plugin": plugin.name, **_run(kernel, plugin, lines)})
-    versions = {"volatility": constants.PACKAGE_VERSION, "python": platform.python_version()}
-    lines.write({"type": "done", "versions": versions})
-
-
-def _open(job: Job) -> Kernel:
-    try:
-        return open_kernel(job)
-    except MemoryError as error:
-        detail = f"The memory limit of {job.memory_bytes} bytes is too low to load the symbols."
-        raise Fatal("out_of_memory", detail) from error
 
 
 def _run(kernel: Kernel, plugin: Plugin, lines: Lines) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,10 +29,9 @@ _FORBIDDEN = (
     "ctypes.dlopen",
 )
 _FORKS = ("os.fork",)
-_FIRST_UNKNOWN = 4
 # Python and Volatility have a dozen open at once.
 _MOST_DESCRIPTORS = 64
-_SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 4, 38
+_DIE_WITH_PARENT, _SET_DUMPABLE, _SET_NO_NEW_PRIVILEGES = 1, 4, 38
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +51,12 @@ class Confinement:
         return "partial" if self.landlock_abi > 0 or self.seccomp else "none"
 
 
-def take_stdout() -> IO[str]:
+def take_stdout(first_unknown: int) -> IO[str]:
     """The stream of our lines. File descriptor 1 becomes stderr, so that no library can write between them.
 
     Closes the descriptors that nobody told us of.
     """
-    close_descriptors(_FIRST_UNKNOWN)
+    close_descriptors(first_unknown)
     lines = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
     os.dup2(2, 1)
     return lines
@@ -69,6 +69,14 @@ def close_descriptors(first: int) -> None:
         with contextlib.suppress(OSError):
             if int(name) >= first:
                 os.close(int(name))
+
+
+def keep_descriptors(kept: Iterable[int]) -> None:
+    """Closes all others, once their number is limited: also where /proc cannot be read any more."""
+    here = {*range(_MOST_DESCRIPTORS)} - {*kept}
+    for descriptor in here:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def set_limits(memory_bytes: int, file_bytes: int) -> None:
@@ -90,6 +98,23 @@ def confine(readable: Iterable[str]) -> Confinement:
     confinement = _confine(forbid_system_calls, [*sys.path, *readable])
     _forbid_events(_FORBIDDEN)
     return confinement
+
+
+def confine_to_python(confinement: Confinement) -> Confinement:
+    """After `confine`: no file is left but Python's own. Also puts a border for signals and tracing around this process,
+    and those that it will fork, as far as this kernel has it. Never raises."""
+    if confinement.landlock_abi > 0:
+        with _best_effort("Landlock"):
+            restrict_files(confinement.landlock_abi, sys.path)
+            return confinement
+    return Confinement(0, confinement.seccomp)
+
+
+def end_with(parent: int) -> None:
+    """This process is killed when its parent ends. Raises OSError."""
+    set_process_control(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it had ended before
 
 
 def confine_program(readable: Iterable[str], writable: Iterable[str], programs: Iterable[str]) -> Confinement:

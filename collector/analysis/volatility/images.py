@@ -78,7 +78,7 @@ def _open_file(image: Image) -> ImageReader:
 
 
 def _open_ranges(image: Image) -> ImageReader:
-    return RangeReader(image.size_bytes, image.descriptor)
+    return RangeReader(image.size_bytes, image.descriptor, image.kept_bytes)
 
 
 _KINDS: dict[str, Callable[[Image], ImageReader]] = {"lime": _open_file, "ranges": _open_ranges}

@@ -1,4 +1,4 @@
-"""The job: one JSON object on stdin, checked before anything else is touched."""
+"""What the collector tells a run, as JSON: what to prepare, then the job, then one plugin after the other."""
 
 import json
 import os
@@ -19,11 +19,16 @@ Argument = bool | int | str | list[int | str]
 
 @dataclass(frozen=True)
 class Image:
-    """An open file (kind `lime`), or a socket on which to ask for an image of `size_bytes` (kind `ranges`)."""
+    """A file (kind `lime`), or a socket on which to ask for an image of `size_bytes` (kind `ranges`).
+
+    `descriptor` is what it is read from, once that is open; `kept_bytes` is how much of a socket's answers is kept.
+    """
 
     kind: str
     size_bytes: int = 0
-    descriptor: int = 3
+    path: str = ""
+    descriptor: int = -1
+    kept_bytes: int = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -44,53 +49,76 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class Job:
-    """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None.
+class Preparation:
+    """What can be done before an image is known. `plugins` are names, to be imported early.
 
     `memory_bytes`, `file_bytes` are limits; `must_be_confined` refuses a kernel that cannot do all of confine.py.
+    `images` is a file, or a folder, in which the image of the job will be.
     """
 
-    image: Image
     isf_path: str
     isf_sha256: str
-    banner: str | None
-    vmcoreinfo: str
-    plugins: tuple[Plugin, ...]
+    plugins: tuple[str, ...]
     memory_bytes: int
     file_bytes: int
     cache_dir: str
-    build_id: str | None = None
+    images: str
     must_be_confined: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None."""
+
+    image: Image
+    vmcoreinfo: str
+    banner: str | None = None
+    build_id: str | None = None
+
+
+def parse_preparation(text: str | bytes) -> Preparation:
+    """Raises Fatal(job_rejected) naming the first field that is missing or of the wrong kind."""
+    told = _object(text)
+    plugins = _field(told, "plugins", list)
+    if not all(isinstance(name, str) and _PLUGIN_NAME.match(name) for name in plugins):
+        raise Fatal("job_rejected", "The job's field plugins holds something that is no plugin.")
+    return Preparation(
+        isf_path=_absolute(told, "isfPath"),
+        isf_sha256=_field(told, "isfSha256", str),
+        plugins=tuple(plugins),
+        memory_bytes=_positive(told, "limits.memoryBytes"),
+        file_bytes=_positive(told, "limits.fileBytes"),
+        cache_dir=_absolute(told, "cacheDir"),
+        images=_absolute(told, "images"),
+        must_be_confined=_flag(told, "mustBeConfined"),
+    )
 
 
 def parse_job(text: str | bytes) -> Job:
     """Raises Fatal(job_rejected) naming the first field that is missing or of the wrong kind."""
-    try:
-        job = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Fatal("job_rejected", f"The job on stdin is not JSON: {error}.") from error
+    job = _object(text)
     banner = _field(job, "kernel.banner", (str, type(None)))
     build_id = _field(job, "kernel.buildId", (str, type(None)))
     return Job(
         image=_image(job),
-        isf_path=_absolute(job, "isfPath"),
-        isf_sha256=_field(job, "isfSha256", str),
-        banner=banner.strip() if banner and banner.strip() else None,
         vmcoreinfo=_field(job, "kernel.vmcoreinfo", str),
-        plugins=_plugins(job),
-        memory_bytes=_positive(job, "limits.memoryBytes"),
-        file_bytes=_positive(job, "limits.fileBytes"),
-        cache_dir=_absolute(job, "cacheDir"),
+        banner=banner.strip() if banner and banner.strip() else None,
         build_id=build_id if build_id and _BUILD_ID.match(build_id) else None,
-        must_be_confined=_flag(job, "mustBeConfined"),
     )
+
+
+def _object(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Fatal("job_rejected", f"The job on stdin is not JSON: {error}.") from error
 
 
 def _image(job: Any) -> Image:
     kind = _field(job, "image.kind", str)
     if kind == "ranges":
         return Image(kind, size_bytes=_positive(job, "image.sizeBytes"))
-    return Image(kind)
+    return Image(kind, path=_absolute(job, "image.path"))
 
 
 def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
@@ -103,7 +131,7 @@ def _field(job: Any, path: str, kind: type | tuple[type, ...]) -> Any:
 
 
 def _flag(job: Any, path: str, default: bool | None = None) -> bool:
-    value = job.get(path, default)
+    value = job.get(path, default) if isinstance(job, dict) else None
     if not isinstance(value, bool):
         raise Fatal("job_rejected", f"The job's field {path} is missing or of the wrong kind.")
     return value
@@ -121,13 +149,6 @@ def _positive(job: Any, path: str) -> int:
     if value <= 0:
         raise Fatal("job_rejected", f"The job's field {path} is not a positive number of bytes.")
     return value
-
-
-def _plugins(job: Any) -> tuple[Plugin, ...]:
-    plugins = tuple(parse_plugin(value) for value in _field(job, "plugins", list))
-    if not plugins or len({plugin.name for plugin in plugins}) != len(plugins):
-        raise Fatal("job_rejected", "The job's field plugins is empty or names a plugin twice.")
-    return plugins
 
 
 def parse_plugin(value: Any) -> Plugin:

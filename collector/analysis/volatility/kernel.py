@@ -14,7 +14,7 @@ from images import open_image
 from job import Job
 from missing import RememberingContext
 from paging5 import LinuxIntel5Level
-from symbols import TABLE, check_symbols, load_symbols
+from symbols import TABLE, Symbols, check_symbols
 from vmcoreinfo import KernelPlace, parse_vmcoreinfo
 
 _BANNER_STEP_BYTES = 64
@@ -51,14 +51,14 @@ class Kernel:
         return self.module.object(object_type=type_name, offset=address, absolute=True)
 
 
-def open_kernel(job: Job) -> Kernel:
+def open_kernel(symbols: Symbols, job: Job) -> Kernel:
     """Raises Fatal(kernel_unknown | image_rejected | symbols_rejected | symbols_mismatch)."""
     constants.OFFLINE = True
     place = parse_vmcoreinfo(job.vmcoreinfo)
-    context = RememberingContext()
+    context, table = symbols.context, symbols.table
     memory = open_image(context, job.image)
     layer = _open_page_tables(context, memory, place)
-    table = load_symbols(context, job.isf_path, job.isf_sha256, layer.address_mask)
+    symbols.map_by(layer)
     add_kallsyms(table, place)
     made_for = check_symbols(table, job.banner, place, layer)
     module = contexts.Module.create(

@@ -11,7 +11,7 @@ BATCH_ROWS = 500
 BATCH_BYTES = 1 << 20
 _ESCAPED_BYTES = 6
 
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 
 class OutputLost(Exception):
@@ -23,18 +23,18 @@ class Lines:
         self._stream = stream
 
     def write(self, line: dict[str, Any]) -> None:
-        self._write(_encode(line))
+        self._write(encode(line))
 
     def write_rows(self, plugin: str, table: Table, warn: Callable[[str], None]) -> Iterable[int]:
         """Writes the table in batches and gives the number of rows written so far after each. Texts that are too long for
         a line are cut, with a warning."""
-        head = _encode({"type": "rows", "plugin": plugin, "columns": table.columns})[:-1]
+        head = encode({"type": "rows", "plugin": plugin, "columns": table.columns})[:-1]
         batch: list[str] = []
         written = size = 0
         for row in table.rows:
-            text = _encode(row)
+            text = encode(row)
             if len(text) > BATCH_BYTES:
-                text = _encode(_cut(row))
+                text = encode(_cut(row))
                 warn("Texts that are longer than a row may be are cut.")
             if batch and (len(batch) == BATCH_ROWS or size + len(text) > BATCH_BYTES):
                 written += self._write_batch(head, batch)

@@ -13,7 +13,6 @@ from fatal import ImageUnreadable
 _REQUEST = struct.Struct("<QI")
 _LARGEST_REQUEST = 4 << 20
 _BLOCK = 64 << 10
-_KEPT_BYTES = 128 << 20
 # A scan reads on and on: each time that a read begins where the last one ended, twice as much is asked for.
 _LARGEST_AHEAD = _LARGEST_REQUEST // _BLOCK
 
@@ -21,7 +20,7 @@ _LARGEST_AHEAD = _LARGEST_REQUEST // _BLOCK
 class RangeReader:
     """Reads from the collector and keeps the blocks that were used last."""
 
-    def __init__(self, size_bytes: int, channel: int, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, size_bytes: int, channel: int, kept_bytes: int) -> None:
         self.size_bytes = size_bytes
         self._broken = ""
         self._channel = channel
@@ -30,6 +29,7 @@ class RangeReader:
         self._small: dict[tuple[int, int], bytes] = {}
         self._next_block = -1
         self._ahead = 1
+        self._synchronize()
 
     def __deepcopy__(self, _memo: Any) -> "RangeReader":
         return self
@@ -84,6 +84,23 @@ class RangeReader:
         while len(self._blocks) > self._kept:
             self._blocks.popitem(last=False)
         return data[:_BLOCK]
+
+    def _synchronize(self) -> None:
+        """Reads over what was answered to a worker that used this channel before and has died."""
+        mark = _REQUEST.pack(int.from_bytes(os.urandom(8)), 0)
+        last = b""
+        self._broken = "the collector does not answer"
+        try:
+            os.write(self._channel, mark)
+            while last != mark:
+                data = os.read(self._channel, _BLOCK)
+                if not data:
+                    raise ImageUnreadable(self._broken)
+                last = (last + data)[-len(mark) :]
+        except OSError as error:
+            self._broken += f" ({error.strerror})"
+            raise ImageUnreadable(self._broken) from error
+        self._broken = ""
 
     def _fetch_long(self, offset: int, length: int) -> bytes:
         data = bytearray()

@@ -1,75 +1,96 @@
-"""Analyses one memory image. A job as JSON on stdin, lines of JSON on stdout, logs on stderr.
+"""Analyses one memory image: `run.py WORKERS`. What is told comes as JSON, logs go to stderr.
 
-Exit status: 0 when every plugin came to an end (each with its own state), 3 after a `fatal` line.
+On stdin two lines, the first of which tells what to prepare (job.py) and can come long before the second, the job. On
+stdout `confined`, `ready`, `worker` for each that is started, and `done`. The workers read the image, and have a slot
+each to be told plugins and to tell rows: slots.py.
+
+Exit status: 0 when the collector had no more for the workers to do, 3 after a `fatal` line.
 """
 
+import dataclasses
 import logging
 import os
 import sys
 
-from confine import confine, confine_worker, set_limits, take_stdout
-from fatal import EXIT_STATUS, Fatal, ImageUnreadable
-from job import Job, parse_job
-from lines import Lines, OutputLost
+from confine import Confinement, confine, confine_to_python, set_limits, take_stdout
+from process_end import run_to_end
+from fatal import Fatal
+from job import Image, Job, Preparation, parse_job, parse_preparation
+from lines import Lines
+from slots import FIRST_SLOT, Slot, serve_slots
+from worker import confine_and_tell, enter, tell, told_plugins
 
 
-def main() -> int:
-    lines = Lines(take_stdout())
+def main(workers: int) -> int:
+    lines = Lines(take_stdout(FIRST_SLOT + 2 * workers))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    fatal = None
+    return run_to_end(lines, lambda: _run(workers, lines))
+
+
+def _run(workers: int, lines: Lines) -> None:
+    preparation = parse_preparation(sys.stdin.buffer.readline())
+    _prepare(preparation)
+    # Not before: Volatility reads its cache folder from the environment when it is imported.
+    from analyse import analyse, load, versions
+    from symbols import load_symbols
+
+    load(preparation.plugins)
+    reached = _confine(preparation, lines)
+    symbols = load_symbols(preparation.isf_path, preparation.isf_sha256)
+    lines.write({"type": "ready"})
+    told = sys.stdin.buffer.readline()
+    if not told:
+        return  # the collector needs no analysis any more
+    job = parse_job(told)
+    image = _open(job.image, workers)
+    _narrow(reached)
+    parent = os.getpid()
+
+    def work(slot: Slot) -> int:
+        own_lines, own_image = enter(slot, image, parent)
+
+        def analyse_all() -> None:
+            _confine_worker(reached, own_lines, preparation)
+            analyse(symbols, dataclasses.replace(job, image=own_image), told_plugins(slot.turn), own_lines)
+
+        return run_to_end(own_lines, analyse_all)
+
+    serve_slots(workers, lines, work)
+    lines.write({"type": "done", "versions": versions()})
+
+
+def _prepare(preparation: Preparation) -> None:
+    os.makedirs(preparation.cache_dir, mode=0o700, exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = preparation.cache_dir
+    set_limits(preparation.memory_bytes, preparation.file_bytes)
+
+
+def _confine(preparation: Preparation, lines: Lines) -> Confinement:
+    """The parent. Raises Fatal(unconfined)."""
+    reached = confine([preparation.isf_path, preparation.images])
+    tell(reached, lines, preparation.must_be_confined)
+    return reached
+
+
+def _open(image: Image, workers: int) -> Image:
+    """Reads nothing of it. Raises Fatal(image_rejected)."""
+    if image.kind == "ranges":
+        return dataclasses.replace(image, kept_bytes=image.kept_bytes // workers)
     try:
-        job = parse_job(sys.stdin.buffer.read())
-        _prepare(job)
-        # Not before: Volatility reads its cache folder from the environment when it is imported.
-        from analyse import analyse, load_plugins
-
-        load_plugins(job)
-        _confine(job, lines)
-        analyse(job, lines)
-        return 0
-    except Fatal as error:
-        fatal = error
-    except ImageUnreadable as error:
-        fatal = Fatal("image_unreadable", f"The image cannot be read: {error}.")
-    except OutputLost as error:
-        logging.error("the lines cannot be written: %s", error)
-        return 1
-    except MemoryError:
-        fatal = Fatal("out_of_memory", "The memory limit is too low for an analysis.")
-    except Exception as error:
-        logging.exception("the run")
-        fatal = Fatal("crashed", f"{type(error).__name__}: {error}"[:500])
-    try:
-        lines.write({"type": "fatal", "reason": fatal.reason, "detail": fatal.detail})
-    except OutputLost as error:
-        logging.error("%s: %s (and the line cannot be written: %s)", fatal.reason, fatal.detail, error)
-    return EXIT_STATUS
+        return dataclasses.replace(image, descriptor=os.open(image.path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as error:
+        raise Fatal("image_rejected", f"The image cannot be opened: {error.strerror}.") from error
 
 
-def _prepare(job: Job) -> None:
-    os.makedirs(job.cache_dir, mode=0o700, exist_ok=True)
-    os.environ["XDG_CACHE_HOME"] = job.cache_dir
-    set_limits(job.memory_bytes, job.file_bytes)
+def _narrow(reached: Confinement) -> None:
+    confine_to_python(reached)
 
 
-def _confine(job: Job, lines: Lines) -> None:
-    """Nothing of an image has been read before. Raises Fatal(unconfined)."""
-    reached = confine_worker(confine([job.isf_path]))
-    lines.write(
-        {
-            "type": "confined",
-            "level": reached.level,
-            "landlockAbi": reached.landlock_abi,
-            "seccomp": reached.seccomp,
-        }
-    )
-    if job.must_be_confined and reached.level != "full":
-        parts = {"Landlock": reached.landlock_abi, "seccomp": reached.seccomp}
-        lacking = [name for name, here in parts.items() if not here]
-        raise Fatal("unconfined", f"This machine confines an analysis without {' and '.join(lacking)}, not in full.")
+def _confine_worker(reached: Confinement, lines: Lines, preparation: Preparation) -> None:
+    confine_and_tell(reached, lines, preparation.must_be_confined)
 
 
 if __name__ == "__main__":
-    status = main()
+    status = main(int(sys.argv[1]))
     sys.stderr.flush()
     os._exit(status)  # every line is flushed; freeing millions of objects one by one would take another second

@@ -37,6 +37,9 @@ _ALLOWED = {
     **{"preadv": 295, "seccomp": _SECCOMP, "getrandom": 318, "membarrier": 324, "statx": 332, "rseq": 334},
     **{"faccessat2": 439},
 }
+# What a parent needs besides, until it is a worker: to confine itself further, and to have its workers end with it.
+_PRCTL, _DIE_WITH_PARENT = 157, 1
+_OF_PARENTS = {"landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446}
 # Node and Go need these besides: to be started, to wait for their threads, and for durable output.
 _OF_PROGRAMS = {
     **{"execve": 59, "fsync": 74, "arch_prctl": 158, "epoll_ctl": 233, "epoll_pwait": 281, "eventfd2": 290},
@@ -58,9 +61,10 @@ _FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
 
 
 def forbid_system_calls() -> None:
-    """The first stage: all is forbidden but reading, computing, and forking. Raises OSError, also on an architecture
-    without a list."""
-    program = _listed(_ALLOWED)
+    """The first stage: all is forbidden but reading, computing, forking, and further confinement. Raises OSError, also
+    on an architecture without a list."""
+    program = _listed(_ALLOWED | _OF_PARENTS)
+    program += _on(_PRCTL, _with_value(0, (_DIE_WITH_PARENT,)))
     program += _on(_OPENAT, _without_bits(2, _WRITES))
     program += _on(_FORKS["clone"], _without_bits(0, _CLONE_FORBIDDEN))
     program += _on(_FORKS["fork"], [_return(_ALLOW)])
@@ -99,9 +103,9 @@ def _listed(allowed: dict[str, int]) -> list[bytes]:
 
 
 def forbid_forks() -> None:
-    """The second stage: no process and no thread comes of this one, and no more filters. Raises OSError."""
+    """The second stage: no process and no thread comes of this one, and no more confinement. Raises OSError."""
     program = [_load(_NUMBER_AT)]
-    for number in (*_FORKS.values(), _SECCOMP):
+    for number in (*_FORKS.values(), *_OF_PARENTS.values(), _PRCTL, _SECCOMP):
         program += _on(number, [_return(_ERRNO | errno.EPERM)])
     program.append(_return(_ALLOW))
     _install(program)

@@ -5,9 +5,10 @@ import gc
 import hashlib
 import pathlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from volatility3.framework import contexts, exceptions, interfaces
+from volatility3.framework import exceptions, interfaces
 from volatility3.framework.layers import intel
 from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import network
@@ -15,9 +16,11 @@ from volatility3.framework.symbols.linux import network
 from banner import is_banner_of
 from fatal import Fatal
 from kernel_types import EXTRA, INSTEAD_OF, NEEDED
+from missing import RememberingContext
 from vmcoreinfo import KernelPlace
 
 TABLE = "kernel_symbols"
+_CONFIG = "kernel.symbol_table_name"
 
 
 class KernelSymbols(linux.LinuxKernelIntermedSymbols):
@@ -44,8 +47,23 @@ class KernelSymbols(linux.LinuxKernelIntermedSymbols):
         return super().get_symbols_by_location(offset, size)
 
 
-def load_symbols(context: contexts.Context, isf_path: str, isf_sha256: str, symbol_mask: int) -> KernelSymbols:
-    """Adds the symbol table TABLE to the context. Raises Fatal(symbols_rejected)."""
+@dataclass(frozen=True)
+class Symbols:
+    """The symbols of a kernel in a context that holds nothing else yet. Good for one image."""
+
+    context: RememberingContext
+    table: KernelSymbols
+
+    def map_by(self, layer: intel.Intel) -> None:
+        """Before the first look-up by address, which would find nothing without."""
+        self.context.config[f"{_CONFIG}.symbol_mask"] = layer.address_mask
+        # Both keep a copy of the configuration, until they are told where it is.
+        self.table.config_path = self.table._delegate.config_path = _CONFIG
+        self.table.clear_symbol_cache()
+
+
+def load_symbols(isf_path: str, isf_sha256: str) -> Symbols:
+    """Reads no image, and may be forked from then on. Raises Fatal(symbols_rejected)."""
     path = pathlib.Path(isf_path)
     if not path.is_file():
         raise Fatal("symbols_rejected", f"There is no symbol file {isf_path}.")
@@ -54,17 +72,15 @@ def load_symbols(context: contexts.Context, isf_path: str, isf_sha256: str, symb
     if found != isf_sha256:
         detail = f"The symbol file {isf_path} has the SHA-256 {found}, not {isf_sha256}: it was damaged. Delete it."
         raise Fatal("symbols_rejected", detail)
-    # In the config as well: the table reads its mask from there, and without it look-ups by address find nothing.
-    context.config["kernel.symbol_table_name.symbol_mask"] = symbol_mask
+    context = RememberingContext()
     gc.disable()  # the loader makes millions of objects and no cycles; collecting costs half of the time
     try:
         table = KernelSymbols(
             context=context,
-            config_path="kernel.symbol_table_name",
+            config_path=_CONFIG,
             name=TABLE,
             isf_url=path.as_uri(),
             validate=False,
-            symbol_mask=symbol_mask,
         )
         network.NetSymbols.apply(table)
         context.symbol_space.append(table)
@@ -73,9 +89,9 @@ def load_symbols(context: contexts.Context, isf_path: str, isf_sha256: str, symb
     except Exception as error:  # whatever a broken file makes of the parser: KeyError, EOFError, LZMAError, …
         raise Fatal("symbols_rejected", f"The symbol file {isf_path} is not usable: {_words(error)}.") from error
     finally:
-        gc.freeze()  # the symbols stay to the end: never walk them again
+        gc.freeze()  # the symbols stay to the end: never walk them again, as that would also copy what workers share
         gc.enable()
-    return table
+    return Symbols(context, table)
 
 
 def check_symbols(table: KernelSymbols, banner: str | None, place: KernelPlace, layer: intel.Intel) -> str:

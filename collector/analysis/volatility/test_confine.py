@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 import seccomp
 from system_calls import set_process_control
 from testing import attacks
+from testing.collector import Collector
 from testing.mini_kernel import by_plugin
 from testing.node import make_node
 from testing.plugins import told
@@ -26,16 +26,20 @@ _PLUGINS = [
     *("processes", "sockets", "hiddenModules", "linux.pslist.PsList", "linux.pstree.PsTree", "linux.psaux.PsAux"),
     *("linux.sockstat.Sockstat", "linux.lsof.Lsof", "linux.lsmod.Lsmod"),
 ]
-_LEAKED = 9
+_ATTACKS = [f"{_HERE}/testing/attacks.py"]
+_ENDINGS = {
+    **{"clone by clone3": "ENOSYS", "use a descriptor that leaked": "EBADF"},
+    **{"hold a thousand descriptors": "EMFILE", "use what others have open": "EBADF"},
+}
+_OF_PARENTS = {
+    **dict.fromkeys(("fork", "clone", "read another image", "list the evidence", "use what others have open"), "done"),
+    **dict.fromkeys(("put another Landlock over it", "outlive the parent"), "done"),
+    "put another filter over it": "EFAULT",
+}
+_KNOWN_TO_PARENTS = {"ownSecretAt": 0, "image": 0}
+_KNOWN_TO_WORKERS = _KNOWN_TO_PARENTS | {"runner": 0, "sibling": 0}
+_LEAKED = 29
 _LANDLOCK, _SECCOMP = 444, 317
-
-
-def _open_high(path: str) -> int:
-    """Above the descriptors that a child gets: one that is there already would keep its close-on-exec flag."""
-    low = os.open(path, os.O_RDONLY)
-    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 100)
-    os.close(low)
-    return high
 
 
 def _forget(calls: tuple[int, ...]) -> None:
@@ -51,10 +55,11 @@ class Confined(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
-        self.written = make_node().write(self.folder)
+        written = make_node().write(self.folder)
         self.secret = ctypes.create_string_buffer(b"secret")
         for name in ("authority", "serviceaccount", "evidence/other", "outside", "cache"):
             os.makedirs(f"{self.folder}/{name}")
+        self.written = written._replace(image=shutil.move(written.image, f"{self.folder}/evidence/image.lime"))
         self._write("authority/ca.key", 0o600)
         self._write("serviceaccount/token", 0o600)
         self._write("evidence/other/image.lime", 0o400)
@@ -78,63 +83,61 @@ class Confined(unittest.TestCase):
             file.write(text)
 
     def _run(
-        self, plugins: list[str], program: list[str], must_be_confined: bool = False, lacking: tuple[int, ...] = ()
-    ) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
-        """`lacking` are the system calls that this machine's kernel shall not have."""
-        job = {
-            "image": {"kind": "lime"},
-            "isfPath": self.written.isf,
-            "isfSha256": self.written.sha256,
-            "kernel": {"banner": None, "buildId": None, "vmcoreinfo": self.written.note},
-            "plugins": [told(name) for name in plugins],
-            "limits": {"memoryBytes": 1 << 31, "fileBytes": 1 << 20},
-            "cacheDir": f"{self.folder}/cache",
-            "mustBeConfined": must_be_confined,
-        }
-        image = _open_high(self.written.image)
-        leaked = _open_high(f"{self.folder}/authority/ca.key")
+        self,
+        plugins: list[str],
+        program: list[str],
+        must_be_confined: bool = False,
+        lacking: tuple[int, ...] = (),
+        workers: int = 1,
+    ) -> tuple[list[dict[str, Any]], int, str]:
+        """All on the last slot. `lacking` are the system calls that this machine's kernel shall not have."""
+        collector = Collector(
+            program,
+            self.folder,
+            workers,
+            leaked={_LEAKED: f"{self.folder}/authority/ca.key"},
+            before=lambda: _forget(lacking) if lacking else None,
+        )
+        collector.tell(
+            {
+                "isfPath": self.written.isf,
+                "isfSha256": self.written.sha256,
+                "plugins": [name for name in plugins if name in _PLUGINS],
+                "limits": {"memoryBytes": 1 << 31, "fileBytes": 1 << 20},
+                "cacheDir": f"{self.folder}/cache",
+                "images": f"{self.folder}/evidence",
+                "mustBeConfined": must_be_confined,
+            },
+            {
+                "image": {"kind": "lime", "path": self.written.image},
+                "kernel": {"banner": None, "buildId": None, "vmcoreinfo": self.written.note},
+            },
+        )
+        return collector.run(plugins)
 
-        def hand_over() -> None:
-            os.dup2(leaked, _LEAKED, inheritable=True)
-            os.dup2(image, 3, inheritable=True)
-            if lacking:
-                _forget(lacking)
-
-        try:
-            ended = subprocess.run(
-                [sys.executable, "-B", *program],
-                input=json.dumps(job).encode(),
-                capture_output=True,
-                env={"PATH": "/usr/bin:/bin", "HOME": f"{self.folder}/cache"},
-                cwd=f"{self.folder}/cache",
-                preexec_fn=hand_over,
-                close_fds=False,
-                check=False,
-            )
-        finally:
-            os.close(image)
-            os.close(leaked)
-        return [json.loads(line) for line in ended.stdout.splitlines()], ended
-
-    def _attack(self, *mode: str) -> dict[str, str]:
-        program = [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json", *mode]
-        lines, ended = self._run(["attacks"], program)
-        table = by_plugin(lines).get("attacks", {"table": []})["table"]
-        outcomes = {row["attack"]: row["outcome"] for row in table}
-        self.assertEqual(outcomes.keys(), attacks.attacks(self.target).keys(), ended)
+    def _attack(self, mode: str) -> dict[str, str]:
+        program = [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json", mode]
+        lines, _, errors = self._run(["attacks"], program, workers=2)
+        if mode.endswith("parent"):
+            outcomes = dict(json.loads(line) for line in errors.splitlines() if line.startswith("["))
+            known = self.target | _KNOWN_TO_PARENTS
+        else:
+            table = by_plugin(lines).get("attacks", {"table": []})["table"]
+            outcomes = {row["attack"]: row["outcome"] for row in table}
+            known = self.target | _KNOWN_TO_WORKERS
+        self.assertEqual(outcomes.keys(), attacks.attacks(known).keys(), errors)
         return outcomes
 
     def test_every_attack_is_refused(self) -> None:
-        self._assert_refused(self._attack())
+        self._assert_refused(self._attack("confined"), _ENDINGS)
 
     def test_every_attack_is_refused_with_the_oldest_landlock_too(self) -> None:
-        self._assert_refused(self._attack("oldest"))
+        self._assert_refused(self._attack("oldest"), _ENDINGS)
 
-    def _assert_refused(self, outcomes: dict[str, str]) -> None:
-        allowed = {
-            **{"clone by clone3": "ENOSYS", "use a descriptor that leaked": "EBADF"},
-            **{"hold a thousand descriptors": "EMFILE"},
-        }
+    def test_a_parent_that_has_no_job_yet_may_fork_and_read_images_and_confine_itself_further(self) -> None:
+        self._assert_refused(self._attack("parent"), _ENDINGS | _OF_PARENTS)
+
+    def _assert_refused(self, outcomes: dict[str, str], allowed: dict[str, str]) -> None:
         succeeded = {
             name: outcome
             for name, outcome in outcomes.items()
@@ -154,6 +157,12 @@ class Confined(unittest.TestCase):
         self.assertEqual(refused, {})
         self.assertIn("shell", os.listdir(f"{self.folder}/outside"))
 
+    @unittest.skipUnless(os.geteuid() == 0, "without rights the attacks fail anyway")
+    def test_each_attack_of_a_parent_is_one(self) -> None:
+        outcomes = self._attack("unconfined-parent")
+        refused = {name: outcome for name, outcome in outcomes.items() if outcome in _REFUSED | {"ENOSYS"}}
+        self.assertEqual(refused, {})
+
     def test_memory_that_a_process_does_without_is_still_to_be_had(self) -> None:
         script = """
 import mmap, resource
@@ -172,16 +181,16 @@ print(level, resource.getrlimit(resource.RLIMIT_NOFILE))
         for name in attacks.DEADLY:
             with self.subTest(name):
                 plugin = name.replace(" ", "_").replace("-", "_")
-                _, ended = self._run([plugin], [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json"])
-                self.assertEqual(ended.returncode, -signal.SIGSYS, ended.stderr)
+                lines, _, _ = self._run([plugin], [*_ATTACKS, f"{self.folder}/target.json", "confined"])
+                self.assertEqual(lines[-1], {"type": "died", "signal": "SIGSYS"})
 
     def test_a_library_that_aborts_ends_the_process_all_the_same(self) -> None:
-        _, ended = self._run([attacks.ABORT], [f"{_HERE}/testing/attacks.py", f"{self.folder}/target.json"])
-        self.assertLess(ended.returncode, 0, ended.stderr)
+        lines, _, _ = self._run([attacks.ABORT], [*_ATTACKS, f"{self.folder}/target.json", "confined"])
+        self.assertIn("signal", lines[-1])
 
     def test_an_analysis_finds_what_it_finds_without_confinement(self) -> None:
-        lines, ended = self._run(_PLUGINS, [f"{_HERE}/run.py"])
-        self.assertEqual(ended.returncode, 0, ended)
+        lines, status, errors = self._run(_PLUGINS, [f"{_HERE}/run.py"], workers=2)
+        self.assertEqual(status, 0, errors)
         self.assertEqual(lines[0]["type"], "confined")
         self.assertEqual((lines[0]["level"], lines[0]["seccomp"]), ("full", True))
         free = make_node().analyse(self.folder, *_PLUGINS)
@@ -199,16 +208,16 @@ print(level, resource.getrlimit(resource.RLIMIT_NOFILE))
         }
         for name, (lacking, level, parts) in cases.items():
             with self.subTest(name):
-                lines, ended = self._run(["processes"], [f"{_HERE}/run.py"], lacking=lacking)
-                self.assertEqual((lines[0]["type"], lines[0]["level"], ended.returncode), ("confined", level, 0))
+                lines, status, _ = self._run(["processes"], [f"{_HERE}/run.py"], lacking=lacking)
+                self.assertEqual((lines[0]["type"], lines[0]["level"], status), ("confined", level, 0))
                 if parts is not None:
                     self.assertEqual((lines[0]["landlockAbi"], lines[0]["seccomp"]), parts)
-                lines, ended = self._run(["processes"], [f"{_HERE}/run.py"], must_be_confined=True, lacking=lacking)
-                self.assertEqual([line["type"] for line in lines], ["confined", "fatal"])
-                self.assertEqual(lines[1]["reason"], "unconfined")
-                self.assertIn(f"without {name},", lines[1]["detail"])
-        lines, ended = self._run(["processes"], [f"{_HERE}/run.py"], must_be_confined=True)
-        self.assertEqual((lines[-1]["type"], ended.returncode), ("done", 0))
+                lines, _, _ = self._run(["processes"], [f"{_HERE}/run.py"], must_be_confined=True, lacking=lacking)
+                self.assertEqual([line["type"] for line in lines], ["fatal"])
+                self.assertEqual(lines[0]["reason"], "unconfined")
+                self.assertIn(f"without {name},", lines[0]["detail"])
+        lines, status, _ = self._run(["processes"], [f"{_HERE}/run.py"], must_be_confined=True)
+        self.assertEqual((lines[-1], status), ({"type": "died", "exit": 0}, 0))
 
     def test_one_process_may_fork_workers_that_fork_no_more(self) -> None:
         script = """
@@ -255,7 +264,7 @@ for number in set(range(1024)) - set(seccomp._ALLOWED.values()) - some:
         script = """
 import os, socket, subprocess, urllib.request
 from confine import confine, confine_worker, set_limits, take_stdout
-lines = take_stdout()
+lines = take_stdout(3)
 set_limits(1 << 31, 4096)
 confine_worker(confine([]))
 print("noise", flush=True)

@@ -13,6 +13,7 @@ from typing import Any
 from fatal import Fatal
 from job import Image, Job
 from kernel import Kernel, open_kernel
+from symbols import load_symbols
 
 _MAP = 0xFFFFFFFF80000000
 _BASE = 0x1000000
@@ -84,22 +85,24 @@ class OpenKernel(unittest.TestCase):
         image_file = os.open(self.folder / "image.lime", os.O_RDONLY)
         self.addCleanup(os.close, image_file)
         return open_kernel(
+            load_symbols(os.fspath(self.folder / "kernel.json"), hashlib.sha256(isf.encode()).hexdigest()),
             Job(
                 image=Image("lime", descriptor=image_file),
-                isf_path=os.fspath(self.folder / "kernel.json"),
-                isf_sha256=hashlib.sha256(isf.encode()).hexdigest(),
                 banner=told,
                 vmcoreinfo=(
                     f"KERNELOFFSET=0\nSYMBOL(swapper_pg_dir)={_TOP_TABLE:x}\n"
                     f"SYMBOL(_stext)={_BANNER:x}\nNUMBER(phys_base)=0\n"
                 ),
-                plugins=(),
-                memory_bytes=0,
-                file_bytes=0,
-                cache_dir="/nonexistent",
                 build_id=build_id,
-            )
+            ),
         )
+
+    def test_symbols_are_found_by_their_address_in_the_layer(self) -> None:
+        kernel = self._open(_TOLD, _TOLD, _TOLD)
+        address = _BANNER & kernel.layer.address_mask
+        self.assertEqual(kernel.module.get_symbol("linux_banner").address, address)
+        names = {name.split("!")[1] for name in kernel.module.get_symbols_by_absolute_location(address)}
+        self.assertEqual(names, {"linux_banner", "_stext"})
 
     def test_banners_of_one_kernel(self) -> None:
         cases = {

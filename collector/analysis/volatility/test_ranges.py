@@ -38,6 +38,9 @@ class _Collector:
         with self._end:
             while len(request := self._end.recv(_REQUEST.size, socket.MSG_WAITALL)) == _REQUEST.size:
                 offset, length = _REQUEST.unpack(request)
+                if length == 0:
+                    self._end.sendall(request)
+                    continue
                 self.requests.append((offset, length))
                 if offset + length > self._limit:
                     return
@@ -102,9 +105,20 @@ class Ranges(unittest.TestCase):
         with self.assertRaises(ImageUnreadable):
             check_readable(context)
 
+    def test_what_was_answered_to_a_worker_that_has_died_is_read_over(self) -> None:
+        image = bytes(range(256)) * 1024
+        for read_bytes in (0, 1, 100, 65_536):
+            with self.subTest(read_bytes):
+                self._reader(image)
+                os.write(self.collector.channel, _REQUEST.pack(3, 200_000))
+                for _ in range(read_bytes):
+                    os.read(self.collector.channel, 1)
+                reader = RangeReader(len(image), self.collector.channel, _MIB)
+                self.assertEqual(reader.read(70_000, 300), image[70_000:70_300])
+
     def test_a_channel_that_is_not_there_is_told(self) -> None:
         with self.assertRaises(ImageUnreadable):
-            RangeReader(100, channel=os.open("/dev/null", os.O_RDONLY)).read(0, 1)
+            RangeReader(100, channel=os.open("/dev/null", os.O_RDONLY), kept_bytes=_MIB)
 
     def test_a_layer_knows_its_bounds_and_outlives_a_copy_of_its_context(self) -> None:
         reader = self._reader(b"abcdef")
@@ -126,7 +140,7 @@ class LimeRanges(unittest.TestCase):
     def _reader(self, image: bytes) -> RangeReader:
         self.collector = _Collector(image)
         self.addCleanup(self.collector.close)
-        return RangeReader(len(image), self.collector.channel)
+        return RangeReader(len(image), self.collector.channel, 4 * _MIB)
 
     def test_headers_are_followed_with_small_reads_and_taken_again_by_volatility_for_nothing(self) -> None:
         image = self._record(0x1000, b"a" * 4096) + self._record(0x100000, b"b" * 200_000)

@@ -1,10 +1,12 @@
 """Attacks that code would try which a hostile image got to run. Each returns or raises OSError.
 
 Run as a program it is run.py with one more plugin, `attacks`, whose rows are the attacks and the errors that they met.
-Its first argument is a file with the targets as JSON. A second, `unconfined`, takes the confinement away, and `oldest`
-leaves of Landlock what its first version had.
+Its first argument is a file with the targets as JSON. The second is `confined` or takes something away: `unconfined` the
+confinement, `oldest` what Landlock did not have at first. `parent` has the parent try the attacks, before it knows the
+job. The plugin is run by the last worker, which knows the pids of the parent and of the worker before it.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -25,7 +27,7 @@ import run
 import volatility3
 from table import Plain, Table
 
-_LEAKED = 9
+_LEAKED = 29
 _NEW_USER = 0x10000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -67,6 +69,13 @@ def _read_memory(parent: int, address: int) -> None:
     assert mine.raw == b"secret"
 
 
+def _write_memory(parent: int, address: int) -> None:
+    mine = ctypes.create_string_buffer(b"secret")
+    here = (ctypes.c_size_t * 2)(ctypes.addressof(mine), 6)
+    there = (ctypes.c_size_t * 2)(address, 6)
+    system_call(311, parent, here, 1, there, 1, 0)
+
+
 def _seek_memory(parent: int, address: int) -> None:
     with open(f"/proc/{parent}/mem", "rb", buffering=0) as memory:
         assert os.pread(memory.fileno(), 6, address) == b"secret"
@@ -89,9 +98,34 @@ def _hold_descriptors(count: int) -> None:
             os.close(descriptor)
 
 
+def _use_others(image: int) -> None:
+    """Descriptors of the parent or of another slot, whatever their numbers."""
+    for descriptor in {*range(3, 200)} - {image}:
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)
+            return
+    raise OSError(errno.EBADF, "there is none")
+
+
+def _on_own(pid: int, whose: str, address: int) -> dict[str, Callable[[], Any]]:
+    """On another process of the run, in which everything lies at the same address."""
+    return {
+        f"read the {whose}'s memory": lambda: _seek_memory(pid, address),
+        f"read the {whose}'s memory by process_vm_readv": lambda: _read_memory(pid, address),
+        f"write the {whose}'s memory by process_vm_writev": lambda: _write_memory(pid, address),
+        f"list the {whose}'s descriptors": lambda: os.listdir(f"/proc/{pid}/fd"),
+        f"trace the {whose}": lambda: system_call(101, 0x4206, pid, 0, 0),
+        f"take one of the {whose}'s descriptors": lambda: system_call(438, system_call(434, pid, 0), 0, 0),
+        f"kill the {whose}": lambda: os.kill(pid, 0),
+        f"kill the {whose} by its thread": lambda: system_call(234, pid, pid, 0),
+        f"take the {whose}'s limits": lambda: system_call(302, pid, 7, None, bytes(16)),
+    }
+
+
 def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     parent, outside, mark = target["parent"], target["outside"], target["mark"]
     key, other, address = target["key"], target["otherImage"], target["secretAt"]
+    image = target["image"]
     name = other.encode() + b"\0"
     at_folder = -100
     timeval = (ctypes.c_ulong * 2)(1, 1)
@@ -109,8 +143,8 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "truncate it while reading": lambda: os.close(os.open(target["isfCopy"], os.O_RDONLY | os.O_TRUNC)),
         "truncate it": lambda: system_call(76, name, 1),
         "make it writable": lambda: os.chmod(other, 0o600),
-        "make the own image writable": lambda: os.fchmod(3, 0o600),
-        "write the own image": lambda: os.close(os.open("/proc/self/fd/3", os.O_WRONLY)),
+        "make the own image writable": lambda: os.fchmod(image, 0o600),
+        "write the own image": lambda: os.close(os.open(f"/proc/self/fd/{image}", os.O_WRONLY)),
         "change its owner": lambda: os.chown(other, 0, 0),
         "set its time": lambda: os.utime(other, (1, 1)),
         "set an attribute of it": lambda: os.setxattr(other, "user.x", b"y"),
@@ -138,9 +172,12 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "kill it by its thread": lambda: system_call(234, parent, parent, 0),
         "queue a signal for it": lambda: system_call(129, parent, 0, bytes(8) + b"\xff" * 4 + bytes(116)),
         "send it a signal by pidfd": lambda: system_call(424, system_call(434, parent, 0), 0, None, 0),
-        "have a descriptor signal it": lambda: system_call(72, 0, 8, parent),
-        "have a descriptor signal it by ioctl": lambda: system_call(16, 0, 0x8901, struct.pack("i", parent)),
-        "have a descriptor send signals": lambda: system_call(72, 0, 4, os.O_ASYNC),
+        # Not for longer: the descriptor is the slot's.
+        "have a descriptor signal it": lambda: [system_call(72, 0, 8, pid) for pid in (parent, 0)],
+        "have a descriptor signal it by ioctl": lambda: [
+            system_call(16, 0, 0x8901, struct.pack("i", pid)) for pid in (parent, 0)
+        ],
+        "have a descriptor send signals": lambda: [system_call(72, 0, 4, flags) for flags in (os.O_ASYNC, 0)],
         "take its limits": lambda: system_call(302, parent, 7, None, bytes(16)),
         "take its processor": lambda: system_call(141, 0, parent, 19),
         "start a shell past the audit hook": lambda: _start_shell(mark),
@@ -183,6 +220,12 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "set the clock": lambda: system_call(164, None, timeval),
         "rule a terminal": lambda: system_call(16, 2, 0x5412, b"x"),
         "put another filter over it": lambda: system_call(317, 1, 0, None),
+        "put another Landlock over it": lambda: os.close(system_call(444, struct.pack("=Q", 1), 8, 0)),
+        "outlive the parent": lambda: system_call(157, 1, 0, 0, 0, 0),
+        "be traced": lambda: system_call(157, 4, 1, 0, 0, 0),
+        "use what others have open": lambda: _use_others(image),
+        **(_on_own(target["runner"], "parent", target["ownSecretAt"]) if "runner" in target else {}),
+        **(_on_own(target["sibling"], "other worker", target["ownSecretAt"]) if "sibling" in target else {}),
     }
 
 
@@ -214,22 +257,57 @@ def _outcomes(target: dict[str, Any]) -> Iterator[list[Plain]]:
 def _main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         target = json.load(file)
-    load = run._prepare
+    mode = sys.argv[2]
+    secret = ctypes.create_string_buffer(b"secret")
+    target.update({"ownSecretAt": ctypes.addressof(secret), "image": 0})
+    _patch(target)
+    if mode in ("unconfined", "unconfined-parent"):
+        run._confine = lambda *_: confine.Confinement(0, False)
+        run._confine_worker = run._narrow = lambda *_: None
+    if mode == "oldest":
+        confine.landlock_abi = lambda: 1
+    if mode in ("parent", "unconfined-parent"):
+        _attack_before_the_job(target)
+    os._exit(run.main(int(sys.argv[-1])))
 
-    def prepare(job: Any) -> None:
-        load(job)
+
+def _patch(target: dict[str, Any]) -> None:
+    """Has run.py say what the targets are, and the analysis have the plugins."""
+    prepare, open_image, fork = run._prepare, run._open, os.fork
+
+    def prepare_plugins(preparation: Any) -> None:
+        prepare(preparation)
         import analyse
 
         analyse._OURS["attacks"] = lambda *_: Table(["attack", "outcome"], _outcomes(target))
         for name, attack in {**DEADLY, ABORT: os.abort}.items():
             analyse._OURS[name.replace(" ", "_").replace("-", "_")] = lambda *_, attack=attack: attack()
 
-    run._prepare = prepare
-    if sys.argv[2:] == ["unconfined"]:
-        run._confine = lambda *_: None
-    if sys.argv[2:] == ["oldest"]:
-        confine.landlock_abi = lambda: 1
-    os._exit(run.main())
+    def remember_image(*arguments: Any) -> Any:
+        image = open_image(*arguments)
+        target["image"] = image.descriptor
+        return image
+
+    def remember_worker() -> int:
+        if (pid := fork()) > 0:
+            target.update({"runner": os.getpid(), "sibling": pid})
+        return pid
+
+    run._prepare, run._open, os.fork = prepare_plugins, remember_image, remember_worker
+
+
+def _attack_before_the_job(target: dict[str, Any]) -> None:
+    import symbols
+
+    load = symbols.load_symbols
+
+    def attack(*arguments: Any) -> Any:
+        loaded = load(*arguments)
+        for name, outcome in _outcomes(target):
+            print(json.dumps([name, outcome]), file=sys.stderr, flush=True)
+        return loaded
+
+    symbols.load_symbols = attack
 
 
 if __name__ == "__main__":

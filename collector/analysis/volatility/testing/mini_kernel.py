@@ -8,9 +8,10 @@ import os
 import struct
 from typing import Any, NamedTuple, Self
 
-from analyse import analyse
+from analyse import analyse, load
 from job import Image, Job, parse_plugin
 from lines import Lines
+from symbols import load_symbols
 from testing.plugins import told
 
 _VIRTUAL = 0xFFFFFFFF81000000
@@ -193,9 +194,10 @@ class MiniKernel:
         out = io.StringIO()
         with open(written.image, "rb") as file:
             image = Image("lime", descriptor=file.fileno())
-            parsed = tuple(parse_plugin(told(name)) for name in plugins)
-            job = Job(image, written.isf, written.sha256, None, written.note, parsed, 1 << 31, 1 << 28, folder)
-            analyse(job, Lines(out))
+            job = Job(image, written.note)
+            load(plugins)
+            symbols = load_symbols(written.isf, written.sha256)
+            analyse(symbols, job, [parse_plugin(told(name)) for name in plugins], Lines(out))
         return by_plugin([json.loads(line) for line in out.getvalue().splitlines()])
 
     def write(self, folder: str) -> Written:

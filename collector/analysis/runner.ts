@@ -1,0 +1,91 @@
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { JobSymbols } from './analysis.ts';
+import { type Child, startChild } from './child.ts';
+import { runnerEnvironment } from './environment.ts';
+import type { Surroundings } from './isolation.ts';
+import type { AnalysisLimits } from './limits.ts';
+import type { RunnerPreparation } from './protocol.ts';
+
+/** The program that analyses: `<python> <entry>`, both absolute paths. */
+export interface RunnerProgram {
+  readonly python: string;
+  readonly entry: string;
+}
+
+/** Name of the directories that runs have for themselves. */
+export const runDirPrefix = '.run-';
+
+export interface RunnerSettings {
+  readonly program: RunnerProgram;
+  readonly surroundings: Surroundings;
+  /** True: an image is read only by a runner that is confined in full. */
+  readonly mustBeConfined: boolean;
+  readonly limits: AnalysisLimits;
+  /** How many plugins run at the same time. */
+  readonly workers: number;
+}
+
+/** What a runner is started for. */
+export interface RunnerPurpose {
+  readonly symbols: Pick<JobSymbols, 'isfPath' | 'isfSha256'>;
+  /** Names of plugins that it may be told to run. */
+  readonly plugins: readonly string[];
+  /** The image, or the directory of all images. */
+  readonly images: string;
+  /** Where it has a directory for itself, until it is disposed of. */
+  readonly dir: string;
+}
+
+/** A process that loads the symbols of a kernel and waits for an image, once. Kill it, or let it end; then dispose of it. */
+export interface Runner extends AsyncDisposable {
+  readonly child: Child;
+  readonly workers: number;
+  /** True once it has ended. */
+  readonly gone: boolean;
+}
+
+/** Starts a runner. Throws the system's error when it cannot be started. */
+export async function startRunner(settings: RunnerSettings, purpose: RunnerPurpose): Promise<Runner> {
+  const { program, surroundings, workers } = settings;
+  const privateDir = await mkdtemp(join(purpose.dir, runDirPrefix));
+  const removeDir = () => rm(privateDir, { recursive: true, force: true });
+  try {
+    await access(program.python, constants.X_OK);
+    await access(program.entry, constants.R_OK);
+    const argv = [...surroundings.argv, program.python, program.entry, String(workers)];
+    const env = runnerEnvironment(privateDir);
+    const child = await startChild(argv, { cwd: privateDir, env, sockets: 2 * workers });
+    child.stdin.write(`${JSON.stringify(preparation(settings, purpose, privateDir))}\n`);
+    let gone = false;
+    void child.ended.then(() => {
+      gone = true;
+    });
+    return {
+      child,
+      workers,
+      get gone() {
+        return gone;
+      },
+      [Symbol.asyncDispose]: async () => {
+        child.kill();
+        for (const stream of [child.stdin, child.stdout, ...child.sockets]) stream.destroy();
+        await child.ended;
+        await removeDir();
+      },
+    };
+  } catch (error) {
+    await removeDir();
+    throw error;
+  }
+}
+
+function preparation(
+  { limits, mustBeConfined }: RunnerSettings,
+  { symbols, plugins, images }: RunnerPurpose,
+  cacheDir: string,
+): RunnerPreparation {
+  const { memoryBytes, fileBytes } = limits;
+  const { isfPath, isfSha256 } = symbols;
+  return { isfPath, isfSha256, plugins, limits: { memoryBytes, fileBytes }, cacheDir, images, mustBeConfined };
+}
