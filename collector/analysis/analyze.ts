@@ -22,20 +22,22 @@ import { explainBreak, verdict } from './verdict.ts';
 export interface AnalysisRules {
   /** Fails an analysis, before the image is read, where this machine cannot confine it in full. */
   readonly mustBeConfined: boolean;
+  /** False: Volatility's own code paths alone, which are slower and give the same rows. Default: true. */
+  readonly accelerated?: boolean;
 }
 
 /** Analyses one image in a child process, started again without the plugin that broke it as often as it takes. */
 export function createAnalysis(
   program: RunnerProgram,
   limits: AnalysisLimits = defaultLimits,
-  { mustBeConfined }: AnalysisRules = { mustBeConfined: false },
+  { mustBeConfined, accelerated = true }: AnalysisRules = { mustBeConfined: false },
 ): Analysis {
   let probed: Promise<Surroundings> | undefined;
   return {
     async analyze(job, signal) {
       signal.throwIfAborted();
       probed ??= probeSurroundings();
-      const settings = { program, limits, mustBeConfined, surroundings: await probed };
+      const settings = { program, limits, mustBeConfined, accelerated, surroundings: await probed };
       const plugins = checkPlugins(job.plugins ?? defaultPlugins);
       try {
         await mkdir(job.outputDir, { recursive: true, mode: 0o700 });

@@ -11,6 +11,7 @@ export interface AnalysisChoices {
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
   readonly analysisMustBeConfined: boolean;
+  readonly analysisAccelerated: boolean;
 }
 
 /** Everything analyses are made of. */
@@ -30,7 +31,8 @@ export interface OpenedAnalysis {
 export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): OpenedAnalysis {
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const analysis = createAnalysis(runner, limits, { mustBeConfined: config.analysisMustBeConfined });
+  const { analysisMustBeConfined: mustBeConfined, analysisAccelerated: accelerated } = config;
+  const analysis = createAnalysis(runner, limits, { mustBeConfined, accelerated });
   const { evidence, images, symbols, events } = deps;
   const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({

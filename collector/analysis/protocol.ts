@@ -17,6 +17,8 @@ export interface RunnerJob {
   readonly cacheDir: string;
   /** True: it ends before it reads the image, unless its confinement is full. */
   readonly mustBeConfined: boolean;
+  /** False: without accelerations.py. */
+  readonly accelerated: boolean;
 }
 
 /** A cell of a row. */

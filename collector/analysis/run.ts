@@ -27,6 +27,7 @@ export interface RunSettings {
   readonly surroundings: Surroundings;
   /** True: an image is read only by a runner that is confined in full. */
   readonly mustBeConfined: boolean;
+  readonly accelerated: boolean;
   readonly limits: AnalysisLimits;
   /** What is left of the whole analysis' time. */
   readonly wallMs: number;
@@ -213,7 +214,7 @@ function makeRunnerJob(
   job: AnalysisJob,
   plugins: readonly string[],
   cacheDir: string,
-  { limits, mustBeConfined }: RunSettings,
+  { limits, mustBeConfined, accelerated }: RunSettings,
 ): RunnerJob {
   const { banner, buildId = '', vmcoreinfo } = job.kernel;
   return {
@@ -225,5 +226,6 @@ function makeRunnerJob(
     limits: { memoryBytes: limits.memoryBytes, fileBytes: limits.fileBytes },
     cacheDir,
     mustBeConfined,
+    accelerated,
   };
 }

@@ -10,8 +10,8 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import accelerations
 import paths
-import speedups
 from fatal import Fatal
 from images import check_readable
 from job import Job, Plugin
@@ -46,7 +46,8 @@ def load_plugins(job: Job) -> None:
 
 def analyse(job: Job, lines: Lines) -> None:
     """Raises Fatal before the first plugin; after that each plugin's failure is its own."""
-    speedups.apply()
+    if job.accelerated:
+        accelerations.apply()
     paths.apply()
     kernel = _open(job)
     lines.write(

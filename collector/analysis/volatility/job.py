@@ -39,7 +39,8 @@ class Plugin:
 class Job:
     """`banner` is the node's /proc/version without its line end, or None; `build_id` what it told, or None.
 
-    `memory_bytes`, `file_bytes` are limits; `must_be_confined` refuses a kernel that cannot do all of confine.py.
+    `memory_bytes`, `file_bytes` are limits; `must_be_confined` refuses a kernel that cannot do all of confine.py;
+    `accelerated` is for accelerations.py.
     """
 
     image: Image
@@ -53,6 +54,7 @@ class Job:
     cache_dir: str
     build_id: str | None = None
     must_be_confined: bool = False
+    accelerated: bool = True
 
 
 def parse_job(text: str | bytes) -> Job:
@@ -75,6 +77,7 @@ def parse_job(text: str | bytes) -> Job:
         cache_dir=_absolute(job, "cacheDir"),
         build_id=build_id if build_id and _BUILD_ID.match(build_id) else None,
         must_be_confined=_flag(job, "mustBeConfined"),
+        accelerated=_flag(job, "accelerated", True),
     )
 
 
