@@ -52,7 +52,7 @@ def _hidden_modules(
         and (start % _POINTER_BYTES, at % _POINTER_BYTES) == (0, 0)
         and pointer.data_format == (_POINTER_BYTES, "little", False)
         and isinstance(layer, intel.LinuxIntel32e)
-        and 0 <= start
+        and start >= 0
         and end + at < 1 << 64
         and kind.validate_alignment_patterns(known_module_addresses, _POINTER_BYTES)
     )

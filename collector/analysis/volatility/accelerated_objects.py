@@ -217,7 +217,7 @@ def _member(self: Any, attribute: str) -> Any:
     known = self._vol
     members = known["members"]
     if attribute not in members:
-        name = next((name for kind, name in objects.AggregateTypes.items() if isinstance(self, kind)), "AggregateType")
+        name = next((kind.__name__ for kind in objects.AggregateTypes if isinstance(self, kind)), "AggregateType")
         raise AttributeError(f"{name} has no attribute: {known['type_name']}.{attribute}")
     relative, template = members[attribute]
     context, layer = self._context, known["layer_name"]

@@ -88,7 +88,11 @@ class SameRows(unittest.TestCase):
         self.assertIn("failed", states)
 
     def test_kernels_that_lack_names(self) -> None:
-        for names in (["net.dev_base_head", "kernfs_node"], ["taint_flag", "modules"], ["pid", "inode.i_nlink", "qstr"]):
+        for names in (
+            ["net.dev_base_head", "kernfs_node"],
+            ["taint_flag", "modules"],
+            ["pid", "inode.i_nlink", "qstr"],
+        ):
             with self.subTest(names):
                 self._compare(make_node().without(*names))
 
