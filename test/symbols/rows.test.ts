@@ -19,6 +19,7 @@ import { ensureIsf } from '../../tools/setup/isf.ts';
 import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
+import { acceleratedPlugins, differingAccelerated } from '../kernels/accelerated.ts';
 import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
 import { type ListedProcess, recallOf } from '../kernels/recall.ts';
 import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
@@ -112,6 +113,10 @@ describe.each([
       detail: expect.stringContaining(packed),
     });
     expect(damaged.plugins.filter(({ state }) => state === 'empty')).toEqual([]);
+  });
+
+  test('gives the same rows, byte for byte, without what makes it fast', async () => {
+    expect(await differingAccelerated(recorded, recorded.btfPath, dir, acceleratedPlugins)).toEqual([]);
   });
 
   test('tells a module that has taken itself off the list of the kernel, and no other', async () => {

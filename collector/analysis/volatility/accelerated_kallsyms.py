@@ -5,8 +5,10 @@ from typing import Any
 from volatility3.framework import exceptions
 from volatility3.framework.symbols.linux import kallsyms
 
-_TOKENS, _ADDRESSES = "_kcorder_tokens", "_kcorder_addresses"
+_TOKENS, _ADDRESSES, _NUMBERS = "_kcorder_tokens", "_kcorder_addresses", "_kcorder_numbers"
 _ADDRESSES_LIMIT = 1 << 16
+# Kernels have a tenth of it.
+_NUMBERS_LIMIT, _NUMBER_BYTES = 1 << 21, 4
 _LONGEST_TOKEN = 256
 
 
@@ -56,10 +58,37 @@ def _look_up(self: Any, address: int) -> Any:
     return known[address]
 
 
+def _address_by_index(self: Any, index: int) -> int | None:
+    # A look-up by address asks for twenty of these, in another place of the list each time.
+    numbers = self.__dict__.get(_NUMBERS)
+    if numbers is None:
+        numbers = self.__dict__[_NUMBERS] = _read_numbers(self)
+    if not 0 <= index < len(numbers):
+        return _stock_address_by_index(self, index)
+    number = numbers[index]
+    if number < 0:
+        return self._kallsyms_relative_base - 1 - number
+    return number & self._context.layers[self._layer_name].address_mask
+
+
+def _read_numbers(kas: Any) -> Any:
+    """Offsets of all symbols; none where they are not what all kernels since 4.6 have, or not all in the image."""
+    address, count = kas._kallsyms_offsets_address, kas._kallsyms_num_syms
+    if not address or not count or count > _NUMBERS_LIMIT or kas._endian != "little":
+        return ()
+    try:
+        data = kas._context.layers[kas._layer_name].read(address, count * _NUMBER_BYTES)
+    except exceptions.InvalidAddressException:
+        return ()
+    return memoryview(data).cast("i")
+
+
 _stock_expand = kallsyms.Kallsyms._expand_symbol
 _stock_look_up = kallsyms.Kallsyms.lookup_address
+_stock_address_by_index = kallsyms.Kallsyms._get_symbol_address_by_index
 
 PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (kallsyms.Kallsyms, "_expand_symbol", _expand),
     (kallsyms.Kallsyms, "lookup_address", _look_up),
+    (kallsyms.Kallsyms, "_get_symbol_address_by_index", _address_by_index),
 )

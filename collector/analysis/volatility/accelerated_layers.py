@@ -7,6 +7,7 @@ from bisect import bisect_right
 from typing import Any
 
 from volatility3.framework.layers import intel, lime, linear, segmented
+from volatility3.framework.symbols import generic
 
 _PAGE_BITS, _PAGE_BYTES = 12, 4096
 _PRESENT = intel.LinuxIntel32e._PAGE_PRESENT | intel.LinuxIntel32e._PAGE_PROTNONE
@@ -15,7 +16,8 @@ _PSE, _PAT_LARGE = intel.LinuxIntel32e._PAGE_PSE, intel.LinuxIntel32e._PAGE_PAT_
 _FRAMES_LIMIT, _TABLES_LIMIT, _TRANSLATIONS_LIMIT = 4096, 2048, 1 << 17
 # Longer reads are rare, and no faster this way.
 _LONGEST = 1 << 20
-_FRAMES, _SPACE = "_kcorder_frames", "_kcorder_space"
+_FRAMES, _SPACE, _PROCESSES = "_kcorder_frames", "_kcorder_space", "_kcorder_processes"
+_PROCESSES_LIMIT = 1 << 15
 # What a page can be instead of a frame of the image: not mapped at all, or nothing that is simple.
 _UNMAPPED, _OTHER = -1, -2
 
@@ -192,10 +194,27 @@ def _is_record_valid(self: Any, offset: int, length: int = 1) -> bool:
     return self._context.layers[self._base_layer].is_valid(mapped)
 
 
+def _add_process_layer(
+    self: Any, context: Any, dtb: int, config_prefix: str | None = None, preferred_name: str | None = None
+) -> str:
+    """Stock makes a layer for each process and each plugin, and copies the configuration of the kernel's for it."""
+    if config_prefix is not None:
+        return _stock_add_process_layer(self, context, dtb, config_prefix, preferred_name)
+    layers: dict[Any, str] = context.__dict__.setdefault(_PROCESSES, {})
+    key = (self.vol.layer_name, int(dtb), preferred_name)
+    name = layers.get(key)
+    if name is None:
+        if len(layers) >= _PROCESSES_LIMIT:
+            layers.clear()
+        name = layers[key] = _stock_add_process_layer(self, context, dtb, None, preferred_name)
+    return name
+
+
 _stock_read = linear.LinearlyMappedLayer.read
 _stock_is_valid = intel.Intel.is_valid
 _stock_translate_entry = intel.Intel._translate_entry
 _stock_is_segment_valid = segmented.NonLinearlySegmentedLayer.is_valid
+_stock_add_process_layer = generic.GenericIntelProcess._add_process_layer
 
 PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (intel.LinuxIntel32e, "_translate_entry", _translate_entry),
@@ -203,4 +222,5 @@ PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (intel.LinuxIntel32e, "is_valid", _is_valid),
     (lime.LimeLayer, "read", _read_record),
     (lime.LimeLayer, "is_valid", _is_record_valid),
+    (generic.GenericIntelProcess, "_add_process_layer", _add_process_layer),
 )

@@ -70,6 +70,13 @@ def _initialize(self: Any, context: Any, type_name: str, object_info: Any, **arg
     self._context = context
 
 
+def _new_arguments(self: Any) -> Any:
+    # For copies. What stock passes on are the parts of its chain of mappings.
+    known = self._vol
+    info = interfaces.ObjectInformation(**{name: known[name] for name in _FIELDS})
+    return (self._context, known["type_name"], info, self._data_format), {"new_value": self._PrimitiveObject__new_value}
+
+
 def _update_template(self: Any, **arguments: Any) -> None:
     self.__dict__.pop(_PLAN, None)
     self.__dict__.pop(_SIZE, None)
@@ -85,11 +92,14 @@ def _size(self: Any) -> Any:
 def _call_template(self: Any, context: Any, object_info: Any) -> Any:
     info = object_info
     parts = (info.layer_name, info.offset, info.native_layer_name, info.member_name, info.parent, info.size)
-    return (self.__dict__.get(_PLAN) or _plan(self))(context, *parts)
+    return plan_of(self)(context, *parts)
 
 
-def _plan(template: Any) -> _Build:
-    """How to make the objects of a template, remembered until the template changes."""
+def plan_of(template: Any) -> _Build:
+    """How to make the objects of a template that is no reference, remembered until the template changes."""
+    build = template.__dict__.get(_PLAN)
+    if build is not None:
+        return build
     arguments = dict(template._vol)
     kind = arguments.pop("object_class")
     build = _planner(kind, arguments)(kind, arguments)
@@ -225,9 +235,9 @@ def _member(self: Any, attribute: str) -> Any:
         template = context.symbol_space.get_type(template.vol.type_name)
     native = known["native_layer_name"] or layer
     offset = context._memory._layers[layer].address_mask & (known["offset"] + relative)
-    build = template.__dict__.get(_PLAN) or _plan(template)
     size = template.__dict__.get(_SIZE)
-    made = build(context, layer, offset, native, attribute, self, template.size if size is None else size)
+    size = template.size if size is None else size
+    made = plan_of(template)(context, layer, offset, native, attribute, self, size)
     concrete[attribute] = made
     return made
 
@@ -263,6 +273,7 @@ PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (interfaces.Template, "update_vol", _update_template),
     (templates.ObjectTemplate, "size", property(_size)),
     (templates.ObjectTemplate, "__call__", _call_template),
+    (objects.PrimitiveObject, "__getnewargs_ex__", _new_arguments),
     (objects.AggregateType, "__getattr__", _member),
     (objects.AggregateType, "has_member", _has_member),
     (objects.Enumeration, "_generate_inverse_choices", classmethod(_inverse_choices)),

@@ -9,18 +9,24 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import accelerated_kallsyms
 import accelerated_layers
 import accelerated_modules
 import accelerated_objects
+import accelerated_references
+import accelerated_scans
 import accelerated_symbols
 
 _VERSION = "2.28.2"
 _ABSENT = object()
 
 _PATCHES: tuple[tuple[Any, str, Any], ...] = (
+    *accelerated_kallsyms.PATCHES,
     *accelerated_layers.PATCHES,
     *accelerated_modules.PATCHES,
     *accelerated_objects.PATCHES,
+    *accelerated_references.PATCHES,
+    *accelerated_scans.PATCHES,
     *accelerated_symbols.PATCHES,
 )
 _replaced: list[tuple[Any, str, Any]] = []

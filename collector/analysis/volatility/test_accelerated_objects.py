@@ -1,3 +1,4 @@
+import copy
 import unittest
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -113,6 +114,7 @@ class SameObjects(OnKernel):
             lambda: odd.one.cast("char"),
             lambda: odd.minus.cast("long unsigned int"),
         )
+        yield from (lambda: copy.copy(odd.one), lambda: copy.copy(odd.next), lambda: copy.copy(odd.one) + 1)
         yield lambda: module.object(object_type="pointer", offset=_NOT_THERE, absolute=True)
         yield lambda: module.object(object_type="odd", offset=_NOT_THERE, absolute=True).one
         yield lambda: module.object(
