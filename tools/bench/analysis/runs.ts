@@ -37,10 +37,11 @@ export async function runPeers(
   dir: string,
 ): Promise<ReadonlyMap<string, number | undefined>> {
   const symbolDir = join(dir, 'symbols');
-  mkdirSync(join(symbolDir, 'linux'), { recursive: true });
+  const cacheDir = join(dir, 'cache');
+  for (const path of [join(symbolDir, 'linux'), cacheDir]) mkdirSync(path, { recursive: true });
   copyFileSync(job.symbols.isfPath, join(symbolDir, 'linux', 'kernel.json'));
   const vol = join(dirname(await ensureVolatility()), 'vol');
-  const options = ['--offline', '-q', '-r', 'jsonl', '--cache-path', join(dir, 'cache'), '-s', symbolDir];
+  const options = ['--offline', '-q', '-r', 'jsonl', '--cache-path', cacheDir, '-s', symbolDir];
   const run = async (plugin: string): Promise<number> => {
     const argv = [vol, ...options, '-f', job.image.path, plugin];
     return (await measuredRun(argv, join(dir, `${plugin}.jsonl`))).seconds;
