@@ -26,7 +26,7 @@ def _expand(self: Any, offset: int, filters: Any = None) -> Any:
             length = upper << 7 | length & 0x7F
             address += 1
         text = "".join([_token(self, layer, index) for index in layer.read(address, length)]) if length else ""
-    except (exceptions.InvalidAddressException, UnicodeDecodeError):
+    except (exceptions.InvalidAddressException, LookupError, TypeError, UnicodeDecodeError):
         return _stock_expand(self, offset, filters)
     # Where stock's reader stands afterwards matters: it is read from there without being put anywhere first.
     names._position = address + length

@@ -128,7 +128,7 @@ def _symbol_by_address(self: Any, wanted_sym_address: int) -> str | None:
     key = (self.vol.layer_name, self.vol.offset)
     names = of_context.pop(key, None)
     if names is None:
-        if sum(len(one) for one in of_context.values()) >= _NAMES_LIMIT:
+        if sum(len(one) + 1 for one in of_context.values()) >= _NAMES_LIMIT:
             of_context.clear()
         names = _Names(self.get_symbols_names_and_addresses())
     found = names.find(wanted_sym_address)

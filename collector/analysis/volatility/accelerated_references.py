@@ -1,5 +1,5 @@
-"""Ways from one object of Volatility 2.28.2 to another: what a pointer points to, the items of an array, an object at an
-address, and the same bytes as another type. Stock copies a template for each."""
+"""Ways from one object of Volatility 2.28.2 to another: what a pointer points to, an item of an array, the same bytes
+as another type; and an object at an address. Stock copies a template for each."""
 
 from typing import Any
 

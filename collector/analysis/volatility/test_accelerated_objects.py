@@ -45,9 +45,7 @@ def _describe(value: Any) -> Any:
 
 
 def _make() -> MiniKernel:
-    lines = {
-        "odd": "u8 one, s64 minus, u16 two, char[5] text, *odd next, *void any, odd_part part, odd_part[3] parts"
-    }
+    lines = {"odd": "u8 one, s64 minus, u16 two, char[5] text, *odd next, *void any, odd_part part, odd_part[3] parts"}
     kernel = make_node(odd_part="i32 left, *odd back", **lines)
     memory = kernel.make("odd", 2, one=200, minus=-5, two=65535, text=b"abc", part___left=-7)
     kernel.put(memory, "odd", "next", memory + kernel.size("odd"))
