@@ -1,3 +1,4 @@
+# Why it is done this way: docs/decisions/035-accelerations.md
 """What Volatility 2.28.2 does again and again for each plugin, done once, and its hot paths made short.
 
 No row changes: test_accelerations.py and rows.test.ts compare each byte with these on and off.
