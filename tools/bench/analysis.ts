@@ -4,14 +4,14 @@ import { openFrames } from '../../collector/store/frames/open-frames.ts';
 import { packImage } from '../../collector/store/frames/pack.ts';
 import { type CapturedImage, captureNode, openCaptured } from './analysis/captured.ts';
 import { peerPlugins, profiles } from './analysis/profiles.ts';
-import { type OurRun, runOurs, runPeers } from './analysis/runs.ts';
+import { type Cost, type OurRun, runOurs, runPeers } from './analysis/runs.ts';
 import { scratchDir } from './recorded-image.ts';
 import { median, type Row, spread } from './row.ts';
 
 const bench = 'analysis';
 const aims = { firstTableSeconds: 1, deepSeconds: 8, frames: 1.3 };
 
-type Peers = ReadonlyMap<string, number | undefined>;
+type Peers = ReadonlyMap<string, Cost | undefined>;
 
 /**
  * Our analysis of a real image against one stock `vol` for each plugin, by profile and by plugin; and of the packed image against the plain
@@ -38,19 +38,20 @@ export async function benchAnalysis({ runs, imageDir }: { runs: number; imageDir
 function profileRow(name: string, ours: readonly OurRun[], plugins: readonly string[], peers: Peers): Row {
   const times = ours.map(({ seconds }) => seconds);
   const compared = plugins.flatMap((plugin) => peers.get(plugin) ?? []);
-  const [mine, peer] = [median(times), compared.reduce((sum, seconds) => sum + seconds, 0)];
+  const [mine, peer] = [median(times), sum(compared.map(({ seconds }) => seconds))];
+  const [cpu, peerCpu] = [median(ours.map(({ cpuSeconds }) => cpuSeconds)), sum(compared.map((one) => one.cpuSeconds))];
   const aim = name === 'first-table' ? aims.firstTableSeconds : name === 'deep-without-scans' ? aims.deepSeconds : 0;
-  const wall = `whole analysis of ${plugins.length} plugins, ${spread(times, 2)} s`;
+  const wall = `whole analysis of ${plugins.length} plugins, ${spread(times, 2)} s, processor ${cpu.toFixed(2)} s`;
   if (compared.length === 0)
     return { bench, case: name, ours: mine, peer: aim, ratio: aim / mine, unit: 's', note: `${wall}; peer: the aim` };
-  const note = `${wall}${aim > 0 ? ` (aim ${aim} s)` : ''}; peer: ${compared.length} times one vol`;
+  const note = `${wall}${aim > 0 ? ` (aim ${aim} s)` : ''}; peer: ${compared.length} times one vol, processor ${peerCpu.toFixed(0)} s (${(peerCpu / cpu).toFixed(0)} times)`;
   return { bench, case: name, ours: mine, peer, ratio: peer / mine, unit: 's', note };
 }
 
 function pluginRows(ours: readonly OurRun[], peers: Peers): Row[] {
   return (ours[0]?.report.plugins ?? []).flatMap(({ name, state, rowCount, reason }) => {
     const times = ours.map(({ report }) => report.plugins.find((plugin) => plugin.name === name)?.seconds ?? 0);
-    const peer = peers.get(name);
+    const peer = peers.get(name)?.seconds;
     const seconds = median(times);
     const end = state === 'rows' ? `${rowCount} rows` : `${state} ${reason}`.trim();
     if (peer === undefined) return [];
@@ -78,6 +79,8 @@ async function framesRow(captured: CapturedImage, dir: string, runs: number): Pr
   const note = `deep on frames ${spread(b, 2)} s, on the plain file ${spread(a, 2)} s, in turn; peer: the aim`;
   return { bench, case: 'frames', ours, peer, ratio: peer / ours, unit: 'x', note };
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 async function repeat<T>(times: number, run: () => Promise<T>): Promise<T[]> {
   const results: T[] = [];
