@@ -38,6 +38,7 @@ test('without any setting everything has a value', () => {
     analysisMemoryBytes: 4 * 2 ** 30,
     pluginMs: 300_000,
     analysisMustBeConfined: false,
+    analysisAccelerated: true,
     analysisWorkers: 0,
     analysisSpares: 1,
   });
@@ -46,6 +47,7 @@ test('without any setting everything has a value', () => {
 test('settings are taken in their units', () => {
   const config = readConfig({ KCORDER_STALL_SECONDS: '60', KCORDER_SYMBOL_DIRS: '/a:/b', KCORDER_LISTEN: '[::]:7443' });
   expect(readConfig({ KCORDER_ANALYSIS_CONFINEMENT: 'required' }).analysisMustBeConfined).toBe(true);
+  expect(readConfig({ KCORDER_ANALYSIS_ACCELERATED: 'false' }).analysisAccelerated).toBe(false);
   expect(() => readConfig({ KCORDER_ANALYSIS_CONFINEMENT: 'off' })).toThrow(/best-effort, required/);
   expect(config).toMatchObject({ stallMs: 60_000, symbolDirs: ['/a', '/b'], listen: '[::]:7443' });
 });

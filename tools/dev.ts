@@ -26,7 +26,7 @@ const commands: Record<string, DevCommand> = {
     run: async (args) => await (await import('./soak.ts')).soak(args),
   },
   bench: {
-    usage: 'bench [NAME…] [--json]',
+    usage: 'bench [NAME…] [--json] [--image=DIR]',
     summary: 'measure against peers in the same run',
     run: async (args) => await (await import('./bench/main.ts')).bench(args),
   },

@@ -31,6 +31,8 @@ const spareIdleMs = 15 * 60_000;
 export interface AnalysisRules {
   /** Fails an analysis, before the image is read, where this machine cannot confine it in full. */
   readonly mustBeConfined?: boolean;
+  /** False: Volatility's own code paths alone, which are slower and give the same rows. Default: true. */
+  readonly accelerated?: boolean;
   /** How many plugins run at the same time. Default: one per processor, up to four. */
   readonly workers?: number;
   /** Runners that are kept ready, for images in this directory; none by default. */
@@ -54,6 +56,7 @@ export function createAnalysis(
   limits: AnalysisLimits = defaultLimits,
   {
     mustBeConfined = false,
+    accelerated = true,
     workers = Math.min(availableParallelism(), mostWorkersByDefault),
     spares: kept,
   }: AnalysisRules = {},
@@ -62,7 +65,7 @@ export function createAnalysis(
   const openSettings = async (): Promise<RunnerSettings> => {
     probed ??= probeSurroundings();
     const surroundings = await probed;
-    return { program, limits, mustBeConfined, surroundings, workers: Math.min(workers, mostWorkers) };
+    return { program, limits, mustBeConfined, accelerated, surroundings, workers: Math.min(workers, mostWorkers) };
   };
   const startSpare = async (symbols: SpareSymbols, images: string) =>
     await startRunner(await openSettings(), { symbols, plugins: defaultPlugins, images, dir: tmpdir() });

@@ -14,6 +14,7 @@ export interface AnalysisChoices {
   readonly analysisMemoryBytes: number;
   readonly pluginMs: number;
   readonly analysisMustBeConfined: boolean;
+  readonly analysisAccelerated: boolean;
   /** 0: as many as there are processors, within reason. */
   readonly analysisWorkers: number;
   readonly analysisSpares: number;
@@ -43,6 +44,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   const results = new ResultsIndex();
   const analysis = createAnalysis(runner, limits, {
     mustBeConfined: config.analysisMustBeConfined,
+    accelerated: config.analysisAccelerated,
     ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
     spares: { most: config.analysisSpares, images: evidence.root },
   });

@@ -16,6 +16,8 @@ export interface RunnerPreparation {
   readonly images: string;
   /** True: it ends before it reads an image, unless its confinement is full. */
   readonly mustBeConfined: boolean;
+  /** False: without accelerations.py. */
+  readonly accelerated: boolean;
 }
 
 /** What it gets next, on another line. */

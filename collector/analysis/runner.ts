@@ -21,6 +21,8 @@ export interface RunnerSettings {
   readonly surroundings: Surroundings;
   /** True: an image is read only by a runner that is confined in full. */
   readonly mustBeConfined: boolean;
+  /** False: Volatility's own code paths alone. */
+  readonly accelerated: boolean;
   readonly limits: AnalysisLimits;
   /** How many plugins run at the same time. */
   readonly workers: number;
@@ -81,11 +83,12 @@ export async function startRunner(settings: RunnerSettings, purpose: RunnerPurpo
 }
 
 function preparation(
-  { limits, mustBeConfined }: RunnerSettings,
+  { limits, mustBeConfined, accelerated }: RunnerSettings,
   { symbols, plugins, images }: RunnerPurpose,
   cacheDir: string,
 ): RunnerPreparation {
   const { memoryBytes, fileBytes } = limits;
   const { isfPath, isfSha256 } = symbols;
-  return { isfPath, isfSha256, plugins, limits: { memoryBytes, fileBytes }, cacheDir, images, mustBeConfined };
+  const bounds = { memoryBytes, fileBytes };
+  return { isfPath, isfSha256, plugins, limits: bounds, cacheDir, images, mustBeConfined, accelerated };
 }

@@ -72,4 +72,10 @@ export const analysisSettings = {
     'best-effort',
     '`required`: an analysis fails before it reads the image, unless the kernel can confine it in full',
   ),
+  analysisAccelerated: setting(
+    'KCORDER_ANALYSIS_ACCELERATED',
+    either('true', 'false'),
+    'true',
+    "`false`: Volatility's own code paths alone; slower, with the same rows",
+  ),
 };

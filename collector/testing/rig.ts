@@ -103,6 +103,7 @@ export class Rig {
       analysisMemoryBytes: 1 << 30,
       pluginMs: 60_000,
       analysisMustBeConfined: false,
+      analysisAccelerated: true,
       analysisWorkers: 0,
       analysisSpares: 0,
       ...this.#changes,

@@ -51,6 +51,7 @@ test.each([...kernels, large])(
       expect(proof.recall.inPods).toBeGreaterThan(5);
       expect(proof.untyped).toEqual([]);
       expect(proof.differing ?? []).toEqual([]);
+      expect(proof.accelerated).toEqual([]);
       expect(proof.failed).toEqual([]);
       expect(proof.exitCode).toBe(0);
     } finally {

@@ -19,7 +19,7 @@ test.each(['6.1', 'newest'])(
       const recorded = await recordNode(dir, { name, kernel, la57: false, memoryMiB: 512 });
       try {
         const { btfPath, imagePath } = recorded;
-        const ours = await analyzeRecorded(recorded, btfPath, join(dir, 'ours'), profiles.deep);
+        const ours = await analyzeRecorded(recorded, btfPath, join(dir, 'ours'), { plugins: profiles.deep });
         expect(ours.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
         const stock = await compareWithStock(imagePath, btfPath, ours, stockPlugins, join(dir, 'stock'));
         const known = knownDifferences();

@@ -5,11 +5,13 @@ import { buildIsf } from '../../collector/symbols/build/builder.ts';
 import { confineBy } from '../../collector/symbols/confine.ts';
 import { Btf } from '../../isf/btf/btf.ts';
 import { unresolvedGlobals } from '../../isf/testing/unresolved-globals.ts';
+import { peerPlugins } from '../../tools/bench/analysis/profiles.ts';
 import type { NodeOptions } from '../../tools/lab/launch.ts';
 import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVmlinux, hasVmlinux } from '../../tools/setup/vmlinux.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { btfOfImage } from '../symbols/kernel-image.ts';
+import { acceleratedPlugins, differingAccelerated } from './accelerated.ts';
 import { type ListedProcess, type Recall, recallOf } from './recall.ts';
 import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from './recorded-node.ts';
 
@@ -23,6 +25,8 @@ export interface KernelProof {
   readonly failed: readonly string[];
   /** Plugins whose rows differ between symbols of the vmlinux and those of the node's BTF; undefined where Debian has no -dbg. */
   readonly differing: readonly string[] | undefined;
+  /** Plugins whose rows are not the same with and without accelerations. */
+  readonly accelerated: readonly string[];
   /** Variables that the kernel has and whose types its BTF does not give. */
   readonly untyped: readonly string[];
 }
@@ -44,6 +48,9 @@ export async function proveKernel(dir: string, options: NodeOptions & { kernel: 
         .filter(({ state }) => state === 'failed')
         .map(({ name, reason }) => `${name}: ${reason}`),
       differing: dwarf && differingPlugins(btf, dwarf),
+      accelerated: await differingAccelerated(recorded, recorded.btfPath, dir, [
+        ...new Set([...acceleratedPlugins, ...peerPlugins]),
+      ]),
       untyped: await untypedGlobals(recorded, options.kernel),
     };
   } finally {

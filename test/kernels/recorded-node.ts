@@ -85,14 +85,14 @@ export async function analyzeRecorded(
   { job }: Pick<RecordedNode, 'job'>,
   isfPath: string,
   outputDir: string,
-  plugins?: AnalysisJob['plugins'],
+  { plugins, accelerated = true }: { plugins?: AnalysisJob['plugins']; accelerated?: boolean } = {},
 ): Promise<Analyzed> {
   const entry = join(repoDir, 'collector/analysis/volatility/run.py');
   const isfSha256 = createHash('sha256').update(readFileSync(isfPath)).digest('hex');
   const symbols = { isfPath, isfSha256, source: 'test', quality: 'provided' } as const;
-  const analysis = createAnalysis({ python: await ensureVolatility(), entry });
-  const wanted = { ...job, symbols, outputDir, ...(plugins && { plugins }) };
-  const report = await analysis.analyze(wanted, new AbortController().signal);
+  const analysis = createAnalysis({ python: await ensureVolatility(), entry }, undefined, { accelerated });
+  const told = { ...job, symbols, outputDir, ...(plugins && { plugins }) };
+  const report = await analysis.analyze(told, new AbortController().signal);
   const entries = report.plugins.map(async ({ name, state, reason, warnings }) => {
     const rows: unknown[] = [];
     for await (const row of streamRows(outputDir, report, name)) rows.push(row);

@@ -21,6 +21,7 @@ import { ensureIsf } from '../../tools/setup/isf.ts';
 import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
+import { acceleratedPlugins, differingAccelerated } from '../kernels/accelerated.ts';
 import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
 import { type ListedProcess, recallOf } from '../kernels/recall.ts';
 import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
@@ -89,7 +90,7 @@ describe.each([
       { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
       { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
     ];
-    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), [...profiles.deep, ...named]);
+    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), { plugins: [...profiles.deep, ...named] });
     const { plugins } = all.report;
     expect(plugins.map(({ name }) => name).sort()).toEqual(pluginTable.map(({ name }) => name).sort());
     expect(plugins.filter(({ state }) => state === 'failed' || state === 'unsupported')).toEqual([]);
@@ -131,6 +132,10 @@ describe.each([
       detail: expect.stringContaining(packed),
     });
     expect(damaged.plugins.filter(({ state }) => state === 'empty')).toEqual([]);
+  });
+
+  test('gives the same rows, byte for byte, without what makes it fast', async () => {
+    expect(await differingAccelerated(recorded, recorded.btfPath, dir, acceleratedPlugins)).toEqual([]);
   });
 
   test('tells a module that has taken itself off the list of the kernel, and no other', async () => {

@@ -1,4 +1,5 @@
 import { say } from '../setup/progress.ts';
+import { benchAnalysis } from './analysis.ts';
 import { benchFleet } from './fleet.ts';
 import { benchFlood } from './flood.ts';
 import { benchMainJob } from './main-job.ts';
@@ -10,7 +11,7 @@ import { benchLab } from './stream-lab.ts';
 import { benchBtf, benchCached, benchDwarf } from './symbols.ts';
 
 /** Every bench by the name that the command line takes. Each measures its peer in the same run. */
-const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
+const benches: Readonly<Record<string, (imageDir?: string) => Promise<Row[]>>> = {
   stream: async () => [...(await streams()), ...(await benchLab({ runs: 3 }))],
   'stream:host': () => streams(),
   'stream:lab': () => benchLab({ runs: 3 }),
@@ -24,21 +25,35 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   flood: () => benchFlood({ seconds: 10 }),
   schedules: () => benchSchedules({ nodes: 1_000, cap: 20, jitterSeconds: 60, scrapes: 20 }),
   'main-job': () => benchMainJob({ runs: 3 }),
+  analysis: (imageDir) => benchAnalysis({ runs: 3, ...(imageDir !== undefined && { imageDir }) }),
 };
 
-const whole = ['stream', 'agent-rss', 'collector-rss', 'symbols', 'fleet', 'flood', 'schedules', 'main-job'];
+const whole = [
+  'stream',
+  'agent-rss',
+  'collector-rss',
+  'symbols',
+  'fleet',
+  'flood',
+  'schedules',
+  'main-job',
+  'analysis',
+];
+
+const imageOption = '--image=';
 
 const cached = (): Promise<Row[]> => benchCached({ runs: 200 });
 
 const streams = (): Promise<Row[]> => benchStream({ mebibytes: 512, runs: 5 });
 
-/** `./dev bench [NAME…] [--json]`: all benches or the named ones. Exit code 0, 1 when a bench broke down, 2 for wrong usage. */
+/** `./dev bench [NAME…] [--json] [--image=DIR]`: all benches or the named ones; `analysis` on an image that is there. Exit code 0, 1 when a bench broke down, 2 for wrong usage. */
 export async function bench(args: string[]): Promise<number> {
-  const names = args.filter((arg) => arg !== '--json');
+  const names = args.filter((arg) => arg !== '--json' && !arg.startsWith(imageOption));
+  const imageDir = args.find((arg) => arg.startsWith(imageOption))?.slice(imageOption.length);
   const unknown = names.find((name) => benches[name] === undefined);
   if (unknown !== undefined) {
     say(
-      `./dev bench: there is no bench ${unknown}; the benches are ${Object.keys(benches).join(', ')}, and --json is the one option`,
+      `./dev bench: there is no bench ${unknown}; the benches are ${Object.keys(benches).join(', ')}, and --json and --image=DIR are the options`,
     );
     return 2;
   }
@@ -54,7 +69,7 @@ export async function bench(args: string[]): Promise<number> {
   for (const name of names.length > 0 ? names : whole) {
     say(`bench ${name}`);
     try {
-      const measured = (await benches[name]?.()) ?? [];
+      const measured = (await benches[name]?.(imageDir)) ?? [];
       if (json) for (const row of measured) process.stdout.write(`${JSON.stringify(row)}\n`);
       rows.push(...measured);
     } catch (error) {

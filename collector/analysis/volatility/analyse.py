@@ -11,9 +11,9 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import accelerations
 import compat
 import paths
-import speedups
 from arguments import Unsupported
 from ending import end_with_error, end_with_rows
 from images import check_readable
@@ -42,14 +42,15 @@ _OURS = {
 _ALWAYS_SUPPORTED = frozenset({"processes", "sockets"})
 
 
-def load(plugins: Iterable[str]) -> None:
+def load(plugins: Iterable[str], accelerated: bool = True) -> None:
     """Imports what an analysis takes, while all files can still be read. A plugin that cannot be imported says so when it
     is its turn."""
     mimetypes.init(files=())  # by which Volatility opens an ISF, and would read /etc
     for name in set(plugins) - _OURS.keys():
         with contextlib.suppress(LookupError, Unsupported):
             load_plugin(name)
-    speedups.apply()
+    if accelerated:
+        accelerations.apply()
     paths.apply()
     compat.apply()
 

@@ -53,7 +53,7 @@ class Preparation:
     """What can be done before an image is known. `plugins` are names, to be imported early.
 
     `memory_bytes`, `file_bytes` are limits; `must_be_confined` refuses a kernel that cannot do all of confine.py.
-    `images` is a file, or a folder, in which the image of the job will be.
+    `images` is a file, or a folder, in which the image of the job will be; `accelerated` is for accelerations.py.
     """
 
     isf_path: str
@@ -64,6 +64,7 @@ class Preparation:
     cache_dir: str
     images: str
     must_be_confined: bool = False
+    accelerated: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def parse_preparation(text: str | bytes) -> Preparation:
         cache_dir=_absolute(told, "cacheDir"),
         images=_absolute(told, "images"),
         must_be_confined=_flag(told, "mustBeConfined"),
+        accelerated=_flag(told, "accelerated", True),
     )
 
 

@@ -14,7 +14,7 @@ _NAME_LIMIT_BYTES = 255
 
 
 def apply() -> None:
-    """Leaves another version of Volatility alone, as speedups.py does."""
+    """Leaves another version of Volatility alone, as accelerations.py does."""
     if constants.PACKAGE_VERSION == _VERSION:
         LinuxUtilities.do_get_path = classmethod(_path)
 

@@ -34,7 +34,7 @@ def _run(workers: int, lines: Lines) -> None:
     from analyse import analyse, load, versions
     from symbols import load_symbols
 
-    load(preparation.plugins)
+    load(preparation.plugins, preparation.accelerated)
     reached = _confine(preparation, lines)
     symbols = load_symbols(preparation.isf_path, preparation.isf_sha256)
     lines.write({"type": "ready"})
