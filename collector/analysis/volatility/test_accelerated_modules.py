@@ -10,9 +10,10 @@ from volatility3.framework.symbols.linux.utilities.modules import Modules
 
 import accelerated_modules
 import accelerations
-from job import Image, Job, parse_plugin
+from job import Image, Job
 from kernel import Kernel, open_kernel
 from remembered import remembered
+from symbols import load_symbols
 from testing.mini_kernel import MiniKernel
 from testing.node import make_node
 
@@ -33,8 +34,7 @@ class OnKernel(unittest.TestCase):
         file = open(written.image, "rb")
         self.addCleanup(file.close)
         image = Image("lime", descriptor=file.fileno())
-        symbols = (written.isf, written.sha256, None, written.note)
-        return open_kernel(Job(image, *symbols, (parse_plugin({"name": "x"}),), 1 << 31, 1 << 28, self.folder))
+        return open_kernel(load_symbols(written.isf, written.sha256), Job(image, written.note))
 
 
 def _make_area(seed: int) -> tuple[MiniKernel, int, int]:

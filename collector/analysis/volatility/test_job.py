@@ -49,16 +49,16 @@ class ParsePreparation(unittest.TestCase):
             self.assertEqual(raised.exception.reason, "job_rejected")
             self.assertIn(field, raised.exception.detail)
 
+    def test_accelerations_are_on_unless_they_are_switched_off(self) -> None:
+        self.assertTrue(parse_preparation(_preparation()).accelerated)
+        self.assertFalse(parse_preparation(_preparation(accelerated=False)).accelerated)
+
 
 class ParseJob(unittest.TestCase):
     def test_a_whole_job(self) -> None:
         job = parse_job(json.dumps(_job()))
         self.assertEqual(job.image, Image("lime", path="/evidence/image.lime"))
         self.assertEqual(job.banner, "Linux version 6.1.0 (x)")
-
-    def test_accelerations_are_on_unless_they_are_switched_off(self) -> None:
-        self.assertTrue(parse_job(json.dumps(_job())).accelerated)
-        self.assertFalse(parse_job(json.dumps(_job(accelerated=False))).accelerated)
 
     def test_an_image_that_the_collector_reads_has_a_size(self) -> None:
         job = parse_job(json.dumps(_job(image={"kind": "ranges", "sizeBytes": 4096})))
