@@ -10,7 +10,9 @@ export default defineConfig({
           ...testFiles.unit,
           // A busy machine is no failure.
           testTimeout: 180_000,
-          maxWorkers: 3,
+          hookTimeout: 180_000,
+          // More than processors: many files wait for processes and timers.
+          maxWorkers: 4,
         },
       },
       {
@@ -29,6 +31,8 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           maxWorkers: 2,
+          // Tests of one file that only wait, as those of alerts.
+          maxConcurrency: 4,
         },
       },
       {

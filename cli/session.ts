@@ -4,6 +4,7 @@ import type { Fault } from '@kcorder/proto/fault.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ResultsService } from '@kcorder/proto/gen/kcorder/v1/results_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
@@ -15,8 +16,8 @@ import { type Paint, paintFor } from './output/paint.ts';
 import type { Terminal } from './output/terminal.ts';
 import { visible } from './output/visible.ts';
 
-/** The forms that a result can be printed in. */
-export const outputForms = ['table', 'wide', 'json', 'yaml'] as const;
+/** The forms that a result can be printed in; the last two are for rows alone. */
+export const outputForms = ['table', 'wide', 'json', 'yaml', 'jsonl', 'csv'] as const;
 
 /** One of the forms. */
 export type OutputForm = (typeof outputForms)[number];
@@ -38,12 +39,15 @@ export interface Session {
   readonly calls: Calls<typeof OperatorService>;
   readonly symbols: Calls<typeof SymbolsService>;
   readonly evidence: Calls<typeof EvidenceService>;
+  readonly results: Calls<typeof ResultsService>;
   readonly schedules: Calls<typeof ScheduleService>;
   readonly enrolment: Calls<typeof EnrolmentService>;
   /** How a sentence names the collector, after "the collector at". */
   readonly place: string;
   readonly terminal: Terminal;
   readonly output: OutputForm;
+  /** How tables on stdout look. */
+  readonly look: Look;
   /** Colours of stderr. */
   readonly paint: Paint;
   /** Prints a result on stdout. */
@@ -70,6 +74,7 @@ export async function openSession(
     calls: reach.calls(OperatorService),
     symbols: reach.calls(SymbolsService),
     evidence: reach.calls(EvidenceService),
+    results: reach.calls(ResultsService),
     schedules: reach.calls(ScheduleService),
     enrolment: reach.calls(EnrolmentService),
     place: reach.place,
@@ -102,7 +107,7 @@ export function faceOf(
   options: GlobalOptions,
   environment: Environment,
   terminal: Terminal,
-): Pick<Session, 'print' | 'note' | 'warn' | 'paint'> {
+): Pick<Session, 'print' | 'note' | 'warn' | 'paint' | 'look'> {
   const color = options.color && environment.color;
   const paint = paintFor(color && terminal.err.isTty);
   const look: Look = {
@@ -113,6 +118,7 @@ export function faceOf(
   const note = (text: string): void => terminal.err.write(`${visible(text)}\n`);
   return {
     paint,
+    look,
     note,
     warn: (text) => terminal.err.write(`${paint('warn', visible(`warning: ${text}`))}\n`),
     print: (result) => terminal.out.write(textOf(result, options.output, look)),
@@ -125,6 +131,8 @@ function textOf(result: Result, form: OutputForm, look: Look): string {
     case 'wide':
       return result.table(look);
     case 'json':
+    case 'jsonl':
+    case 'csv':
       return jsonText(result.document());
     case 'yaml':
       return yamlText(result.document());

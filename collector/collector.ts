@@ -75,7 +75,11 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   metrics.watchSymbols(symbols);
   metrics.watchSchedules((name) => schedules.schedules.timesOf(name));
   const ports = keep(
-    await openPorts({ ...told, config, version, access, custody, symbols, schedules, record: accessEvents.record }),
+    await openPorts({
+      ...told,
+      ...{ config, version, access, custody, symbols, schedules, results: analysis.results },
+      record: accessEvents.record,
+    }),
   );
   // From here on there are streams: each is told why it ends before its connection does.
   stack.defer(() => fleet.close());

@@ -3,6 +3,7 @@ import { EnrolmentService } from './gen/kcorder/v1/enrolment_pb.ts';
 import { EvidenceService } from './gen/kcorder/v1/evidence_pb.ts';
 import { IngestService } from './gen/kcorder/v1/ingest_pb.ts';
 import { OperatorService } from './gen/kcorder/v1/operator_pb.ts';
+import { ResultsService } from './gen/kcorder/v1/results_pb.ts';
 import { ScheduleService } from './gen/kcorder/v1/schedule_pb.ts';
 import { SymbolsService } from './gen/kcorder/v1/symbols_pb.ts';
 
@@ -13,6 +14,7 @@ export const services = [
   EnrolmentService,
   EvidenceService,
   OperatorService,
+  ResultsService,
   ScheduleService,
   SymbolsService,
 ] as const;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { parseLogLink } from '../containers.ts';
 import { elfCore, elfNote } from '../testing/system-tree.ts';
 import { parseBuildId } from './build-id.ts';
@@ -129,7 +130,7 @@ describe('log links of long names, as the kubelet cuts them', () => {
 });
 
 describe('whatever the system shows, no parser fails', () => {
-  const runs = { numRuns: 20_000 };
+  const runs = { numRuns: fuzzRuns(2_000) };
   const bytes = fc.uint8Array({ maxLength: 600 }).map((content) => Buffer.from(content));
   const line = fc.oneof(
     fc.string(),

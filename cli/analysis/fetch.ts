@@ -9,8 +9,8 @@ const deadlineMs = 60_000;
 export function fetchAnalysis(
   session: Session,
   captureId: string,
-  rowPlugins: string[] = [],
+  { rowPlugins = [], unmask = false }: { readonly rowPlugins?: string[]; readonly unmask?: boolean } = {},
 ): Promise<GetAnalysisResponse> {
   const signal = session.terminal.interrupt;
-  return inTurn(() => session.calls.getAnalysis({ captureId, rowPlugins }, { signal, deadlineMs }), signal);
+  return inTurn(() => session.calls.getAnalysis({ captureId, rowPlugins, unmask }, { signal, deadlineMs }), signal);
 }

@@ -25,20 +25,25 @@ export function remarkOnPlugins(
   const wanted = matter === 'all' ? [...new Set([...needed, ...known])] : matter;
   // What a plugin could not read matters to who looks at its rows; that a plugin failed matters to everybody.
   const shown = matter === 'all' ? needed : matter;
-  for (const name of shown) warnOfPlugin(session, analysis, name);
-  return wanted.map((name) => remarkOnFailure(session, analysis, name)).every((good) => good);
+  const resultOf = (name: string) => analysis.plugins.find((result) => result.name === name);
+  for (const name of shown) warnOfPlugin(session, resultOf(name), name);
+  return wanted.map((name) => remarkOnFailure(session, resultOf(name), name)).every((good) => good);
 }
 
 /** What the process table is made of. */
 export const needed: readonly string[] = ['processes', 'sockets'];
 
-function warnOfPlugin(session: Session, analysis: GetAnalysisResponse, name: string): void {
-  const plugin = analysis.plugins.find((result) => result.name === name);
+/** Says on stderr what is wrong with one plugin. False when it gave no result. */
+export function remarkOnPlugin(session: Session, plugin: PluginResult): boolean {
+  warnOfPlugin(session, plugin, plugin.name);
+  return remarkOnFailure(session, plugin, plugin.name);
+}
+
+function warnOfPlugin(session: Session, plugin: PluginResult | undefined, name: string): void {
   for (const warning of plugin?.warnings ?? []) session.warn(`${name}: ${warning}`);
 }
 
-function remarkOnFailure(session: Session, analysis: GetAnalysisResponse, name: string): boolean {
-  const plugin = analysis.plugins.find((result) => result.name === name);
+function remarkOnFailure(session: Session, plugin: PluginResult | undefined, name: string): boolean {
   // A table that this kernel cannot have is no failure, but for what every process table needs.
   if (plugin?.state === PluginState.UNSUPPORTED && !needed.includes(name)) {
     session.note(`unsupported: ${name}: ${plugin.reason}`);

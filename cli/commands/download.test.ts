@@ -107,7 +107,7 @@ test('a broken stream goes on within the same command', async () => {
 });
 
 test('a part file that is already whole is only verified', async () => {
-  writeFileSync(`${file}.part`, image);
+  writeFileSync(`${file}.part`, image, { mode: 0o600 });
   expect((await download(({ offset }) => chunksFrom(offset))).exit).toBe(0);
   expect(readFileSync(file).equals(image)).toBe(true);
 });
@@ -171,7 +171,7 @@ test.each([['node-1.lime'], ['node-1.lime.manifest.json']])('%s is never overwri
 });
 
 test('a part file larger than the evidence belongs to something else', async () => {
-  writeFileSync(`${file}.part`, Buffer.alloc(image.length + 1));
+  writeFileSync(`${file}.part`, Buffer.alloc(image.length + 1), { mode: 0o600 });
   const ran = await download(({ offset }) => chunksFrom(offset));
   expect(ran.stderr).toContain(`${file}.part holds ${image.length + 1} bytes and the evidence only ${image.length}`);
   expect(ran.exit).toBe(1);

@@ -1,48 +1,37 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type PluginResult, PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { type GetAnalysisResponse, GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
 import { needed, remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
-import { resolveTarget } from '../analysis/target.ts';
+import { endOf, resolveAnalysed } from '../analysis/target.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
-import {
-  analysisWord,
-  because,
-  isComplete,
-  isPartial,
-  lacksSymbols,
-  leftOutText,
-  whereSymbols,
-} from '../render/capture-words.ts';
 import { pluginTable } from '../render/plugin-rows.ts';
 import { processesText } from '../render/processes.ts';
-import { isDeleted, tombstoneText } from '../render/storage.ts';
 import type { Session } from '../session.ts';
 
 /** The options of `kcorder ps`. */
 export interface PsOptions {
   readonly plugin?: string;
   readonly all: boolean;
+  /** Secrets in command lines, and the values of sensitive plugins, as they are. */
+  readonly unmask: boolean;
 }
 
 /** `kcorder ps CAPTURE_ID|NODE`: the processes of a capture by pod, or the rows of one plugin. */
 export async function ps(session: Session, target: string, options: PsOptions): Promise<number> {
-  const capture = await resolveTarget(session, target);
-  if (capture.analysis?.state !== AnalysisState.DONE) throw unanalysed(capture);
-  const plugins = options.plugin === undefined ? [] : [options.plugin];
-  const analysis = await fetchAnalysis(session, capture.id, plugins);
+  const capture = await resolveAnalysed(session, target);
+  const analysis = await fetchAnalysis(session, capture.id, {
+    ...(options.plugin !== undefined && { rowPlugins: [options.plugin] }),
+    unmask: options.unmask,
+  });
   analysis.capture ??= capture;
   const good =
     options.plugin === undefined
       ? printProcesses(session, analysis, options.all)
       : printPlugin(session, analysis, options.plugin);
-  if (isPartial(capture))
-    session.warn(`PARTIAL image of capture ${capture.id}: ${because(capture.outcome) || 'no reason given'}`);
-  if (capture.leftOutMemory.length > 0) session.warn(leftOutText(capture));
-  if (!good) return exitCode.failure;
-  return isPartial(capture) ? exitCode.partial : exitCode.ok;
+  const end = endOf(session, capture);
+  return good ? end : exitCode.failure;
 }
 
 function printProcesses(session: Session, analysis: GetAnalysisResponse, kernelThreads: boolean): boolean {
@@ -78,26 +67,4 @@ function rowsArrived(session: Session, plugin: PluginResult): boolean {
   if (BigInt(plugin.rows.length) === plugin.rowCount) return true;
   session.warn(`the collector counted ${plugin.rowCount} rows of ${plugin.name} and sent ${plugin.rows.length}`);
   return false;
-}
-
-function unanalysed(capture: Capture): Fault {
-  const { id, analysis } = capture;
-  const state = analysis?.state ?? AnalysisState.UNSPECIFIED;
-  if (state === AnalysisState.PENDING || state === AnalysisState.RUNNING || state === AnalysisState.UNSPECIFIED) {
-    return new Fault(
-      'capture_running',
-      `the analysis of capture ${id} has not ended. \`kcorder watch ${id}\` waits for it.`,
-    );
-  }
-  const why = because(analysis) || 'no reason given';
-  return new Fault(
-    'evidence_missing',
-    `no process list of capture ${id}: its analysis is ${analysisWord(analysis)}: ${why}; ${evidenceLeft(capture)}.${lacksSymbols(capture) ? ` ${whereSymbols(capture)}.` : ''}`,
-  );
-}
-
-function evidenceLeft(capture: Capture): string {
-  if (isDeleted(capture.storage)) return `its evidence is deleted: ${tombstoneText(capture.storage)}`;
-  const evidence = isComplete(capture) ? 'the evidence is complete' : 'what was acquired is kept';
-  return `${evidence}, \`kcorder download ${capture.id}\` gets it`;
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 test('what the caller has begun goes on, for the caller alone', async () => {
-  writeFileSync(path, 'begun', { mode: 0o644 });
+  writeFileSync(path, 'begun', { mode: 0o600 });
   {
     await using part = await openPartFile(path);
     expect(part.sizeBytes).toBe(5n);
@@ -29,18 +29,19 @@ const isRoot = process.geteuid?.() === 0;
 
 test.each<[string, () => void, boolean]>([
   ['belongs to somebody else', () => chownSync(path, 65_534, 65_534), isRoot],
+  ['others could read', () => chmodSync(path, 0o640), true],
   ['has another name too', () => linkSync(path, join(dir, 'another')), true],
   [
     'waits for somebody at its other end',
     () => {
       rmSync(path);
-      execFileSync('mkfifo', [path]);
+      execFileSync('mkfifo', ['-m', '600', path]);
     },
     true,
   ],
 ])('a file is left alone that %s', async (_, change, canBeMade) => {
   if (!canBeMade) return;
-  writeFileSync(path, 'theirs', { mode: 0o666 });
+  writeFileSync(path, 'theirs', { mode: 0o600 });
   change();
   const before = statSync(path);
   await expect(openPartFile(path)).rejects.toMatchObject({

@@ -74,14 +74,13 @@ async function openPrivately(path: string): Promise<FileHandle> {
   const file = await open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   try {
     const found = await file.stat();
-    // Windows has no user ids.
-    const isOwn = process.geteuid === undefined || found.uid === process.geteuid();
+    // Windows has no user ids, and its modes say nothing. Whoever could read it before may still have it open.
+    const isOwn = process.geteuid === undefined || (found.uid === process.geteuid() && (found.mode & 0o077) === 0);
     if (!found.isFile() || !isOwn || found.nlink !== 1)
       throw new Fault(
         'storage_failed',
         `${path} is there already and is not a file of yours alone: find out who made it, and move it away or choose another name with -f.`,
       );
-    await file.chmod(privateMode);
     return file;
   } catch (error) {
     await file.close();

@@ -12,6 +12,11 @@ export function jsonText(value: JsonValue): string {
   return `${visibleJson(JSON.stringify(value, undefined, 2))}\n`;
 }
 
+/** The same on one line. */
+export function jsonLine(value: JsonValue): string {
+  return `${visibleJson(JSON.stringify(value))}\n`;
+}
+
 /** YAML text of a document; whatever a terminal could obey is escaped in a double-quoted scalar. */
 export function yamlText(value: JsonValue): string {
   const document = new Document(value, { aliasDuplicateObjects: false });

@@ -13,6 +13,9 @@ function programName(command: Command): string {
   return command.parent === null ? command.name() : programName(command.parent);
 }
 
+/** What `--unmask` does. */
+export const unmaskText = 'show secrets and sensitive values; needs the right to unmask, and is on record';
+
 /** An argument that must not be empty. */
 export function filled(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
@@ -27,10 +30,15 @@ export function key(text: string): string {
 
 /** A pod as NAMESPACE/NAME, added to those before. */
 export function podReference(text: string, before: readonly PodWord[] = []): PodWord[] {
+  return [...before, onePod(text)];
+}
+
+/** A pod as NAMESPACE/NAME. */
+export function onePod(text: string): PodWord {
   const [, namespace, name] = /^([^/\s]+)\/([^/\s]+)$/.exec(text) ?? [];
   if (namespace === undefined || name === undefined)
     throw new InvalidArgumentError('Give NAMESPACE/NAME, such as shop/checkout-7d9c4f6b8-x2x5q.');
-  return [...before, { namespace, name }];
+  return { namespace, name };
 }
 
 interface PodWord {
@@ -78,6 +86,12 @@ export function countUpTo(highest: number): (text: string) => number {
     if (count < 1 || count > highest) throw new InvalidArgumentError(`Give a whole number from 1 to ${highest}.`);
     return count;
   };
+}
+
+/** A pid. */
+export function pidNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
+  return Number(text);
 }
 
 /** An address such as 0x1a000000 or 1a000000. */

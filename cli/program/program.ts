@@ -5,10 +5,11 @@ import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { visible } from '../output/visible.ts';
 import type { GlobalOptions } from '../session.ts';
-import { examples, filled } from './arguments.ts';
+import { examples, filled, unmaskText } from './arguments.ts';
 import { addCapture } from './capture.ts';
 import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
+import { addKinds, addQuery } from './results.ts';
 import { addSchedules } from './schedule.ts';
 import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
 import { addSymbols } from './symbols.ts';
@@ -67,7 +68,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
 
   addCapture(program, runs);
 
-  const get = program.command('get').description('List captures or nodes.');
+  const get = program.command('get').description('List captures, nodes, or what an analysis has found.');
   get
     .command('captures')
     .alias('capture')
@@ -103,22 +104,25 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       }),
     );
 
+  addKinds(get, runs);
+
   program
     .command('ps')
     .description('Show the processes of a capture by namespace, pod and container.')
     .argument('<capture|node>', 'a capture, or a node for its newest analysed capture', filled)
     .option('--plugin <name>', 'print the rows of this plugin instead', filled)
     .option('--all', 'list kernel threads too')
+    .option('--unmask', unmaskText)
     .addHelpText(
       'after',
       examples('kcorder ps node-1', 'kcorder ps 0193a5c2 --all -o wide', 'kcorder ps node-1 --plugin linux.lsof.Lsof'),
     )
-    .action((target: string, options: { plugin?: string; all?: true }, command: Command) => {
+    .action((target: string, options: { plugin?: string; all?: true; unmask?: true }, command: Command) => {
       if (options.plugin !== undefined && options.all === true)
         command.error('error: --all and --plugin do not go together: give one of them.');
       return inSession(async (session) => {
         const { ps } = await import('../commands/ps.ts');
-        return ps(session, target, { ...options, all: options.all === true });
+        return ps(session, target, { ...options, all: options.all === true, unmask: options.unmask === true });
       });
     });
 
@@ -126,18 +130,31 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .command('download')
     .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
     .argument('<capture>', 'a capture', filled)
-    .option('-f, --file <file>', 'name of the image (default: <capture>.lime here)', filled)
+    .option('--results', 'what its analysis has found instead, as one SQLite file')
+    .option('--unmask', `with --results: ${unmaskText}`)
+    .option('-f, --file <file>', 'name of the file (default: <capture>.lime or <capture>.sqlite here)', filled)
     .addHelpText(
       'after',
-      examples('kcorder download 0193a5c2', 'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime'),
+      examples(
+        'kcorder download 0193a5c2',
+        'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime',
+        'kcorder download 0193a5c2 --results',
+      ),
     )
-    .action((id: string, options: { file?: string }) =>
-      inSession(async (session) => {
+    .action((id: string, options: { file?: string; results?: true; unmask?: true }, command: Command) => {
+      if (options.unmask === true && options.results !== true)
+        command.error('error: --unmask is about results: give --results too.');
+      return inSession(async (session) => {
+        if (options.results === true) {
+          const { downloadResults } = await import('../commands/download-results.ts');
+          return downloadResults(session, id, options.file, options.unmask === true);
+        }
         const { download } = await import('../commands/download.ts');
         return download(session, id, options.file);
-      }),
-    );
+      });
+    });
 
+  addQuery(program, runs);
   addEvidence(program, runs);
   addSchedules(program, runs);
   addSymbols(program, runs);

@@ -11,6 +11,9 @@ export interface Runs {
   alone(work: (options: GlobalOptions, environment: Environment, terminal: Terminal) => Promise<number>): Promise<void>;
 }
 
+/** The forms that rows are printed in. */
+const rowForms = ['table', 'wide', 'json', 'jsonl', 'csv'];
+
 const keys = [
   'output',
   'context',
@@ -61,6 +64,12 @@ export class SessionCommand extends StrictCommand {
       new Option('--no-color', 'no colours (or NO_COLOR)'),
     ];
     for (const option of options) this.addOption(option.hideHelp(!isProgram));
+  }
+
+  /** Takes the forms of rows with `-o`, in the place of those of documents. */
+  printsRows(): this {
+    this.options.find(({ long }) => long === '--output')?.choices(rowForms);
+    return this;
   }
 
   override createCommand(name?: string): SessionCommand {

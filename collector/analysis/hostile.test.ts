@@ -41,7 +41,12 @@ function run(plugins: string[], own: Partial<AnalysisLimits> = {}, lines?: strin
 /** The answer to GetAnalysis as its caller decodes it. */
 async function answer(rowPlugins: string[]) {
   const capture = { request, state: states.done, durableBytes: 0 };
-  const response = await presentAnalysis(capture, { pathOf: () => dir }, rowPlugins, { of: () => [] });
+  const response = await presentAnalysis(
+    capture,
+    { pathOf: () => dir },
+    { rowPlugins, unmask: false },
+    { of: () => [] },
+  );
   return fromBinary(
     GetAnalysisResponseSchema,
     toBinary(GetAnalysisResponseSchema, create(GetAnalysisResponseSchema, response)),

@@ -4,6 +4,7 @@ import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { createAnalysis } from './analyze.ts';
+import { ResultsIndex } from './index/results-index.ts';
 import { defaultLimits } from './limits.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
 
@@ -27,6 +28,7 @@ export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'e
 
 /** Analyses that run one after the other, for which what takes longest is kept ready. */
 export interface OpenedAnalysis {
+  readonly results: ResultsIndex;
   /** Begins. */
   start(): void;
   /** Ends the running analysis, which begins anew after a restart. */
@@ -37,7 +39,8 @@ export interface OpenedAnalysis {
 export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): OpenedAnalysis {
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
-  const { evidence, images, symbols, events } = deps;
+  const { evidence, images, symbols } = deps;
+  const results = new ResultsIndex();
   const analysis = createAnalysis(runner, limits, {
     mustBeConfined: config.analysisMustBeConfined,
     ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
@@ -51,7 +54,18 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     images,
     symbols,
     analysis,
-    events,
+    events: {
+      ...deps.events,
+      analyzed: async (capture, report) => {
+        await deps.events.analyzed(capture, report);
+        // The file is made for the first who asks for it, if it is not there by then.
+        const captureId = capture.request.id;
+        if (report.state === 'done')
+          results.prepare(`${evidence.pathOf(captureId)}/analysis`).catch((error: unknown) => {
+            deps.events.failed(captureId, error);
+          });
+      },
+    },
   });
   /** While the image comes, the symbols can be loaded. */
   const expectImage = ({ kernel, analyze }: Request): void => {
@@ -60,6 +74,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   };
   const stops: (() => void)[] = [];
   return {
+    results,
     start: () => {
       stops.push(
         reanalyses.watch(() => queue.wake()),
@@ -73,6 +88,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     close: async () => {
       for (const stop of stops) stop();
       await queue.close();
+      await results.close();
       await analysis.close();
     },
   };

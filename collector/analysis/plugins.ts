@@ -202,3 +202,8 @@ export function pluginRow(plugin: string): PluginRow | undefined {
 export function rowBoundOf(plugin: string): RowBound {
   return byName.get(plugin)?.most ?? anyRows;
 }
+
+/** What our runner names the columns of a plugin; none for those that name them themselves. */
+export function knownColumns(plugin: string): readonly string[] {
+  return byName.get(plugin)?.columns ?? [];
+}

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { ProtocolError, parseLine } from './protocol.ts';
 
 const parse = (value: unknown) => parseLine(Buffer.from(JSON.stringify(value)));
@@ -92,6 +93,6 @@ test('anything else is refused and never breaks the parser', () => {
         expect(error).toBeInstanceOf(ProtocolError);
       }
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });

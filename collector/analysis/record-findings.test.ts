@@ -75,7 +75,12 @@ test('what is in the report and in the rows goes on record, and the API tells it
   const found = await orders.record(report);
   expect(found.map(({ rule }) => rule)).toEqual(['kernel_mismatch', 'hidden_module', 'executable_in_memory']);
   expect(orders.findings.of(request.id)).toEqual(found);
-  const { findings, confinement } = await presentAnalysis(capture, orders.evidence, [], orders.findings);
+  const { findings, confinement } = await presentAnalysis(
+    capture,
+    orders.evidence,
+    { rowPlugins: [], unmask: false },
+    orders.findings,
+  );
   expect(confinement).toEqual({ level: ConfinementLevel.PARTIAL, landlockAbi: 0, seccomp: true });
   expect(findings).toMatchObject([
     { severity: 3, rule: 'kernel_mismatch' },

@@ -17,7 +17,7 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { admin, roles } from '@kcorder/proto/rights/roles.ts';
 import { services } from '@kcorder/proto/services.ts';
 import { describe, expect, test } from 'vitest';
-import { optionOf, policy } from './policy.ts';
+import { optionOf, policy, type Right } from './policy.ts';
 
 const generated = join(import.meta.dirname, '../../proto/gen/kcorder/v1');
 const isService = (value: unknown): value is DescService =>
@@ -43,6 +43,9 @@ test.each(everyMethod)('$path says who may call it, and by which field of its re
     expect(who.value.verb).toMatch(/^[a-z]+$/);
     const field = method.input.fields.find(({ name }) => name === who.value.nameField);
     if (who.value.nameField !== '') expect(field).toMatchObject({ fieldKind: 'scalar', scalar: ScalarType.STRING });
+    const flag = method.input.fields.find(({ name }) => name === who.value.flagField);
+    if (who.value.flagField !== '') expect(flag).toMatchObject({ fieldKind: 'scalar', scalar: ScalarType.BOOL });
+    expect(who.value.flagVerb).toMatch(who.value.flagField === '' ? /^$/ : /^[a-z]+$/);
   }
   expect(policy[path]).toEqual(optionOf(method));
 });
@@ -76,10 +79,27 @@ describe('an option that cannot be', () => {
     for (const [method, field] of wrong)
       expect(() => optionOf(withOption(method, named(field)))).toThrow(`name_field ${field} is no string field of`);
   });
+
+  test('a flag is a bool field of the one request', () => {
+    const { getAnalysis } = OperatorService.method;
+    const flagged = (flagField: string) =>
+      ({ case: 'right', value: { resource: 'analyses', verb: 'get', flagField, flagVerb: 'unmask' } }) as const;
+    const flag = { field: 'unmask', verb: 'unmask' };
+    expect(optionOf(withOption(getAnalysis, flagged('unmask')))).toMatchObject({ flag });
+    for (const [method, field] of [
+      [getAnalysis, 'capture_id'],
+      [getAnalysis, 'nope'],
+      [attach, 'hello'],
+    ] as const)
+      expect(() => optionOf(withOption(method, flagged(field)))).toThrow(`flag_field ${field} is no bool field of`);
+  });
 });
 
 test('admin has every right that a call asks for, and no role has another', () => {
-  const asked = Object.values(policy).flatMap((rule) => (rule.by === 'right' ? [`${rule.resource} ${rule.verb}`] : []));
+  const verbsOf = ({ verb, flag }: Right) => (flag === undefined ? [verb] : [verb, flag.verb]);
+  const asked = Object.values(policy).flatMap((rule) =>
+    rule.by === 'right' ? verbsOf(rule).map((verb) => `${rule.resource} ${verb}`) : [],
+  );
   const rights = (of: typeof admin) =>
     of.rules.flatMap(({ resource, verbs }) => verbs.map((verb) => `${resource} ${verb}`));
   expect(new Set(rights(admin))).toEqual(new Set(asked));

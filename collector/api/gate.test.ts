@@ -4,7 +4,11 @@ import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { AgentService } from '@kcorder/proto/gen/kcorder/v1/agent_pb.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
-import { CreateCaptureRequestSchema, OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import {
+  CreateCaptureRequestSchema,
+  GetAnalysisRequestSchema,
+  OperatorService,
+} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
@@ -66,6 +70,18 @@ test('the right to capture is asked for the node', async () => {
     request,
   );
   expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'create', name: 'node-1' }]);
+});
+
+test('where a flag of the request needs a right of its own, that is asked for too, for whoever has a token', async () => {
+  const reviews = reviewer();
+  const gate = new Gate(reviews, peers);
+  const read = async (unmask: boolean) => {
+    const call = context({ method: method.getAnalysis, authorization: 'Bearer good' });
+    await gate.admit(call, create(GetAnalysisRequestSchema, { captureId: 'c', unmask }));
+    return reviews.deeds.splice(0).map(({ resource, verb }) => `${resource} ${verb}`);
+  };
+  expect(await read(false)).toEqual(['analyses get']);
+  expect(await read(true)).toEqual(['analyses get', 'analyses unmask']);
 });
 
 test.each([

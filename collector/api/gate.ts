@@ -74,8 +74,10 @@ export class Gate {
     const path = pathOf(context.method);
     const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
     const rule = ruleOf(path);
-    if (person !== undefined && rule?.by === 'right' && rule.nameField !== undefined)
-      await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'call');
+    if (person !== undefined && rule?.by === 'right') {
+      if (rule.nameField !== undefined) await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'call');
+      await this.#checkFlag(person, rule, request, 'call');
+    }
     if (identity !== undefined && rule?.by === 'right' && rule.onRecord)
       this.#paceAct(actorOf(identity), path, request);
     if (identity !== undefined) callers.set(context, identity);
@@ -130,6 +132,14 @@ export class Gate {
     if (refusal !== undefined) throw refusal;
   }
 
+  /** Asks for the right that a flag of the request needs, where it is set. */
+  async #checkFlag(person: Person, rule: Right, request: AnyMessage | undefined, asking: Asking): Promise<void> {
+    if (rule.flag === undefined || request === undefined) return;
+    const { field, verb } = rule.flag;
+    const isSet = (request as unknown as Record<string, unknown>)[field] === true;
+    if (isSet) await this.#checkRight(person, { ...rule, verb }, '', asking);
+  }
+
   /**
    * Asks again and again whether somebody with a token may still have a stream, and ends it when not; that nobody can tell is no answer, until
    * it has lasted for too long, and a refusal that an error led to is one only if it is given twice. Streams by certificate end with their connection. Returns the function that stops it.
@@ -158,7 +168,10 @@ export class Gate {
     const look = async (isAgain: boolean): Promise<void> => {
       try {
         const person = await this.#recognize(token, peer, 'stream');
-        if (rule.by === 'right') await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'stream');
+        if (rule.by === 'right') {
+          await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'stream');
+          await this.#checkFlag(person, rule, request, 'stream');
+        }
         toldMs = now();
       } catch (error) {
         const fault = Fault.from(error);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { actorOf, identityOf } from './identity.ts';
 
 const node = 'URI:spiffe://kcorder/node/worker-1.example/6f1e-22';
@@ -80,9 +81,9 @@ test('whatever stands in a certificate: either it is refused, or its only URI is
         expect(actorOf(identity)).toMatch(/^(node|operator)\/[A-Za-z0-9._@-]+$/);
       },
     ),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
-  expect(known).toBeGreaterThan(100);
+  expect(known).toBeGreaterThan(10);
 });
 
 const shaped = fc

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Access } from '../access.ts';
+import type { ResultsIndex } from '../analysis/index/results-index.ts';
 import type { Config } from '../config.ts';
 import type { Custody } from '../custody/open.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
@@ -15,6 +16,7 @@ import { evidenceHandlers } from './evidence-handlers.ts';
 import { Gate } from './gate.ts';
 import { type OperatorHandlers, operatorHandlers } from './operator-handlers.ts';
 import { whenCallIsRefused } from './refusals.ts';
+import { resultsHandlers } from './results-handlers.ts';
 import { scheduleHandlers } from './schedule-handlers.ts';
 import { listen, type RunningServer, type ServerDeps } from './server.ts';
 import { symbolsHandlers } from './symbols-handlers.ts';
@@ -29,6 +31,7 @@ export interface ApiDeps {
   readonly evidence: EvidenceDirectory;
   readonly custody: Custody;
   readonly symbols: SymbolSearch;
+  readonly results: ResultsIndex;
   readonly schedules: OpenedSchedules;
   readonly metrics: Metrics;
   readonly agents: AttachmentEvents;
@@ -56,11 +59,12 @@ export async function openApi(deps: ApiDeps): Promise<RunningServer> {
 }
 
 function servicesOf(deps: ApiDeps, gate: Gate, present: PresentNode): ServerDeps['services'] {
-  const { config, version, journal, access, evidence, custody, symbols, schedules, agents, record } = deps;
+  const { config, version, journal, access, evidence, custody, symbols, schedules, agents, record, results } = deps;
   const { fleet, acquisitions, typesTransfers } = deps.fleet;
   return {
     operator: operatorOf(deps, gate),
     evidence: evidenceHandlers({ journal: journal.captures, auditCheck: journal.auditCheck, evidence, ...custody }),
+    results: resultsHandlers({ journal: journal.captures, evidence, images: custody.images, results }),
     schedule: scheduleHandlers(schedules.schedules, (context, namespace) => gate.admitToPods(context, namespace)),
     symbols: symbolsHandlers({ search: symbols, fleet, journal: journal.captures }),
     enrolment: enrolmentHandlers({

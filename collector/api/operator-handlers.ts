@@ -106,15 +106,18 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
         { ...deps, ahead },
         { captureId, offset: Number(offset), actor: actor(context), signal: context.signal },
       ),
-    getAnalysis: async ({ captureId, rowPlugins }, context) => {
+    getAnalysis: async ({ captureId, rowPlugins, unmask }, context) => {
       const capture = journal.get(captureId);
       const wanted = [...new Set(rowPlugins)];
       const results = await turns.run(actor(context), context.signal, () =>
-        presentAnalysis(capture, evidence, wanted, deps.findings),
+        presentAnalysis(capture, evidence, { rowPlugins: wanted, unmask }, deps.findings),
       );
       // Nothing has left yet. Without results nothing is read, and all these names are of plugins that there are.
       if (results.plugins !== undefined)
-        journal.recordReading(captureId, actor(context), 'analysis_read', { rowPlugins: wanted });
+        journal.recordReading(captureId, actor(context), 'analysis_read', {
+          rowPlugins: wanted,
+          ...(unmask && { unmask }),
+        });
       return { ...results, capture: present(capture) };
     },
     analyzeCapture: async ({ captureId }, context) => ({

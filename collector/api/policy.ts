@@ -20,6 +20,8 @@ export type Rule =
       readonly nameField?: string;
       /** Each call adds to the audit log, so one caller can make only so many. */
       readonly onRecord?: true;
+      /** A flag of the request that needs another verb too. */
+      readonly flag?: { readonly field: string; readonly verb: string };
     };
 
 export type Right = Extract<Rule, { readonly by: 'right' }>;
@@ -45,13 +47,14 @@ export function optionOf(method: DescMethod): Rule | undefined {
   const { who } = getOption(method, access);
   if (who.case === 'caller') return callers.get(who.value);
   if (who.case === undefined) return undefined;
-  const { resource, verb, nameField, onRecord } = who.value;
+  const { resource, verb, nameField, onRecord, flagField, flagVerb } = who.value;
   return {
     by: 'right',
     resource,
     verb,
     ...(nameField === '' ? {} : { nameField: localNameOf(method, nameField) }),
     ...(onRecord ? { onRecord } : {}),
+    ...(flagField === '' ? {} : { flag: { field: flagIn(method, flagField), verb: flagVerb } }),
   };
 }
 
@@ -61,6 +64,14 @@ function localNameOf({ name, input, methodKind }: DescMethod, nameField: string)
   const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
   if (isStream || field?.fieldKind !== 'scalar' || field.scalar !== ScalarType.STRING)
     throw new Fault('internal', `${name}: name_field ${nameField} is no string field of ${input.typeName}`);
+  return field.localName;
+}
+
+function flagIn({ name, input, methodKind }: DescMethod, flagField: string): string {
+  const field = input.fields.find((each) => each.name === flagField);
+  const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
+  if (isStream || field?.fieldKind !== 'scalar' || field.scalar !== ScalarType.BOOL)
+    throw new Fault('internal', `${name}: flag_field ${flagField} is no bool field of ${input.typeName}`);
   return field.localName;
 }
 

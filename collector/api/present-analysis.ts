@@ -2,13 +2,14 @@ import { create, fromJson, type MessageInitShape, toBinary, type UnknownField } 
 import { WireType } from '@bufbuild/protobuf/wire';
 import { type ListValue, ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { PluginResultSchema, PluginState, type Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import {
   ConfinementLevel,
   type GetAnalysisResponseSchema,
   Severity,
 } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import type { AnalysisReport } from '../analysis/analysis.ts';
+import type { AnalysisReport, PluginReport } from '../analysis/analysis.ts';
+import { maskOf, maskSecrets } from '../analysis/masking.ts';
 import { checkAnswer, readProcesses, readReport, streamRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/capture-journal.ts';
@@ -30,11 +31,23 @@ const states = {
   unsupported: PluginState.UNSUPPORTED,
 } as const;
 
+/** How a plugin ended, by the word in its report. */
+export function presentState(state: string): PluginState {
+  return Object.hasOwn(states, state) ? states[state as keyof typeof states] : PluginState.UNSPECIFIED;
+}
+
+/** What of the results is wanted. */
+interface Wanted {
+  readonly rowPlugins: readonly string[];
+  /** True: with what masking.ts masks otherwise. */
+  readonly unmask: boolean;
+}
+
 /** The results of a capture's analysis; no plugins at all before it has ended or when it never ran. Throws invalid_argument. */
 export async function presentAnalysis(
   capture: JournaledCapture,
   evidence: Pick<EvidenceDirectory, 'pathOf'>,
-  rowPlugins: readonly string[],
+  { rowPlugins, unmask }: Wanted,
   findings: Pick<FindingJournal, 'of'>,
 ): Promise<Response> {
   const { request, state } = capture;
@@ -58,13 +71,14 @@ export async function presentAnalysis(
       ...{ name, reason, seconds, state: states[plugin.state], rowCount: BigInt(plugin.rowCount) },
       ...{ warnings: [...plugin.warnings], columns: [...plugin.columns] },
     });
-    if (rowPlugins.includes(name)) result.$unknown = await encodeRows(outputDir, report, name);
+    if (rowPlugins.includes(name)) result.$unknown = await encodeRows(outputDir, report, plugin, unmask);
     plugins.push(result);
   }
   const { confined } = report.isolation;
+  const processes = await readProcesses(outputDir, report);
   return {
     plugins,
-    processes: await readProcesses(outputDir, report),
+    processes: unmask ? processes : processes.map(maskProcess),
     containers: report.containers.map((container) => ({ ...container })),
     kernelMismatch: report.kernelMismatch,
     findings: findings
@@ -77,13 +91,25 @@ export async function presentAnalysis(
   };
 }
 
+function maskProcess(process: Process): Process {
+  const { commandLine } = process;
+  if (commandLine !== undefined) process.commandLine = maskSecrets(commandLine);
+  return process;
+}
+
 const rowsAtOnce = 500;
 
 /**
  * The rows of a plugin as they go onto the wire: a cell takes some ten bytes of it, and two hundred as a message. Encoded in pieces, between which
  * other calls have their turn.
  */
-async function encodeRows(outputDir: string, report: AnalysisReport, plugin: string): Promise<UnknownField[]> {
+async function encodeRows(
+  outputDir: string,
+  report: AnalysisReport,
+  { name, columns }: PluginReport,
+  unmask: boolean,
+): Promise<UnknownField[]> {
+  const mask = unmask ? undefined : maskOf(name, columns);
   const encoded: UnknownField[] = [];
   let rows: ListValue[] = [];
   const flush = () => {
@@ -96,8 +122,8 @@ async function encodeRows(outputDir: string, report: AnalysisReport, plugin: str
     });
     rows = [];
   };
-  for await (const row of streamRows(outputDir, report, plugin)) {
-    rows.push(fromJson(ListValueSchema, row));
+  for await (const row of streamRows(outputDir, report, name)) {
+    rows.push(fromJson(ListValueSchema, mask?.row(row) ?? row));
     if (rows.length === rowsAtOnce) flush();
   }
   if (rows.length > 0) flush();

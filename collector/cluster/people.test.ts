@@ -233,3 +233,33 @@ test('somebody who keeps the API server busy takes no place of others, nor of st
   const endings = await Promise.all([...mallory, ...accounts]);
   expect(endings.filter((ending) => ending === 'resource_exhausted')).toHaveLength(42);
 });
+
+/** Vouches for each token as the service account before its slash. */
+function vouchForMany(): void {
+  api.answer = (_method, _path, body) => {
+    const { token } = (JSON.parse(body) as { spec: { token: string } }).spec;
+    if (token.startsWith('garbage')) return { status: { authenticated: false } };
+    const username = token.split('/')[0];
+    return { status: { authenticated: true, audiences: ['kcorder'], user: { username } } };
+  };
+}
+
+test('any number of good tokens of one namespace makes nobody else a stranger', async () => {
+  vouchForMany();
+  const reviewer = new ClusterReviewer(api.cluster);
+  const shared = '10.0.0.7';
+  await reviewer.authenticate('alice/1', shared);
+  for (let i = 0; i < 1_100; i += 1) await reviewer.authenticate(`system:serviceaccount:m:a${i % 9}/${i}`, host);
+  for (let i = 0; i < 8; i += 1) await reviewer.authenticate(`garbage-${i}`, shared).catch(() => undefined);
+  const before = api.asked.length;
+  expect(await reviewer.authenticate('alice/1', shared)).toMatchObject({ name: 'alice' });
+  expect(api.asked.length - before).toBeLessThanOrEqual(1);
+});
+
+test('a look at a stream is no stranger, whatever came from its address meanwhile', async () => {
+  vouchForMany();
+  const reviewer = new ClusterReviewer(api.cluster);
+  for (let i = 0; i < 8; i += 1) await reviewer.authenticate(`garbage-${i}`, host).catch(() => undefined);
+  await expect(reviewer.authenticate('bob/1', host, 'call')).rejects.toMatchObject({ code: 'resource_exhausted' });
+  expect(await reviewer.authenticate('bob/1', host, 'stream')).toMatchObject({ name: 'bob' });
+});

@@ -12,6 +12,8 @@ const rememberMs = 10_000;
 /** Somebody who was recognised within this time has reviews kept for them, however many strangers come. */
 const knownMs = 3_600_000;
 const mostRemembered = 1_000;
+/** Whoever can show one good token can show any number of them. */
+const mostOfHolder = 16;
 const refusedMs = 5_000;
 const largestToken = 16 << 10;
 
@@ -41,7 +43,9 @@ export class ClusterReviewer implements Reviewer {
     if (refused !== undefined && refused.untilMs > nowMs) throw nobody(refused.reason);
     const person = known !== undefined && nowMs - known.atMs <= knownMs ? known.person : undefined;
     return await this.#reviews.once(`${asking} ${key}`, async () => {
-      const over = person === undefined ? this.#strangers.enter(host) : () => undefined;
+      // A stream that goes on was let in once, and its owner's address may have a bad name by now.
+      const isStranger = person === undefined && asking === 'call';
+      const over = isStranger ? this.#strangers.enter(host) : () => undefined;
       return await this.#ask(token, key, over, this.#bound(asking, person));
     });
   }
@@ -51,7 +55,7 @@ export class ClusterReviewer implements Reviewer {
     try {
       const { person, reason } = await bounded(() => this.#reviewBoth(token));
       if (person !== undefined) {
-        remember(this.#known, key, { person, atMs: performance.now() });
+        this.#remember(key, person);
         return person;
       }
       ending = reason === undefined ? 'refused' : 'unclear';
@@ -62,6 +66,13 @@ export class ClusterReviewer implements Reviewer {
     } finally {
       over(ending);
     }
+  }
+
+  #remember(key: string, person: Person): void {
+    remember(this.#known, key, { person, atMs: performance.now() });
+    const holder = holderOf(person.name);
+    const own = [...this.#known].filter(([, known]) => holderOf(known.person.name) === holder);
+    for (const [oldest] of own.slice(0, -mostOfHolder)) this.#known.delete(oldest);
   }
 
   /** Tries it as a token made for us first: it is worth nothing anywhere else. Then as one that is meant for the API server itself. */
@@ -129,8 +140,8 @@ export class ClusterReviewer implements Reviewer {
 
   /** Strangers have a bound of their own. */
   #bound(asking: Asking, person: Person | undefined): Bounded {
-    if (asking === 'stream') return (question) => this.#reviews.ofStream(question);
-    const holder = person && holderOf(person.name);
+    const holder = person === undefined ? '' : holderOf(person.name);
+    if (asking === 'stream') return (question) => this.#reviews.ofStream(holder, question);
     return (question) => this.#reviews.ofCall(holder, question);
   }
 }

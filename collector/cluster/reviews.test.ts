@@ -21,7 +21,7 @@ test('one holder has eight places, and takes none of others or of streams', asyn
     reviews.ofCall('mallory', question).catch((fault: unknown) => fault),
   );
   const alice = reviews.ofCall('alice', question);
-  const stream = reviews.ofStream(question);
+  const stream = reviews.ofStream('alice', question);
   expect(answers).toHaveLength(10);
   answerAll();
   const endings = await Promise.all(mallory);
@@ -39,22 +39,33 @@ test('many holders have 64 places in all, and streams theirs besides', async () 
   const reviews = new Reviews();
   const calls = Array.from({ length: 64 }, (_, i) => reviews.ofCall(`holder-${i}`, question));
   await expect(reviews.ofCall('one-more', question)).rejects.toMatchObject(refused);
-  const stream = reviews.ofStream(question);
+  const stream = reviews.ofStream('alice', question);
   expect(answers).toHaveLength(65);
   answerAll();
   await Promise.all([...calls, stream]);
 });
 
-test('streams wait for a place, each in its turn', async () => {
+test('streams wait for a place, holders in turns: whoever has many keeps nobody waiting', async () => {
   const { answers, question, answerAll } = heldQuestions();
   const reviews = new Reviews();
-  const streams = Array.from({ length: 40 }, () => reviews.ofStream(question));
+  const asked: string[] = [];
+  const stream = (holder: string) =>
+    reviews.ofStream(holder, () => {
+      asked.push(holder);
+      return question();
+    });
+  const streams = ['a', 'b', 'c', 'd', 'e'].flatMap((holder) => Array.from({ length: 100 }, () => stream(holder)));
   await setImmediate();
-  expect(answers).toHaveLength(32);
+  expect(asked).toHaveLength(32);
+  expect(asked.filter((holder) => holder === 'a')).toHaveLength(8);
+  streams.push(stream('bob'));
   answerAll();
   await setImmediate();
-  expect(answers).toHaveLength(8);
-  answerAll();
+  expect(asked.slice(32)).toContain('bob');
+  while (asked.length < 501 || answers.length > 0) {
+    answerAll();
+    await setImmediate();
+  }
   await Promise.all(streams);
 });
 

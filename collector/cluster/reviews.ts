@@ -1,46 +1,65 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 
-/** Questions to the API server that run at once: in all, of one holder, and for streams that go on. */
+/** Questions to the API server that run at once: for calls, for streams that go on, and of one holder of each. */
 const mostRunning = 64;
 const mostOfHolder = 8;
 const mostOfStreams = 32;
 
 /**
  * Bounds the questions about known people. What is asked already is not asked twice; nobody takes the places of others; and streams that go on have
- * places of their own, for which they wait: a stream must not outlive its right because its owner keeps the API server busy.
+ * places of their own, for which holders wait in turns: a stream must not outlive its right because somebody keeps the API server busy.
  */
 export class Reviews {
   readonly #underway = new Map<string, Promise<unknown>>();
-  readonly #ofHolder = new Map<string, number>();
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
-  #ofStreams = 0;
+  readonly #calls = new Places();
+  readonly #streams = new Places();
+  /** By holder, whose turn comes first first. */
+  readonly #waiting = new Map<string, (() => void)[]>();
 
-  /** For a call. `holder` is whoever pays for it, by `holderOf`; unset where another bound holds. Throws resource_exhausted. */
-  async ofCall<T>(holder: string | undefined, question: () => Promise<T>): Promise<T> {
-    const own = holder === undefined ? 0 : (this.#ofHolder.get(holder) ?? 0);
-    if (own >= mostOfHolder) throw tooMany(`too many calls of ${holder} are being authorized at once`);
-    if (this.#running >= mostRunning) throw tooMany('too many calls are being authorized at once');
-    this.#running += 1;
-    if (holder !== undefined) this.#ofHolder.set(holder, own + 1);
+  /** For a call. `holder` is whoever pays for it, by `holderOf`; empty where another bound holds. Throws resource_exhausted. */
+  async ofCall<T>(holder: string, question: () => Promise<T>): Promise<T> {
+    if (this.#calls.of(holder) >= mostOfHolder && holder !== '')
+      throw tooMany(`too many calls of ${holder} are being authorized at once`);
+    if (this.#calls.all >= mostRunning) throw tooMany('too many calls are being authorized at once');
+    this.#calls.enter(holder);
     try {
       return await question();
     } finally {
-      this.#running -= 1;
-      if (holder !== undefined) this.#leave(holder);
+      this.#calls.leave(holder);
     }
   }
 
   /** For a stream that goes on. */
-  async ofStream<T>(question: () => Promise<T>): Promise<T> {
-    if (this.#ofStreams >= mostOfStreams) await new Promise<void>((go) => this.#waiting.push(go));
-    else this.#ofStreams += 1;
+  async ofStream<T>(holder: string, question: () => Promise<T>): Promise<T> {
+    if (this.#isFullFor(holder))
+      await new Promise<void>((go) => {
+        const queue = this.#waiting.get(holder) ?? [];
+        queue.push(go);
+        this.#waiting.set(holder, queue);
+      });
+    else this.#streams.enter(holder);
     try {
       return await question();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#ofStreams -= 1;
-      else next();
+      this.#streams.leave(holder);
+      this.#letNextIn();
+    }
+  }
+
+  #isFullFor(holder: string): boolean {
+    return this.#streams.all >= mostOfStreams || this.#streams.of(holder) >= mostOfHolder;
+  }
+
+  /** One holder after the other, however many questions each has. */
+  #letNextIn(): void {
+    for (const [holder, queue] of this.#waiting) {
+      if (this.#isFullFor(holder)) continue;
+      this.#waiting.delete(holder);
+      const go = queue.shift();
+      if (queue.length > 0) this.#waiting.set(holder, queue);
+      this.#streams.enter(holder);
+      go?.();
+      return;
     }
   }
 
@@ -52,11 +71,27 @@ export class Reviews {
     this.#underway.set(key, asking);
     return await asking;
   }
+}
 
-  #leave(holder: string): void {
-    const left = (this.#ofHolder.get(holder) ?? 1) - 1;
-    if (left === 0) this.#ofHolder.delete(holder);
-    else this.#ofHolder.set(holder, left);
+/** Questions under way, in all and by holder. */
+class Places {
+  readonly #of = new Map<string, number>();
+  all = 0;
+
+  of(holder: string): number {
+    return this.#of.get(holder) ?? 0;
+  }
+
+  enter(holder: string): void {
+    this.all += 1;
+    this.#of.set(holder, this.of(holder) + 1);
+  }
+
+  leave(holder: string): void {
+    this.all -= 1;
+    const left = this.of(holder) - 1;
+    if (left === 0) this.#of.delete(holder);
+    else this.#of.set(holder, left);
   }
 }
 

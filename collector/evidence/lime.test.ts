@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { limeImage, noise } from '../testing/lime-image.ts';
 import { ImageHasher, segmentBytes } from './digest.ts';
 import { LimeWalker } from './lime.ts';
@@ -88,7 +89,7 @@ test.each([
   expect(walk(bytes).damage(bytes.length)).toContain(damage);
 });
 
-test('20,000 hostile headers neither end in an error nor in a whole image that is none', () => {
+test('hostile headers neither end in an error nor in a whole image that is none', () => {
   const field = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 200n }));
   const record = fc.record({
     magic: fc.constantFrom(0x4c694d45, 0x4c694d45, 0),
@@ -104,7 +105,7 @@ test('20,000 hostile headers neither end in an error nor in a whole image that i
       if (first !== undefined && (first.magic === 0 || first.version === 2 || first.end < first.start))
         expect(damage).toBeDefined();
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });
 

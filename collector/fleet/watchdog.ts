@@ -29,6 +29,7 @@ const everyMs = 2_000;
 export function startWatchdog({ journal, acquisitions, timeouts, slots, report }: WatchdogDeps): () => void {
   const startedMs = performance.now();
   const firstSeenMs = new Map<string, number>();
+  let isStopped = false;
 
   const look = async (): Promise<void> => {
     const open = journal.unsealed();
@@ -37,7 +38,7 @@ export function startWatchdog({ journal, acquisitions, timeouts, slots, report }
     }
     for (const capture of open) await lookAt(capture).catch(report);
     // One that was set aside has left its slot without a word.
-    slots.give();
+    if (!isStopped) slots.give();
   };
 
   const lookAt = async ({ id, nodeName, phase }: ReturnType<CaptureJournal['unsealed']>[number]): Promise<void> => {
@@ -66,5 +67,8 @@ export function startWatchdog({ journal, acquisitions, timeouts, slots, report }
 
   const timer = setInterval(() => void look().catch(report), everyMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return () => {
+    isStopped = true;
+    clearInterval(timer);
+  };
 }

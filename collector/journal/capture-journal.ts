@@ -30,7 +30,7 @@ export interface Change {
 }
 
 /** What can be read of a capture, as the audit log names it. */
-export type Reading = 'downloaded' | 'analysis_read';
+export type Reading = 'downloaded' | 'analysis_read' | 'rows_read' | 'results_downloaded';
 
 /** The captures on disk. Every change is one transaction with its audit record, and durable when the call returns. */
 export class CaptureJournal extends OpenCaptures {

@@ -1,7 +1,7 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeScratch } from '../testing/files.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 import { at, events, evidence, request, start, states } from '../testing/states.ts';
@@ -34,8 +34,8 @@ interface CaptureRow {
   readonly requestedAt?: string;
 }
 
-/** A database of the third version, with good rows and what an attacker left. */
-function fill(dir: string): void {
+/** Writes a database of the third version, with good rows and what an attacker left. */
+function write(dir: string): void {
   const database = new DatabaseSync(join(dir, 'kcorder.db'));
   database.exec(thirdVersion);
   const audit = new AuditLog(database);
@@ -82,6 +82,18 @@ function fill(dir: string): void {
   for (const severity of ['critical', 'grave']) putFinding.run(severity);
   database.close();
 }
+
+/** Made once, since it is large: each test has copies of it. */
+const [earlier, migrated] = [makeScratch(), makeScratch()];
+afterAll(() => [earlier, migrated].forEach((each) => void each[Symbol.dispose]()));
+const copy = (from: string, to: string) => copyFileSync(join(from, 'kcorder.db'), join(to, 'kcorder.db'));
+const fill = (dir: string) => copy(earlier.dir, dir);
+const fillMigrated = (dir: string) => copy(migrated.dir, dir);
+beforeAll(() => {
+  write(earlier.dir);
+  fill(migrated.dir);
+  openDatabase(migrated.dir).close();
+});
 
 const indicesOf = (database: DatabaseSync) =>
   database
@@ -135,7 +147,7 @@ test.each([
   ['a place that there is not', `UPDATE storage SET place = 'elsewhere'`],
 ])('the database itself refuses %s', (_, sql) => {
   using scratch = makeScratch();
-  fill(scratch.dir);
+  fillMigrated(scratch.dir);
   const database = openDatabase(scratch.dir);
   expect(() => database.exec(sql)).toThrow('CHECK constraint failed');
   database.close();
@@ -150,7 +162,7 @@ test.each([
   ['has half an outcome', `state = json_remove(state, '$.outcome.kind')`],
 ])('a capture that %s is left out of the list, and nobody else is the worse for it', (_, change) => {
   using scratch = makeScratch();
-  fill(scratch.dir);
+  fillMigrated(scratch.dir);
   const database = openDatabase(scratch.dir);
   database.exec(`UPDATE captures SET ${change} WHERE id = 'c-done'`);
   const damaged: unknown[] = [];
@@ -163,8 +175,7 @@ test.each([
 
 test('a row that violates a check, however it came there, is no reason not to start', () => {
   using scratch = makeScratch();
-  fill(scratch.dir);
-  openDatabase(scratch.dir).close();
+  fillMigrated(scratch.dir);
   const edited = new DatabaseSync(join(scratch.dir, 'kcorder.db'));
   edited.exec(
     `PRAGMA ignore_check_constraints = ON; UPDATE captures SET ceiling_bytes = -1, request = '{' WHERE id = 'c-done'`,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { cronProblem, nextTick, ticksBetween, timeZoneProblem } from './ticks.ts';
 
 const ticks = (cron: string, timeZone: string, after: string, count: number): string[] =>
@@ -200,12 +201,19 @@ const fits = ({ minutes, hours, days }: Pattern, reading: number): boolean => {
 /** What a clock on a wall shows, by another way than the product's. */
 const readings = (zone: string) => {
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
-  return (at: number): number => Date.parse(`${format.format(at).replace(' ', 'T')}Z`);
+  const known = new Map<number, number>();
+  return (at: number): number => {
+    const shown = known.get(at) ?? Date.parse(`${format.format(at).replace(' ', 'T')}Z`);
+    known.set(at, shown);
+    return shown;
+  };
 };
+/** Each zone's wall is looked at once for a minute, however many patterns are tried on it: the look is what takes time. */
+const walls = new Map(places.map(({ zone }) => [zone, readings(zone)]));
 
 /** Looks at the clock minute by minute, as a patient person would. */
 function model(pattern: Pattern, zone: string, from: number, to: number): number[] {
-  const read = readings(zone);
+  const read = walls.get(zone) ?? readings(zone);
   const realTime = !Array.isArray(pattern.hours);
   const found: number[] = [];
   let reached = read(from - 2 * dayMs);
@@ -277,9 +285,9 @@ describe('patterns from anybody', () => {
           slowestMs = Math.max(slowestMs, performance.now() - started);
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(2_000) },
     );
-    expect(usable).toBeGreaterThan(100);
-    console.log(`20,000 patterns, ${usable} usable, the slowest took ${slowestMs.toFixed(0)} ms`);
-  }, 300_000);
+    expect(usable).toBeGreaterThan(10);
+    console.log(`${usable} usable patterns, the slowest took ${slowestMs.toFixed(0)} ms`);
+  });
 });

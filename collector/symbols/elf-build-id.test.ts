@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { findBuildId, type RandomAccess, readBuildId } from './elf-build-id.ts';
 import { makeElf } from './testing/symbol-files.ts';
 
@@ -102,7 +103,7 @@ test('broken files never break the reader', async () => {
       const found = await readBuildId(inMemory(elf.subarray(0, length)));
       if (found !== undefined) expect(found).toMatch(/^([0-9a-f]{2}){4,64}$/);
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });
 
@@ -111,6 +112,6 @@ test('notes of any bytes never break the search', () => {
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       expect(() => findBuildId(Buffer.from(bytes))).not.toThrow();
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });

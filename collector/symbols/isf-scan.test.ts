@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { IsfScan } from './isf-scan.ts';
 import { makeIsf } from './testing/symbol-files.ts';
 
@@ -81,7 +82,7 @@ test('any JSON object gives what a whole parse gives, however it is cut', () => 
         });
       },
     ),
-    { numRuns: 5_000 },
+    { numRuns: fuzzRuns(1_000) },
   );
 });
 
@@ -105,7 +106,7 @@ test('bytes of any kind never break it', () => {
     fc.property(fc.array(pieces, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (parts, chunkBytes) => {
       expect(scan(Buffer.from(parts.join(''), 'latin1'), chunkBytes)).toBeDefined();
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fuzzRuns } from '../../tools/fuzz-runs.ts';
 import { isBannerOf, isSameKernel } from './same-kernel.ts';
 
 interface Case {
@@ -37,7 +38,7 @@ test('no two banners that differ in more than one group at the end are of one ke
         expect(as).toContain(' #');
       }
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
 });
 

@@ -66,6 +66,7 @@ export class HandAgent {
   /** How the attach stream ended; undefined while it is open. */
   detached: Fault | 'ended' | undefined;
   #cancel: () => void = () => undefined;
+  #end: () => void = () => undefined;
 
   constructor(client: Client) {
     this.#client = client;
@@ -76,6 +77,7 @@ export class HandAgent {
     const stream = connect(AgentService, this.#client).attach();
     this.detached = undefined;
     this.#cancel = stream.cancel;
+    this.#end = stream.end;
     await stream.send({ message: { case: 'hello', value: { ...ordinaryHello, ...changes } } });
     this.answer = (captureId, refusals) =>
       stream.send({
@@ -112,6 +114,12 @@ export class HandAgent {
 
   get cancels(): string[] {
     return this.messages.flatMap((message) => (message.case === 'cancel' ? [message.value.captureId] : []));
+  }
+
+  /** Ends the attach stream in good order, for which the door has no patience to lose. */
+  async leave(): Promise<void> {
+    this.#end();
+    await until(() => this.detached !== undefined);
   }
 
   detach(): void {

@@ -133,6 +133,21 @@ export const bounds: Bounds = {
   'kcorder.v1.PodSelector': { namespace: name, labels },
   'kcorder.v1.ApproveCaptureRequest': { node_name: name, reason: sentence },
 
+  'kcorder.v1.ListRowsRequest': {
+    capture_id: id,
+    plugin: text(128),
+    // 4,096 characters.
+    filter: text(16 * kib),
+    pod_namespace: name,
+    pod_name: name,
+    container: name,
+    pid: uint32,
+    order_by: text(512),
+    page_size: uint32,
+    page_token: text(64),
+  },
+  'kcorder.v1.DownloadResultsRequest': oneCapture,
+
   'kcorder.v1.ScheduleSpec': {
     ...scheduleName,
     cron: text(1 * kib),

@@ -31,7 +31,7 @@ export const admin: Role = {
   rules: [
     { resource: 'captures', verbs: ['get', 'list', 'create', 'cancel', 'approve'] },
     { resource: 'evidence', verbs: ['download', 'verify', 'hold', 'release', 'delete'] },
-    { resource: 'analyses', verbs: ['get', 'create'] },
+    { resource: 'analyses', verbs: ['get', 'create', 'unmask'] },
     { resource: 'nodes', verbs: ['list', 'create'] },
     { resource: 'schedules', verbs: ['get', 'list', 'create', 'pause', 'trigger', 'delete'] },
     { resource: 'stores', verbs: ['check'] },
@@ -59,10 +59,12 @@ export const roles: readonly Role[] = [
   },
   {
     name: 'analyst',
-    summary: 'what a viewer may; analyze, read results, download and verify images, find, import and export symbols',
+    summary:
+      'what a viewer may; analyze, read results also unmasked, download and verify images, find, import and export symbols',
     rules: [
       ...viewer,
-      { resource: 'analyses', verbs: ['get', 'create'] },
+      // Whoever may download an image has all that is in it.
+      { resource: 'analyses', verbs: ['get', 'create', 'unmask'] },
       { resource: 'evidence', verbs: ['download', 'verify'] },
       { resource: 'symbols', verbs: ['find', 'create', 'download'] },
     ],

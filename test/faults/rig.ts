@@ -194,6 +194,15 @@ export class FaultRig {
     });
   }
 
+  /** The capture once its evidence is sealed, whether it is analysed or not. */
+  async sealed(captureId: string): Promise<Capture> {
+    const phases: readonly Phase[] = [Phase.SEALED, Phase.ANALYZING, Phase.DONE];
+    return await until(async () => {
+      const capture = await this.capture(captureId);
+      return capture !== undefined && phases.includes(capture.phase) && capture;
+    });
+  }
+
   /** Process id of the AVML that runs now. */
   async avmlPid(): Promise<number> {
     return await until(() => {

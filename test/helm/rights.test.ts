@@ -31,13 +31,13 @@ const allowed: Record<string, string[]> = {
   'ClusterRole analyst': [
     ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
     ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/analyses: get,create', 'kcorder.dev/evidence: download,verify'],
+    ...['kcorder.dev/analyses: get,create,unmask', 'kcorder.dev/evidence: download,verify'],
     'kcorder.dev/symbols: find,create,download',
   ],
   'ClusterRole admin': [
     'kcorder.dev/captures: get,list,create,cancel,approve',
     'kcorder.dev/evidence: download,verify,hold,release,delete',
-    'kcorder.dev/analyses: get,create',
+    'kcorder.dev/analyses: get,create,unmask',
     'kcorder.dev/nodes: list,create',
     'kcorder.dev/schedules: get,list,create,pause,trigger,delete',
     'kcorder.dev/stores: check',
@@ -63,7 +63,11 @@ test.each(valuesFiles)('%s: every right is on the list', async (file) => {
 
 test('an admin may call whatever needs a right, and no role has a right that nothing asks for', async () => {
   const asked = new Set(
-    Object.values(policy).flatMap((rule) => (rule.by === 'right' ? [`${rule.resource} ${rule.verb}`] : [])),
+    Object.values(policy).flatMap((rule) => {
+      if (rule.by !== 'right') return [];
+      const verbs = rule.flag === undefined ? [rule.verb] : [rule.verb, rule.flag.verb];
+      return verbs.map((verb) => `${rule.resource} ${verb}`);
+    }),
   );
   const roles = (await renderObjects('default-values.yaml')).filter(({ metadata }) =>
     /^kcorder-(viewer|responder|analyst|admin)$/.test(metadata.name),

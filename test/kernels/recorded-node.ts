@@ -80,13 +80,19 @@ export async function recordNode(dir: string, options: NodeOptions & { kernel: s
   }
 }
 
-/** Runs all plugins of the product on the node's image with the symbols at `isfPath`. */
-export async function analyzeRecorded({ job }: RecordedNode, isfPath: string, outputDir: string): Promise<Analyzed> {
+/** Runs plugins on the node's image with the symbols at `isfPath`; without `plugins` those of a capture. */
+export async function analyzeRecorded(
+  { job }: Pick<RecordedNode, 'job'>,
+  isfPath: string,
+  outputDir: string,
+  plugins?: AnalysisJob['plugins'],
+): Promise<Analyzed> {
   const entry = join(repoDir, 'collector/analysis/volatility/run.py');
   const isfSha256 = createHash('sha256').update(readFileSync(isfPath)).digest('hex');
   const symbols = { isfPath, isfSha256, source: 'test', quality: 'provided' } as const;
   const analysis = createAnalysis({ python: await ensureVolatility(), entry });
-  const report = await analysis.analyze({ ...job, symbols, outputDir }, new AbortController().signal);
+  const wanted = { ...job, symbols, outputDir, ...(plugins && { plugins }) };
+  const report = await analysis.analyze(wanted, new AbortController().signal);
   const entries = report.plugins.map(async ({ name, state, reason, warnings }) => {
     const rows: unknown[] = [];
     for await (const row of streamRows(outputDir, report, name)) rows.push(row);

@@ -27,7 +27,8 @@ import type { FaultRig } from '../faults/rig.ts';
 import { clears, fires, openScene, seen } from './scene.ts';
 import { alertNames } from './shortened.ts';
 
-/* Each alert is brought about by what it is for, and seen in Prometheus' and Alertmanager's own APIs. */
+/* Each alert is brought about by what it is for, and seen in Prometheus' and Alertmanager's own APIs. Most of it is waiting, so some scenes
+   play at once. */
 
 const iomem = '00001000-04000fff : System RAM\n';
 
@@ -40,7 +41,21 @@ async function everyTenSeconds(rig: FaultRig, name: string, nodeName: string): P
   );
 }
 
-test('programs that go away: the agent, then the collector, whose audit log is changed meanwhile, then the target itself', async () => {
+/* First, since it takes longest: the store is given up after two minutes of attempts. */
+test.concurrent('a store that is not there', async () => {
+  const settings = {
+    KCORDER_STORE: 'gcs',
+    KCORDER_GCS_BUCKET: 'nowhere',
+    KCORDER_GCS_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    KCORDER_SPOOL_SECONDS: '0',
+  };
+  await using scene = await openScene({ settings });
+  const { rig, tower } = scene;
+  await rig.done(await rig.order());
+  await fires(tower, 'KcorderEvidenceNotStored');
+});
+
+test.concurrent('programs that go away: the agent, then the collector, whose audit log is changed meanwhile, then the target itself', async () => {
   await using scene = await openScene();
   const { rig, tower } = scene;
   await rig.done(await rig.order());
@@ -62,7 +77,7 @@ test('programs that go away: the agent, then the collector, whose audit log is c
   await fires(tower, 'KcorderCollectorAbsent');
 });
 
-test('rows of an earlier version that violate the checks, until somebody removes them', async () => {
+test.concurrent('rows of an earlier version that violate the checks, until somebody removes them', async () => {
   using scratch = makeScratch();
   const path = join(scratch.dir, 'kcorder.db');
   const earlier = new DatabaseSync(path);
@@ -83,7 +98,7 @@ test('rows of an earlier version that violate the checks, until somebody removes
   await clears(tower, 'KcorderRowsQuarantined');
 });
 
-test('captures of which only a part is there, and one that stands still', async () => {
+test.concurrent('captures of which only a part is there, and one that stands still', async () => {
   await using scene = await openScene({ imageBytes: 24 << 20, bytesPerSecond: 8 << 20, avmlExitCode: 1 });
   const { rig, tower } = scene;
   await until(async () => (await tower.query('kcorder_captures_ended_total')).length > 0);
@@ -97,7 +112,7 @@ test('captures of which only a part is there, and one that stands still', async 
   rig.agent.signal('SIGCONT');
 });
 
-test('a schedule whose captures all fail, and one for a node that never comes', async () => {
+test.concurrent('a schedule whose captures all fail, and one for a node that never comes', async () => {
   using scratch = makeScratch();
   const imagePath = join(scratch.dir, 'empty.lime');
   writeFileSync(imagePath, '');
@@ -115,7 +130,7 @@ test('a schedule whose captures all fail, and one for a node that never comes', 
   );
 });
 
-test('a schedule that had success on a node, until its agent went away', async () => {
+test.concurrent('a schedule that had success on a node, until its agent went away', async () => {
   await using scene = await openScene();
   const { rig, tower } = scene;
   await everyTenSeconds(rig, 'rest', 'n1');
@@ -126,7 +141,7 @@ test('a schedule that had success on a node, until its agent went away', async (
   await fires(tower, 'KcorderNodeWithoutSuccess');
 });
 
-test('a kernel without symbols, whose captures cannot be analysed', async () => {
+test.concurrent('a kernel without symbols, whose captures cannot be analysed', async () => {
   await using scene = await openScene();
   const { rig, tower } = scene;
   await until(async () => (await tower.query('kcorder_analyses_ended_total')).length > 0);
@@ -134,7 +149,7 @@ test('a kernel without symbols, whose captures cannot be analysed', async () => 
   await fires(tower, 'KcorderSymbolsMissing', 'KcorderAnalysesFailing');
 });
 
-test('analyses that wait for a source of symbols that says nothing', async () => {
+test.concurrent('analyses that wait for a source of symbols that says nothing', async () => {
   const { createServer } = await import('node:http');
   const silent = createServer(() => undefined);
   const port = await freePort();
@@ -149,7 +164,7 @@ test('analyses that wait for a source of symbols that says nothing', async () =>
   }
 });
 
-test('a quota that is nearly used up, and evidence that was changed', async () => {
+test.concurrent('a quota that is nearly used up, and evidence that was changed', async () => {
   // Room for one image of all of the node's memory, and hardly more.
   const settings = { KCORDER_QUOTA_BYTES: '68200000' };
   await using scene = await openScene({ imageBytes: (64 << 20) - (256 << 10), tree: { iomem }, settings });
@@ -169,20 +184,7 @@ test('a quota that is nearly used up, and evidence that was changed', async () =
   await fires(tower, 'KcorderVerificationFailed');
 });
 
-test('a store that is not there', async () => {
-  const settings = {
-    KCORDER_STORE: 'gcs',
-    KCORDER_GCS_BUCKET: 'nowhere',
-    KCORDER_GCS_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
-    KCORDER_SPOOL_SECONDS: '0',
-  };
-  await using scene = await openScene({ settings });
-  const { rig, tower } = scene;
-  await rig.done(await rig.order());
-  await fires(tower, 'KcorderEvidenceNotStored');
-});
-
-test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal', async () => {
+test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal', { concurrent: true }, async () => {
   using scratch = makeScratch();
   const disk = join(scratch.dir, 'disk');
   mkdirSync(disk);
@@ -216,7 +218,7 @@ test.runIf(process.getuid?.() === 0)('a disk that takes no more of the journal',
 /** Makes a program break a promise that nothing waits for, whenever it gets SIGUSR2. */
 const breakable = `--import=data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => void Promise.reject(new Error('nobody waits')))`)}`;
 
-test('whom to tell cannot be told, a changed file cannot be used, and an error that nothing waits for ends nothing', async () => {
+test.concurrent('whom to tell cannot be told, a changed file cannot be used, and an error that nothing waits for ends nothing', async () => {
   using scratch = makeScratch();
   const webhooks = join(scratch.dir, 'webhooks.json');
   const schedules = join(scratch.dir, 'schedules.json');
@@ -236,7 +238,7 @@ test('whom to tell cannot be told, a changed file cannot be used, and an error t
   expect(rig.collector.running).toBe(true);
 });
 
-test('somebody who tries to be an agent, and a certificate that ends in days', async () => {
+test.concurrent('somebody who tries to be an agent, and a certificate that ends in days', async () => {
   const port = await freePort();
   const settings = { KCORDER_AUTHORITY: 'directory', KCORDER_API_LISTEN: `127.0.0.1:${port}` };
   await using scene = await openScene({ settings, certificate: { begunDaysAgo: 30, days: 5 } });

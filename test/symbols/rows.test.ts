@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import { defaultPlugins } from '../../collector/analysis/profiles.ts';
+import type { PluginRequest } from '../../collector/analysis/plugin-arguments.ts';
+import { pluginTable } from '../../collector/analysis/plugins.ts';
+import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
 import { readColumn } from '../../collector/analysis/results.ts';
 import { openFile } from '../../collector/store/file-source.ts';
 import { openFrames } from '../../collector/store/frames/open-frames.ts';
@@ -76,6 +78,23 @@ describe.each([
     if (series === 'newest') return;
     const peer = await analyzeRecorded(recorded, await ensureIsf(await ensureKernel(series)), join(dir, 'peer'));
     expect(differingPlugins(peer, dwarf)).toEqual([]);
+  });
+
+  test('gives what every plugin of Volatility lists, also those that need arguments', async () => {
+    const base = String((await readColumn(join(dir, 'btf'), btf.report, 'linux.lsmod.Lsmod', 'Offset'))[0]);
+    const named: PluginRequest[] = [
+      { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: '1', pattern: 'PATH=[^\\x00]+' } },
+      { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: '1', yara_string: 'PATH=' } },
+      { name: 'linux.module_extract.ModuleExtract', arguments: { base } },
+      { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
+      { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
+    ];
+    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), [...profiles.deep, ...named]);
+    const { plugins } = all.report;
+    expect(plugins.map(({ name }) => name).sort()).toEqual(pluginTable.map(({ name }) => name).sort());
+    expect(plugins.filter(({ state }) => state === 'failed' || state === 'unsupported')).toEqual([]);
+    const found = plugins.filter(({ state }) => state === 'rows').map(({ name }) => name);
+    for (const { name } of named) expect(found).toContain(name);
   });
 
   test('gives the same rows, byte for byte, when the packed image is read by ranges; and no rows of what is damaged', async () => {

@@ -1,6 +1,7 @@
 """Arguments of Volatility's plugins, compared with what each plugin says that it takes."""
 
 import hashlib
+import io
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -89,7 +90,7 @@ def forget_files(warnings: Warnings) -> type[interfaces.plugins.FileHandlerInter
         def close(self) -> None:
             if not self.closed:
                 digest = self._hash.hexdigest()
-                warnings.add(f"{self.preferred_filename} ({self._size} bytes, SHA-256 {digest}) is not kept.")
-            super().close()
+                warnings.note(f"{self.preferred_filename} ({self._size} bytes, SHA-256 {digest}) is not kept.")
+            io.RawIOBase.close(self)  # that of Volatility's class does nothing
 
     return Forgotten

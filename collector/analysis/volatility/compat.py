@@ -5,10 +5,12 @@ Structures that changed are in kernel_types.py.
 """
 
 import array
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from volatility3.framework import constants
 from volatility3.framework.symbols.linux import kallsyms
+from volatility3.plugins.linux import sockscan
 from volatility3.plugins.linux.graphics import fbdev
 
 from symbols import KernelSymbols
@@ -16,9 +18,12 @@ from vmcoreinfo import KernelPlace
 
 _VERSION = "2.28.2"
 _NUM_SYMS = "kallsyms_num_syms"
+_VOID = {"kind": "base", "name": "void"}
 _OFFSET_BYTES = 4
 _NAMES_LIMIT_BYTES = 64 << 20
 _LONG_NAME = 0x80
+
+_Value = TypeVar("_Value")
 
 
 def apply() -> None:
@@ -27,68 +32,70 @@ def apply() -> None:
         return
     kallsyms.Kallsyms._get_symbol_address_by_index = _address
     kallsyms.Kallsyms._get_symbol_offset = _name_offset
-    kallsyms.Kallsyms._expand_symbol = _expand
+    kallsyms.Kallsyms.get_core_symbols = _core_symbols
+    sockscan.Sockscan._walk_file_ops_needles = _walk
     # It asks for the package with which it would write pictures, also when it writes none.
     fbdev.has_pil = True
 
 
 def add_kallsyms(table: KernelSymbols, place: KernelPlace) -> None:
-    """Adds the kernel's own symbol table to symbols made of it: it does not list itself, but VMCOREINFO does (6.0)."""
+    """Adds the kernel's own symbol table to symbols made of it, which does not list itself before 7.3: VMCOREINFO does
+    (6.0). And the type of the number of symbols, which stock takes the size from: an unknown one has none."""
     symbols = table._delegate._json_object["symbols"]
     for name, address in place.symbols.items():
-        if name.startswith("kallsyms_") and name not in symbols:
-            kind = "unsigned int" if name == _NUM_SYMS else "void"
-            symbols[name] = {"type": {"kind": "base", "name": kind}, "address": address - place.kernel_offset}
+        if name.startswith("kallsyms_"):
+            symbols.setdefault(name, {"type": _VOID, "address": address - place.kernel_offset})
+    number = symbols.get(_NUM_SYMS)
+    if number is not None and number.get("type") == _VOID:
+        symbols[_NUM_SYMS] = number | {"type": {"kind": "base", "name": "unsigned int"}}
+
+
+def _once(self: kallsyms.Kallsyms, name: str, make: Callable[[kallsyms.Kallsyms], _Value]) -> _Value:
+    """What `make` finds is kept with the table."""
+    if name not in vars(self):
+        setattr(self, name, make(self))
+    return getattr(self, name)
 
 
 _stock_address = kallsyms.Kallsyms._get_symbol_address_by_index
-_stock_expand = kallsyms.Kallsyms._expand_symbol
 
 
 def _address(self: kallsyms.Kallsyms, index: int) -> int | None:
     """Stock knows the offsets of kernels before 6.15: per-CPU ones are addresses, others are below the base."""
-    offsets = self._kallsyms_offsets_address
-    if not offsets or (self._kallsyms_relative_base is not None and _counts_down(self)):
+    if not self._kallsyms_offsets_address:
         return _stock_address(self, index)
-    place = offsets + index * _OFFSET_BYTES
-    offset = self._read_int(place, _OFFSET_BYTES, signed=True)
-    if offset is None:
-        return None
-    if self._kallsyms_relative_base is None:  # 7.3: relative to their own place
-        address = place + offset
+    offsets = _once(self, "_kcorder_offsets", _read_offsets)
+    offset, base = offsets[index], self._kallsyms_relative_base
+    if base is None:  # 7.3: relative to their own place
+        address = self._kallsyms_offsets_address + index * _OFFSET_BYTES + offset
+    # Before 6.15 that of the last symbol is negative; later none is, as no kernel has 2 GiB.
+    elif offsets[-1] < 0:
+        address = base - 1 - offset if offset < 0 else offset
     else:
-        address = self._kallsyms_relative_base + (offset & 0xFFFFFFFF)
+        address = base + offset
     return address & self._context.layers[self._layer_name].address_mask
 
 
-def _counts_down(self: kallsyms.Kallsyms) -> bool:
-    """Those of a kernel's last symbol are negative before 6.15: no kernel has 2 GiB, by which they could be later."""
-    found = vars(self).get("_kcorder_counts_down")
-    if found is None:
-        last = self._kallsyms_offsets_address + (self._kallsyms_num_syms - 1) * _OFFSET_BYTES
-        found = (self._read_int(last, _OFFSET_BYTES, signed=True) or 0) < 0
-        self._kcorder_counts_down = found
-    return found
+def _read_offsets(self: kallsyms.Kallsyms) -> "array.array[int]":
+    offsets = array.array("i")
+    size = min(self._kallsyms_num_syms * _OFFSET_BYTES, _NAMES_LIMIT_BYTES)
+    offsets.frombytes(self._context.layers[self._layer_name].read(self._kallsyms_offsets_address, size))
+    return offsets
 
 
 def _name_offset(self: kallsyms.Kallsyms, index: int) -> int:
     """Stock needs kallsyms_markers, which nobody tells, and takes a long name's length from the wrong place."""
-    starts = vars(self).get("_kcorder_name_starts")
-    if starts is None:
-        starts = self._kcorder_name_starts = _name_starts(self)
-    return starts[index]
+    return _once(self, "_kcorder_name_starts", _name_starts)[index]
 
 
 def _name_starts(self: kallsyms.Kallsyms) -> "array.array[int]":
     """Raises InvalidAddressException, and LookupError when the names are longer than any kernel's."""
     config, layer = self._kas_config, self._context.layers[self._layer_name]
-    behind = min(
-        (at for at in (config.token_table_address, config.offsets_address) if at and at > config.names_address),
-        default=config.names_address,
-    )
-    if not 0 < behind - config.names_address <= _NAMES_LIMIT_BYTES:
+    behind = [config.token_table_address, config.offsets_address]
+    end = min((at for at in behind if at and at > config.names_address), default=config.names_address)
+    if not 0 < end - config.names_address <= _NAMES_LIMIT_BYTES:
         raise LookupError("the names of the kernel's symbols are not before their tokens")
-    names = layer.read(config.names_address, behind - config.names_address)
+    names = layer.read(config.names_address, end - config.names_address)
     starts = array.array("L")
     at = 0
     for _ in range(self._kallsyms_num_syms):
@@ -100,8 +107,22 @@ def _name_starts(self: kallsyms.Kallsyms) -> "array.array[int]":
     return starts
 
 
-def _expand(self: kallsyms.Kallsyms, offset: int, filters: Any = None) -> Any:
-    """Stock forgets the second byte of a long name's length, and reads whatever follows from the wrong place."""
-    symbol, length = _stock_expand(self, offset, filters)
-    self._kallsyms_names_io.seek(offset)
-    return symbol, length + (self._kallsyms_names_io.read_int(size=1) >= _LONG_NAME)
+def _core_symbols(self: kallsyms.Kallsyms, _progress: Any = None) -> Iterator[kallsyms.KASSymbol]:
+    """Stock loses its place in the names behind a long one."""
+    for index in range(self._kallsyms_num_syms):
+        symbol, _ = self._get_symbol(self._get_symbol_offset(index), index)
+        if symbol:
+            yield symbol
+
+
+_stock_walk = sockscan.Sockscan._walk_file_ops_needles
+
+
+def _walk(self: sockscan.Sockscan, *places: Any) -> Any:
+    """Stock ends with what looks like a file of a socket and has no inode in the image."""
+    try:
+        return _stock_walk(self, *places)
+    except AttributeError as error:
+        if error.obj is None and error.name == "socket":
+            return None
+        raise

@@ -8,6 +8,10 @@ from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import extensions
 from volatility3.framework.symbols.linux.extensions import network
 
+from memory import read_string
+
+# KSYM_NAME_LEN
+_SYMBOL_NAME_LIMIT_BYTES = 512
 # struct tk_data tk_core until 6.16; since 6.17 the first (TIMEKEEPER_CORE) of struct tk_data timekeeper_data[].
 _TIMEKEEPERS = ("tk_core", "timekeeper_data")
 
@@ -56,8 +60,34 @@ class InetSocket(network.inet_sock):
             return None
 
 
+class Capabilities(extensions.kernel_cap_t):
+    """Before 6.3 the type of this name has two words, which stock expects of another name alone."""
+
+    def get_capabilities(self) -> int:
+        if self.has_member("val"):
+            return super().get_capabilities()
+        return extensions.kernel_cap_struct.get_capabilities(self)
+
+
+class ExportedSymbol(extensions.kernel_symbol):
+    """Offsets are relative to their own place (4.19). Stock reckons that of the name from the whole, and fails to read it."""
+
+    def _do_get_name(self) -> str:
+        if not self.has_member("name_offset"):
+            return super()._do_get_name()
+        layer = self._context.layers[self.vol.layer_name]
+        offset = self.member("name_offset")
+        address = offset.vol.offset + int(offset)
+        return read_string(layer, address & layer.address_mask, _SYMBOL_NAME_LIMIT_BYTES)
+
+
 # Volatility sets its own classes again and again, so each is exchanged wherever it is set.
-INSTEAD_OF: dict[type, type] = {extensions.task_struct: Task, network.inet_sock: InetSocket}
+INSTEAD_OF: dict[type, type] = {
+    extensions.task_struct: Task,
+    extensions.kernel_cap_t: Capabilities,
+    extensions.kernel_symbol: ExportedSymbol,
+    network.inet_sock: InetSocket,
+}
 EXTRA: dict[str, type] = {"taint_flag": TaintFlag}
 # Without these there is nothing to read. Any other type can be missing: a kernel without IPv6 has no inet6_ifaddr.
 NEEDED = frozenset({"task_struct", "list_head"})

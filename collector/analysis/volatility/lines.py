@@ -42,7 +42,8 @@ class Lines:
                 yield written
             batch.append(text)
             size += len(text) + 1
-        if batch:
+        # Of a table without rows the columns alone, by which it is asked.
+        if batch or not written:
             yield written + self._write_batch(head, batch)
 
     def _write_batch(self, head: str, batch: list[str]) -> int:

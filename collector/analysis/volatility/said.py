@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
 _LACKING = re.compile(
     r"Unsupported (kernel|kthread|Netfilter)|symbol table|does not have performance events"
     r"|Cannot determine which PID hash table|[Uu]nable to (find|get) (the )?system call table"
-    r"|Unable to find sequence operations|Unable to determine the data structure type"
+    r"|Member not present in template|Unable to find sequence operations|Unable to determine the data structure type"
 )
 
 

@@ -56,8 +56,10 @@ class Files(unittest.TestCase):
         with forget_files(warnings)("module.elf") as file:
             file.write(b"\x7fELF")
             file.write(b"rest")
+        file.close()
         digest = hashlib.sha256(b"\x7fELFrest").hexdigest()
         self.assertEqual(warnings.sentences(), [f"module.elf (8 bytes, SHA-256 {digest}) is not kept."])
+        self.assertEqual(warnings.unread(), [])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from unittest.mock import patch
 from volatility3.framework.symbols.linux import kallsyms
 
 import analyse
+import compat
 from kernel import Kernel
 from table import Plain, Table
 from testing.mini_kernel import MiniKernel
@@ -49,6 +50,9 @@ def _make_kernel(kind: str) -> tuple[MiniKernel, dict[str, int]]:
     if kind != "7.3":
         tables["relative_base"] = kernel.bytes(struct.pack("<Q", base))
     kernel.write_bytes(tables["offsets"], struct.pack(f"<{len(offsets)}i", *offsets))
+    if kind == "7.3":  # which lists them, and BTF has no types of variables
+        for name, at in tables.items():
+            kernel.name(f"kallsyms_{name}", at, "void")
     kernel.vmcoreinfo = {f"kallsyms_{name}": at for name, at in tables.items()}
     return kernel, places
 
@@ -91,7 +95,7 @@ class Kallsyms(unittest.TestCase):
                 self.assertEqual([row["name"] for row in end["table"]], list(_NAMES[1:5]), end)
 
     def test_a_kernel_that_tells_no_place_of_its_table(self) -> None:
-        kernel, _ = _make_kernel("7.3")
+        kernel, _ = _make_kernel("since 6.15")
         kernel.vmcoreinfo = {}
         with tempfile.TemporaryDirectory() as folder, self.assertLogs("analyse"):
             end = kernel.analyse(folder, _PLUGIN)[_PLUGIN]
@@ -104,6 +108,52 @@ class Kallsyms(unittest.TestCase):
             with patch("testing.mini_kernel.told", lambda name: {"name": name, "arguments": {"core": True}}):
                 end = kernel.analyse(folder, _PLUGIN)[_PLUGIN]
         self.assertEqual(end["state"], "failed")
+
+
+class ExportedSymbols(unittest.TestCase):
+    def test_offsets_are_relative_to_their_own_place(self) -> None:
+        kernel = make_node(kernel_symbol="i32 value_offset, i32 name_offset, i32 namespace_offset")
+        at, name, value = kernel.make("kernel_symbol"), kernel.text("br_forward"), kernel.make("u64")
+        kernel.put(at, "kernel_symbol", "value_offset", value - at)
+        kernel.put(at, "kernel_symbol", "name_offset", name - (at + 4))
+
+        def look(opened: Kernel, *_: Any) -> Table:
+            symbol = opened.object("kernel_symbol", at)
+            return Table(["name", "value"], iter([[symbol.get_name(), symbol.get_value() & opened.layer.address_mask]]))
+
+        with tempfile.TemporaryDirectory() as folder, patch.dict(analyse._OURS, {"a": look}):
+            end = kernel.analyse(folder, "a")["a"]
+        self.assertEqual(end["table"], [{"name": "br_forward", "value": value & (1 << 48) - 1}], end)
+
+
+class Capabilities(unittest.TestCase):
+    def test_both_forms_of_a_set(self) -> None:
+        sets = ("inheritable", "permitted", "effective", "bset", "ambient")
+        cred = "kuid_t uid, kuid_t gid, kuid_t euid, kuid_t egid, " + ", ".join(f"kernel_cap_t cap_{name}" for name in sets)
+        name = "linux.capabilities.Capabilities"
+        for sentence, form in {"before 6.3": "u32[2] cap", "since 6.3": "u64 val"}.items():
+            kernel = make_node(kernel_cap_t=form, cred=cred)
+            kernel.name("cap_last_cap", kernel.bytes(struct.pack("<i", 40)), "i32")
+            credentials = kernel.symbols["a_cred"]["address"]
+            # CAP_NET_RAW and CAP_BPF, of the first and of the second word.
+            kernel.write_bytes(kernel.member(credentials, "cred", "cap_effective")[0], struct.pack("<Q", 1 << 13 | 1 << 39))
+            with self.subTest(sentence), tempfile.TemporaryDirectory() as folder:
+                end = kernel.analyse(folder, name)[name]
+                self.assertEqual([row["cap_effective"] for row in end["table"]], ["net_raw, bpf"], end)
+
+
+class Sockets(unittest.TestCase):
+    def test_a_file_of_a_socket_without_an_inode_ends_no_scan(self) -> None:
+        def fail(error: AttributeError) -> Any:
+            def walk(*_: Any) -> None:
+                raise error
+
+            return patch("compat._stock_walk", walk)
+
+        with fail(AttributeError("no inode", name="socket", obj=None)):
+            self.assertIsNone(compat._walk(object(), "kernel", "memory", 0, 0))
+        with fail(AttributeError("another", name="sk", obj=None)), self.assertRaises(AttributeError):
+            compat._walk(object(), "kernel", "memory", 0, 0)
 
 
 class Framebuffers(unittest.TestCase):

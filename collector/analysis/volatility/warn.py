@@ -20,10 +20,15 @@ class Warnings:
         # Sets: one process can have a million files that cannot be read.
         self._pids: dict[str, set[int]] = {}
         self._modules: dict[str, set[str]] = {}
+        self._notes: list[str] = []
 
     def add(self, sentence: str) -> None:
         if sentence not in self._sentences:
             self._sentences.append(sentence)
+
+    def note(self, sentence: str) -> None:
+        """Of nothing that could not be read."""
+        self._notes.append(sentence)
 
     def add_process(self, what: str, pid: int) -> None:
         """`what` is a clause such as "command line is not in the image"."""
@@ -61,6 +66,9 @@ class Warnings:
             return None
 
     def sentences(self) -> list[str]:
+        return self.unread() + self._notes
+
+    def unread(self) -> list[str]:
         processes = [_summary(what, pids, "process", "processes", "pid ") for what, pids in self._pids.items()]
         modules = [_summary(what, names, "module", "modules", "") for what, names in self._modules.items()]
         return self._sentences + processes + modules

@@ -52,6 +52,7 @@ async function during(
 }
 
 test('garbage join tokens do not keep one agent from its renewal', async () => {
+  const startedMs = performance.now();
   await using rig = await Rig.start(parties, { authority: 'directory' });
   const agents = await Promise.all(Array.from({ length: 16 }, (_, i) => joined(rig, `n${i}`)));
   const codes = await during(
@@ -68,9 +69,10 @@ test('garbage join tokens do not keep one agent from its renewal', async () => {
   );
   expect(codes.get('served')).toBeUndefined();
   expect(codes.get('resource_exhausted')).toBeGreaterThan(0);
-  // The attacker is refused by kinds, not call by call.
+  // The attacker is refused by kinds, each of which is told at most twice in ten seconds, not call by call.
   const lines = rig.logged.filter(({ code }) => code === 'resource_exhausted' || code === 'unauthenticated');
-  expect(lines.length).toBeLessThanOrEqual(8);
+  const tells = 2 + Math.floor((performance.now() - startedMs) / 5_000);
+  expect(lines.length).toBeLessThanOrEqual(4 * tells);
 });
 
 test('calls without credentials end their connection, and who is known is served', async () => {

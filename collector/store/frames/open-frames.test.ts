@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fuzzRuns } from '../../../tools/fuzz-runs.ts';
 import { makeScratch } from '../../testing/files.ts';
 import { noise } from '../../testing/lime-image.ts';
 import { Crc32c } from '../crc32c.ts';
@@ -216,9 +217,9 @@ test('no file that somebody made up breaks the reader, however its table reads',
       slowestMs = Math.max(slowestMs, performance.now() - started);
       return Buffer.isBuffer(found) || found.code === 'evidence_damaged';
     }),
-    { numRuns: 20_000 },
+    { numRuns: fuzzRuns(2_000) },
   );
-  console.info(`slowest of 20000 hostile files: ${slowestMs.toFixed(0)} ms`);
+  console.info(`slowest hostile file: ${slowestMs.toFixed(0)} ms`);
 });
 
 function frame(plain: Buffer, checksum: number): Buffer {

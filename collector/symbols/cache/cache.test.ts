@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { builderRevision } from '@kcorder/isf/isf.ts';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fuzzRuns } from '../../../tools/fuzz-runs.ts';
 import { SymbolCache } from './cache.ts';
 import { bannerInImages, type CacheEntry, isKey, kernelKey, nodeKey, parseEntry, toldKey } from './entry.ts';
 
@@ -233,7 +234,7 @@ describe('an entry', () => {
         expect(isKey(entry.key)).toBe(true);
         expect(entry.sha256).toMatch(/^[0-9a-f]{64}$/);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(2_000) },
     );
   });
 
@@ -247,7 +248,7 @@ describe('an entry', () => {
         const key = nodeKey({ ...kernel, buildId, banner, typesDigest: 'ab'.repeat(32) }) ?? '';
         expect(isKey(key) && key.includes('.node-')).toBe(true);
       }),
-      { numRuns: 20_000 },
+      { numRuns: fuzzRuns(2_000) },
     );
   });
 });

@@ -58,6 +58,7 @@ def _make_task(kernel: MiniKernel, nsproxy: int, pid: int, **values: Any) -> int
     kernel.put(at, "upid", "ns", space)
     signal = kernel.make("signal_struct", nr_threads=1)
     cred = kernel.make("cred", uid___val=1000)
+    kernel.name("a_cred", cred, "cred")
     held = {"signal": signal, "cred": cred, "real_cred": cred, "nsproxy": nsproxy, "thread_pid": number}
     times = {"start_time": 5 * 10**9, "start_boottime": 5 * 10**9}
     task = kernel.make("task_struct", pid=pid, tgid=pid, **held, **times, **values)

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kcorder/v1/access.proto.
  */
 export const file_kcorder_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChdrY29yZGVyL3YxL2FjY2Vzcy5wcm90bxIKa2NvcmRlci52MSJZCgZBY2Nlc3MSJAoGY2FsbGVyGAEgASgOMhIua2NvcmRlci52MS5DYWxsZXJIABIiCgVyaWdodBgCIAEoCzIRLmtjb3JkZXIudjEuUmlnaHRIAEIFCgN3aG8iTgoFUmlnaHQSEAoIcmVzb3VyY2UYASABKAkSDAoEdmVyYhgCIAEoCRISCgpuYW1lX2ZpZWxkGAMgASgJEhEKCW9uX3JlY29yZBgEIAEoCCpXCgZDYWxsZXISFgoSQ0FMTEVSX1VOU1BFQ0lGSUVEEAASDwoLQ0FMTEVSX05PREUQARIRCg1DQUxMRVJfQU5ZT05FEAISEQoNQ0FMTEVSX1BFUlNPThADOkwKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyEi5rY29yZGVyLnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChdrY29yZGVyL3YxL2FjY2Vzcy5wcm90bxIKa2NvcmRlci52MSJZCgZBY2Nlc3MSJAoGY2FsbGVyGAEgASgOMhIua2NvcmRlci52MS5DYWxsZXJIABIiCgVyaWdodBgCIAEoCzIRLmtjb3JkZXIudjEuUmlnaHRIAEIFCgN3aG8idQoFUmlnaHQSEAoIcmVzb3VyY2UYASABKAkSDAoEdmVyYhgCIAEoCRISCgpuYW1lX2ZpZWxkGAMgASgJEhEKCW9uX3JlY29yZBgEIAEoCBISCgpmbGFnX2ZpZWxkGAUgASgJEhEKCWZsYWdfdmVyYhgGIAEoCSpXCgZDYWxsZXISFgoSQ0FMTEVSX1VOU1BFQ0lGSUVEEAASDwoLQ0FMTEVSX05PREUQARIRCg1DQUxMRVJfQU5ZT05FEAISEQoNQ0FMTEVSX1BFUlNPThADOkwKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKAsyEi5rY29yZGVyLnYxLkFjY2Vzc1IGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * Who may call a method.
@@ -78,6 +78,18 @@ export type Right = Message<"kcorder.v1.Right"> & {
    * @generated from field: bool on_record = 4;
    */
   onRecord: boolean;
+
+  /**
+   * A bool field of the request: where it is true, this verb on the resource is needed too.
+   *
+   * @generated from field: string flag_field = 5;
+   */
+  flagField: string;
+
+  /**
+   * @generated from field: string flag_verb = 6;
+   */
+  flagVerb: string;
 };
 
 /**
