@@ -160,6 +160,8 @@ class Run {
   }
 
   #takeOfParent(line: RunnerLine): void {
+    // A worker has said that all has come to nothing, and the parent is about to be killed.
+    if (this.#last?.type === 'fatal') return;
     if (this.#last !== undefined) throw new ProtocolError('the runner went on after its last line');
     switch (line.type) {
       case 'confined': {

@@ -190,7 +190,8 @@ export class Slot implements Watched {
     this.#confined = false;
     this.#settle(false);
     if (plugin !== undefined) await this.#run.record.fail(plugin, why.reason);
-    if (ended) return;
+    // Of a run that was ended as a whole there is one reason.
+    if (ended || this.#run.stopped() !== undefined) return;
     this.#run.broke(why, early);
     if (early) this.close();
     else if (!this.#lines.writableEnded) this.#startTimer();
