@@ -90,7 +90,9 @@ describe.each([
       { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
       { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
     ];
-    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), { plugins: [...profiles.deep, ...named] });
+    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), {
+      plugins: [...profiles.deep, ...named],
+    });
     const { plugins } = all.report;
     expect(plugins.map(({ name }) => name).sort()).toEqual(pluginTable.map(({ name }) => name).sort());
     expect(plugins.filter(({ state }) => state === 'failed' || state === 'unsupported')).toEqual([]);

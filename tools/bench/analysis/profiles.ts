@@ -1,3 +1,5 @@
+import { profiles as product } from '../../../collector/analysis/profiles.ts';
+
 /** A profile, and what asks the same of stock Volatility: one `vol` for each of its plugins. */
 export interface BenchProfile {
   readonly name: string;
@@ -5,38 +7,17 @@ export interface BenchProfile {
   readonly plugins: readonly string[];
 }
 
-const ours = ['processes', 'sockets', 'hiddenModules', 'linux.lsmod.Lsmod'];
+/** Plugins that read the whole image. */
+const scans: readonly string[] = ['linux.psscan.PsScan', 'linux.sockscan.Sockscan'];
 
-const tasks = ['pslist.PsList', 'pstree.PsTree', 'psaux.PsAux', 'sockstat.Sockstat', 'lsof.Lsof'];
-
-const standard = [
-  ...tasks,
-  ...['bash.Bash', 'capabilities.Capabilities', 'ebpf.EBPF', 'envars.Envars', 'iomem.IOMem', 'ip.Addr', 'ip.Link'],
-  ...['kmsg.Kmsg', 'kthreads.Kthreads', 'library_list.LibraryList', 'mountinfo.MountInfo', 'pidhashtable.PIDHashTable'],
-  ...['malware.check_afinfo.Check_afinfo', 'malware.check_creds.Check_creds', 'malware.check_idt.Check_idt'],
-  ...['malware.check_modules.Check_modules', 'malware.check_syscall.Check_syscall', 'malware.modxview.Modxview'],
-  ...['malware.keyboard_notifiers.Keyboard_notifiers', 'malware.netfilter.Netfilter', 'malware.tty_check.Tty_Check'],
-  ...['malware.process_spoofing.ProcessSpoofing', 'ptrace.Ptrace', 'tracing.ftrace.CheckFtrace'],
-  ...['tracing.perf_events.PerfEvents', 'tracing.tracepoints.CheckTracepoints'],
-];
-
-const deep = [
-  ...['elfs.Elfs', 'proc.Maps', 'pscallstack.PsCallStack', 'malware.hidden_modules.Hidden_modules'],
-  ...['malware.malfind.Malfind', 'pagecache.Files'],
-];
-
-const scans = ['psscan.PsScan', 'sockscan.Sockscan'];
-
-const stock = (names: readonly string[]): string[] => names.map((name) => `linux.${name}`);
-
-/** What the profiles are made of, in the order in which they run. */
+/** Those of the product, and what there are aims for. */
 export const profiles: readonly BenchProfile[] = [
   { name: 'first-table', plugins: ['processes'] },
-  { name: 'quick', plugins: [...ours, ...stock(tasks)] },
-  { name: 'standard', plugins: [...ours, ...stock(standard)] },
-  { name: 'deep-without-scans', plugins: [...ours, ...stock(standard), ...stock(deep)] },
-  { name: 'deep', plugins: [...ours, ...stock(standard), ...stock(deep), ...stock(scans)] },
+  { name: 'quick', plugins: product.quick },
+  { name: 'standard', plugins: product.standard },
+  { name: 'deep-without-scans', plugins: product.deep.filter((name) => !scans.includes(name)) },
+  { name: 'deep', plugins: product.deep },
 ];
 
 /** Plugins that stock Volatility has too, each once. */
-export const peerPlugins: readonly string[] = ['linux.lsmod.Lsmod', ...stock([...standard, ...deep, ...scans])];
+export const peerPlugins: readonly string[] = product.deep.filter((name) => name.startsWith('linux.'));
