@@ -5,6 +5,7 @@ Structures that changed are in kernel_types.py.
 """
 
 import array
+import bisect
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -31,6 +32,7 @@ def apply() -> None:
     if constants.PACKAGE_VERSION != _VERSION:
         return
     kallsyms.Kallsyms._get_symbol_address_by_index = _address
+    kallsyms.Kallsyms._get_symbol_pos = _position
     kallsyms.Kallsyms._get_symbol_offset = _name_offset
     kallsyms.Kallsyms.get_core_symbols = _core_symbols
     sockscan.Sockscan._walk_file_ops_needles = _walk
@@ -58,29 +60,40 @@ def _once(self: kallsyms.Kallsyms, name: str, make: Callable[[kallsyms.Kallsyms]
 
 
 _stock_address = kallsyms.Kallsyms._get_symbol_address_by_index
+_stock_position = kallsyms.Kallsyms._get_symbol_pos
 
 
 def _address(self: kallsyms.Kallsyms, index: int) -> int | None:
     """Stock knows the offsets of kernels before 6.15: per-CPU ones are addresses, others are below the base."""
     if not self._kallsyms_offsets_address:
         return _stock_address(self, index)
-    offsets = _once(self, "_kcorder_offsets", _read_offsets)
-    offset, base = offsets[index], self._kallsyms_relative_base
-    if base is None:  # 7.3: relative to their own place
-        address = self._kallsyms_offsets_address + index * _OFFSET_BYTES + offset
-    # Before 6.15 that of the last symbol is negative; later none is, as no kernel has 2 GiB.
-    elif offsets[-1] < 0:
-        address = base - 1 - offset if offset < 0 else offset
-    else:
-        address = base + offset
-    return address & self._context.layers[self._layer_name].address_mask
+    return _once(self, "_kcorder_table_addresses", _addresses)[index]
 
 
-def _read_offsets(self: kallsyms.Kallsyms) -> "array.array[int]":
+def _addresses(self: kallsyms.Kallsyms) -> "array.array[int]":
+    layer = self._context.layers[self._layer_name]
+    place, base = self._kallsyms_offsets_address, self._kallsyms_relative_base
     offsets = array.array("i")
-    size = min(self._kallsyms_num_syms * _OFFSET_BYTES, _NAMES_LIMIT_BYTES)
-    offsets.frombytes(self._context.layers[self._layer_name].read(self._kallsyms_offsets_address, size))
-    return offsets
+    offsets.frombytes(layer.read(place, min(self._kallsyms_num_syms * _OFFSET_BYTES, _NAMES_LIMIT_BYTES)))
+    mask = layer.address_mask
+    if base is None:  # 7.3: relative to their own place
+        return array.array("Q", (place + index * _OFFSET_BYTES + at & mask for index, at in enumerate(offsets)))
+    # Before 6.15 that of the last symbol is negative; later none is, as no kernel has 2 GiB.
+    if offsets[-1] < 0:
+        return array.array("Q", ((base - 1 - at if at < 0 else at) & mask for at in offsets))
+    return array.array("Q", (base + at & mask for at in offsets))
+
+
+def _position(self: kallsyms.Kallsyms, address: int) -> tuple[int | None, int | None]:
+    """What stock finds in several dozen steps: the first symbol at or before the address, and the room to the next."""
+    if not self._kallsyms_offsets_address:
+        return _stock_position(self, address)
+    addresses = _once(self, "_kcorder_table_addresses", _addresses)
+    start = addresses[max(bisect.bisect_right(addresses, address) - 1, 0)]
+    behind = bisect.bisect_right(addresses, start)
+    if behind == len(addresses):
+        return _stock_position(self, address)
+    return bisect.bisect_left(addresses, start), addresses[behind] - start
 
 
 def _name_offset(self: kallsyms.Kallsyms, index: int) -> int:
