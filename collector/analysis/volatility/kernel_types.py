@@ -69,6 +69,19 @@ class Capabilities(extensions.kernel_cap_t):
         return extensions.kernel_cap_struct.get_capabilities(self)
 
 
+class Page(extensions.page):
+    """By 7.3 a page's place in its file is `__folio_index`, and its flags are a structure of one member."""
+
+    @property
+    def index(self) -> int:
+        return self.member("index" if self.has_member("index") else "__folio_index")
+
+    @property
+    def flags(self) -> int:
+        flags = self.member("flags")
+        return flags.member("f") if isinstance(flags, objects.AggregateType) else flags
+
+
 class ExportedSymbol(extensions.kernel_symbol):
     """Offsets are relative to their own place (4.19). Stock reckons that of the name from the whole, and fails to read it."""
 
@@ -86,6 +99,7 @@ INSTEAD_OF: dict[type, type] = {
     extensions.task_struct: Task,
     extensions.kernel_cap_t: Capabilities,
     extensions.kernel_symbol: ExportedSymbol,
+    extensions.page: Page,
     network.inet_sock: InetSocket,
 }
 EXTRA: dict[str, type] = {"taint_flag": TaintFlag}

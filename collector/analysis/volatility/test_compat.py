@@ -126,6 +126,23 @@ class ExportedSymbols(unittest.TestCase):
         self.assertEqual(end["table"], [{"name": "br_forward", "value": value & (1 << 48) - 1}], end)
 
 
+class Pages(unittest.TestCase):
+    def test_place_and_flags_by_each_name(self) -> None:
+        before = {"page": "u64 flags, u64 index"}
+        by_7_3 = {"page": "memdesc_flags_t flags, u64 __folio_index", "memdesc_flags_t": "u64 f"}
+        for sentence, structs in {"before": before, "7.3": by_7_3}.items():
+            kernel = make_node(**structs)
+            page = kernel.make("page")
+            kernel.write_bytes(page, struct.pack("<QQ", 0x14, 7))
+
+            def look(opened: Kernel, *_: Any, page: int = page) -> Table:
+                found = opened.object("page", page)
+                return Table(["flags", "index"], iter([[int(found.flags), int(found.index)]]))
+
+            with self.subTest(sentence), tempfile.TemporaryDirectory() as folder, patch.dict(analyse._OURS, {"a": look}):
+                self.assertEqual(kernel.analyse(folder, "a")["a"]["table"], [{"flags": 0x14, "index": 7}])
+
+
 class Capabilities(unittest.TestCase):
     def test_both_forms_of_a_set(self) -> None:
         sets = ("inheritable", "permitted", "effective", "bset", "ambient")
