@@ -20,18 +20,34 @@ const ubuntu = `${told} (Ubuntu 6.8.0-31.31-generic 6.8.1)`;
 const image = limeImage(1, [600_000]);
 const named = (banner: string) => Buffer.from(`${banner}\n\0`).toString('base64');
 
-/** A program in the place of Python that finds this banner in every image. */
+/** A program in the place of Python that finds this banner in every image, and nothing else: a parent and its one worker at once. */
 function runner(dir: string, imageBanner: string, kernelMismatch: boolean): string {
   const path = join(dir, 'runner.sh');
   const place = { pagingLevels: 4, kernelOffset: '0x0', dtb: '0x1000' };
-  const lines = [
-    { type: 'confined', level: 'full', landlockAbi: 7, seccomp: true },
-    { type: 'kernel', imageBanner, kernelMismatch, ...place },
-    { type: 'plugin', plugin: 'processes', state: 'started' },
-    { type: 'plugin', plugin: 'processes', state: 'empty', rows: 0, seconds: 0 },
-    { type: 'done', versions: {} },
-  ].map((line) => JSON.stringify(line));
-  writeFileSync(path, `#!/bin/sh\ncat >/dev/null\ncat <<'END'\n${lines.join('\n')}\nEND\n`);
+  const print = (line: object): string => `printf '%s\\n' '${JSON.stringify(line)}'`;
+  const ofPlugin = (line: object): string =>
+    print({ type: 'plugin', plugin: 'NAME', ...line }).replace('NAME', `'"$name"'`);
+  const confined = print({ type: 'confined', level: 'full', landlockAbi: 7, seccomp: true });
+  const script = `#!/bin/sh
+read -r preparation
+${confined}
+${print({ type: 'ready' })}
+read -r job
+${print({ type: 'worker', slot: 0, pid: 1 })}
+{
+  ${confined}
+  ${print({ type: 'kernel', imageBanner, kernelMismatch, ...place })}
+  while read -r dispatch; do
+    name=\${dispatch#*'"name":"'}
+    name=\${name%%'"'*}
+    ${ofPlugin({ state: 'started' })}
+    ${ofPlugin({ state: 'empty', rows: 0, seconds: 0 })}
+  done
+  ${print({ type: 'died', exit: 0 })}
+} <&3 >&3
+${print({ type: 'done', versions: {} })}
+`;
+  writeFileSync(path, script);
   chmodSync(path, 0o755);
   return path;
 }
@@ -43,7 +59,7 @@ test.each([
 ])('the banner of an image %s', async (_what, imageBanner, mismatch, offered) => {
   const symbolsListen = `127.0.0.1:${await freePort()}`;
   const python = runner(parties.dir, imageBanner, mismatch);
-  await using rig = await Rig.start(parties, { symbolsListen, python });
+  await using rig = await Rig.start(parties, { symbolsListen, python, analysisWorkers: 1 });
   const symbols = rig.symbols();
   const isf = Buffer.from(makeIsf(told));
   const upload = symbols.importSymbols();

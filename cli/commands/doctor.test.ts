@@ -55,7 +55,7 @@ test('where all is well every line says so', async () => {
     `ok  kubeconfig         context lab, user alice
 ok  API server         URL answers: v1.34.4; you are alice
 ok  token              the kubeconfig's
-ok  rights in kcorder  alice: as kcorder-admin; allowed: captures get, list, create, cancel, approve; evidence download, verify, hold, release, delete; analyses get, create; nodes list, create; schedules get, list, create, pause, trigger, delete; stores check; symbols list, find, pin, delete, download, create
+ok  rights in kcorder  alice: as kcorder-admin; allowed: captures get, list, create, cancel, approve; evidence download, verify, hold, release, delete; analyses get, create, unmask; nodes list, create; schedules get, list, create, pause, trigger, delete; stores check; symbols list, find, pin, delete, download, create
 ok  rights to connect  services list; pods list; configmaps/kcorder-trust get; pods/portforward get, create
 ok  kcorder            Service kcorder-collector in namespace kcorder
 ok  Pod Security       namespace kcorder takes privileged pods
@@ -85,7 +85,7 @@ test.each<[string, object, RegExp, number]>([
             `${resource} ${verb}`,
           ),
     ),
-    /^ok +rights in kcorder +alice: as kcorder-responder; allowed: captures get, list, create, cancel; .*; missing: captures approve; evidence download, verify, release, delete; nodes create; schedules create, pause, delete; stores check; symbols find, /m,
+    /^ok +rights in kcorder +alice: as kcorder-responder; allowed: captures get, list, create, cancel; .*; missing: captures approve; evidence download, verify, release, delete; analyses unmask; nodes create; schedules create, pause, delete; stores check; symbols find, /m,
     0,
   ],
   [

@@ -291,7 +291,7 @@ def _confine(preparation: Preparation, lines: Lines) -> Confinement:
 
 
 def _main() -> None:
-    fake = {"analyse": {"load": lambda _: None, "analyse": _analyse, "versions": _versions}}
+    fake = {"analyse": {"load": lambda *_: None, "analyse": _analyse, "versions": _versions}}
     fake["symbols"] = {"load_symbols": lambda *_: None}
     for name, members in fake.items():
         sys.modules[name] = types.ModuleType(name)
