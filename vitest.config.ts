@@ -5,7 +5,7 @@ const quick = ['test/kernels/recall.test.ts'];
 const processes = [
   'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
   'test/images/dockerfile.test.ts',
-  'test/symbols/{fixtures,programs}.test.ts',
+  'test/symbols/programs.test.ts',
 ];
 /** Each boots a node, or builds something large: one after the other. */
 const system = ['test/**/*.test.ts'];
