@@ -22,7 +22,7 @@ const commands: Record<string, DevCommand> = {
   },
   soak: {
     usage: 'soak [NAME…]',
-    summary: 'run the long tests that CI leaves out: kernels, agent-starts, weeks, fuzz',
+    summary: 'run the long tests that CI leaves out: kernels, plugins, dwarf2json, agent-starts, weeks, fuzz',
     run: async (args) => await (await import('./soak.ts')).soak(args),
   },
   bench: {

@@ -7,7 +7,7 @@ const quick = ['test/kernels/recall.test.ts'];
 const processes = [
   'test/{evidence,faults,helm,monitoring,terraform}/**/*.test.ts',
   'test/images/dockerfile.test.ts',
-  'test/symbols/{fixtures,programs}.test.ts',
+  'test/symbols/programs.test.ts',
 ];
 
 /** The test files of each project, as globs. */

@@ -13,6 +13,7 @@ import type { TreeChanges } from '../../agent/testing/system-tree.ts';
 import { until } from '../../collector/testing/files.ts';
 import { freePort } from '../../collector/testing/free-port.ts';
 import { type Leaf, type LeafOptions, makeAuthority } from '../../tools/certificates.ts';
+import type { Context } from '../../tools/stage/command-line.ts';
 import { Child } from './child.ts';
 import { checkInvariants } from './invariants.ts';
 import { Wire } from './wire.ts';
@@ -30,6 +31,8 @@ export interface RigOptions {
   /** Settings of the collector's environment. */
   readonly settings?: Record<string, string>;
   readonly tree?: TreeChanges;
+  /** A folder with files of a real node, which the agent reads instead of those made up: see record.ts. */
+  readonly recordedDir?: string;
   /** How the collector's certificate differs. */
   readonly certificate?: LeafOptions;
 }
@@ -82,6 +85,11 @@ export class FaultRig {
     return { collector: `127.0.0.1:${this.#metricsPort}`, agent: `127.0.0.1:${this.#agentMetricsPort}` };
   }
 
+  /** Where the command line finds the collector. */
+  get context(): Context {
+    return { address: `127.0.0.1:${this.#port}`, tlsDir: this.#operator.dir };
+  }
+
   /** PEM of whoever vouches for the collector. */
   get ca(): Buffer {
     return this.#authority.ca;
@@ -124,9 +132,10 @@ export class FaultRig {
     this.#agents += 1;
     const treeDir = join(this.dir, `tree-${this.#agents}`);
     mkdirSync(treeDir);
+    const recorded = this.#options.recordedDir === undefined ? [] : [this.#options.recordedDir];
     this.agent = new Child(
       join(import.meta.dirname, 'agent-main.ts'),
-      [treeDir, JSON.stringify(this.#options.tree ?? {})],
+      [treeDir, JSON.stringify(this.#options.tree ?? {}), ...recorded],
       {
         KCORDER_COLLECTOR: `127.0.0.1:${this.wire.port}`,
         KCORDER_TLS_DIR: this.#node.dir,

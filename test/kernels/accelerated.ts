@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { analyzeRecorded, type RecordedNode } from './recorded-node.ts';
+import { analyzeAgain, type ReplayedNode } from './replay.ts';
 
 /** Plugins that go through every acceleration, and take stock Volatility less than half a minute together. */
 export const acceleratedPlugins: readonly string[] = [
@@ -11,13 +11,13 @@ export const acceleratedPlugins: readonly string[] = [
 
 /** Names of the plugins whose state, reason, warnings or rows are not the same, byte for byte, with and without accelerations. */
 export async function differingAccelerated(
-  recorded: Pick<RecordedNode, 'job'>,
+  node: Pick<ReplayedNode, 'job'>,
   isfPath: string,
   dir: string,
   plugins: readonly string[],
 ): Promise<string[]> {
   const analyze = (accelerated: boolean) =>
-    analyzeRecorded(recorded, isfPath, join(dir, `accelerated-${accelerated}`), { plugins, accelerated });
+    analyzeAgain(node, isfPath, join(dir, `accelerated-${accelerated}`), { plugins, accelerated });
   const [one, other] = [await analyze(true), await analyze(false)];
   const text = (rows: ReadonlyMap<string, unknown>, plugin: string): string => JSON.stringify(rows.get(plugin)) ?? '';
   return plugins.filter((plugin) => text(one.rows, plugin) !== text(other.rows, plugin));

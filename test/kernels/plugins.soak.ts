@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { profiles } from '../../collector/analysis/profiles.ts';
-import { analyzeRecorded, recordNode } from './recorded-node.ts';
+import { readRecording, record } from './record.ts';
+import { analyzeAgain, replay } from './replay.ts';
 import { compareWithStock, knownDifferences } from './stock-rows.ts';
 
 const stockPlugins = profiles.deep.filter((name) => name.startsWith('linux.'));
@@ -16,18 +17,16 @@ test.each(['6.1', 'newest'])(
     const dir = mkdtempSync(join(tmpdir(), 'kcorder-plugins-'));
     try {
       const name = `plugins-${kernel.replace('.', '-')}`;
-      const recorded = await recordNode(dir, { name, kernel, la57: false, memoryMiB: 512 });
-      try {
-        const { btfPath, imagePath } = recorded;
-        const ours = await analyzeRecorded(recorded, btfPath, join(dir, 'ours'), { plugins: profiles.deep });
-        expect(ours.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
-        const stock = await compareWithStock(imagePath, btfPath, ours, stockPlugins, join(dir, 'stock'));
-        const known = knownDifferences();
-        const unknown = stock.filter(({ plugin, kind }) => !known[plugin]?.kinds.includes(kind));
-        expect(unknown).toEqual([]);
-      } finally {
-        await recorded.stage.close();
-      }
+      const recordingDir = join(dir, 'recording');
+      await record(recordingDir, { name, kernel, la57: false, memoryMiB: 512 });
+      await using node = await replay(readRecording(recordingDir));
+      const { btfPath, imagePath } = node;
+      const ours = await analyzeAgain(node, btfPath, join(dir, 'ours'), { plugins: profiles.deep });
+      expect(ours.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
+      const stock = await compareWithStock(imagePath, btfPath, ours, stockPlugins, join(dir, 'stock'));
+      const known = knownDifferences();
+      const unknown = stock.filter(({ plugin, kind }) => !known[plugin]?.kinds.includes(kind));
+      expect(unknown).toEqual([]);
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }

@@ -6,14 +6,14 @@ import { confineBy } from '../../collector/symbols/confine.ts';
 import { Btf } from '../../isf/btf/btf.ts';
 import { unresolvedGlobals } from '../../isf/testing/unresolved-globals.ts';
 import { peerPlugins } from '../../tools/bench/analysis/profiles.ts';
-import type { NodeOptions } from '../../tools/lab/launch.ts';
 import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVmlinux, hasVmlinux } from '../../tools/setup/vmlinux.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { btfOfImage } from '../symbols/kernel-image.ts';
 import { acceleratedPlugins, differingAccelerated } from './accelerated.ts';
 import { type ListedProcess, type Recall, recallOf } from './recall.ts';
-import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from './recorded-node.ts';
+import { type KernelNode, readRecording, record } from './record.ts';
+import { type Analyzed, analyzeAgain, type ReplayedNode, replay } from './replay.ts';
 
 /** How the product fared on one kernel. */
 export interface KernelProof {
@@ -31,31 +31,29 @@ export interface KernelProof {
   readonly untyped: readonly string[];
 }
 
-/** Boots a node, captures it, and compares what the product tells of it with what the node's own kernel told. */
-export async function proveKernel(dir: string, options: NodeOptions & { kernel: string }): Promise<KernelProof> {
-  const recorded = await recordNode(dir, options);
-  try {
-    const { exitCode, stdout, stderr } = await kcorder(recorded.stage.context, ['ps', options.name, '-o', 'json']);
-    if (stdout === '') throw new Error(`kcorder ps printed nothing: ${stderr}`);
-    const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
-    const btf = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'btf'));
-    const dwarf = await withDwarf(recorded, options.kernel, dir);
-    return {
-      release: recorded.release,
-      recall: recallOf(recorded.lived, processes),
-      exitCode,
-      failed: btf.report.plugins
-        .filter(({ state }) => state === 'failed')
-        .map(({ name, reason }) => `${name}: ${reason}`),
-      differing: dwarf && differingPlugins(btf, dwarf),
-      accelerated: await differingAccelerated(recorded, recorded.btfPath, dir, [
-        ...new Set([...acceleratedPlugins, ...peerPlugins]),
-      ]),
-      untyped: await untypedGlobals(recorded, options.kernel),
-    };
-  } finally {
-    await recorded.stage.close();
-  }
+/** Boots a node and captures it whatever was recorded before, and compares what the product tells of it with what the node's own kernel told. */
+export async function proveKernel(dir: string, options: KernelNode): Promise<KernelProof> {
+  await record(join(dir, 'recording'), options);
+  const recording = readRecording(join(dir, 'recording'));
+  await using node = await replay(recording);
+  const { exitCode, stdout, stderr } = await kcorder(node.rig.context, ['ps', node.name, '-o', 'json']);
+  if (stdout === '') throw new Error(`kcorder ps printed nothing: ${stderr}`);
+  const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
+  const btf = await analyzeAgain(node, node.btfPath, join(dir, 'btf'));
+  const dwarf = await withDwarf(node, options.kernel, dir);
+  return {
+    release: node.release,
+    recall: recallOf(recording.lived, processes),
+    exitCode,
+    failed: btf.report.plugins
+      .filter(({ state }) => state === 'failed')
+      .map(({ name, reason }) => `${name}: ${reason}`),
+    differing: dwarf && differingPlugins(btf, dwarf),
+    accelerated: await differingAccelerated(node, node.btfPath, dir, [
+      ...new Set([...acceleratedPlugins, ...peerPlugins]),
+    ]),
+    untyped: await untypedGlobals(node, options.kernel),
+  };
 }
 
 /** The names of the plugins whose state, warnings or rows differ between two analyses of one image. */
@@ -65,12 +63,12 @@ export function differingPlugins(one: Analyzed, other: Analyzed): string[] {
 }
 
 /** Builds the ISF of the kernel's vmlinux and returns its path; undefined where Debian offers no -dbg. */
-export async function isfOfVmlinux(recorded: RecordedNode, series: string, dir: string): Promise<string | undefined> {
+export async function isfOfVmlinux(node: ReplayedNode, series: string, dir: string): Promise<string | undefined> {
   const kernel = await ensureKernel(series);
   if (!(await hasVmlinux(kernel))) return undefined;
   const path = join(dir, 'dwarf.json');
   if (existsSync(path)) return path;
-  const names = { banner: recorded.banner, release: recorded.release };
+  const names = { banner: node.banner, release: node.release };
   const vmlinux = { kind: 'elf', path: await ensureVmlinux(kernel) } as const;
   const built = await buildIsf(vmlinux, names, path, confineBy('python3'), new AbortController().signal);
   if (built.kind !== 'built') throw new Error(`no ISF of the vmlinux of ${kernel.release}: ${JSON.stringify(built)}`);
@@ -78,13 +76,13 @@ export async function isfOfVmlinux(recorded: RecordedNode, series: string, dir: 
 }
 
 /** Names of known variables that the kernel has and whose types do not resolve in its BTF. */
-export async function untypedGlobals({ release, btfPath }: RecordedNode, series: string): Promise<readonly string[]> {
+export async function untypedGlobals({ release, btfPath }: ReplayedNode, series: string): Promise<readonly string[]> {
   const { vmlinuzPath } = await ensureKernel(series);
   const { symbols } = JSON.parse(readFileSync(btfPath, 'utf8')) as { symbols: Record<string, unknown> };
   return unresolvedGlobals(new Btf(btfOfImage(readFileSync(vmlinuzPath))), release, Object.keys(symbols));
 }
 
-async function withDwarf(recorded: RecordedNode, series: string, dir: string): Promise<Analyzed | undefined> {
-  const path = await isfOfVmlinux(recorded, series, dir);
-  return path === undefined ? undefined : await analyzeRecorded(recorded, path, join(dir, 'dwarf'));
+async function withDwarf(node: ReplayedNode, series: string, dir: string): Promise<Analyzed | undefined> {
+  const path = await isfOfVmlinux(node, series, dir);
+  return path === undefined ? undefined : await analyzeAgain(node, path, join(dir, 'dwarf'));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { repoDir } from '../../tools/setup/cache.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
-import type { Analyzed } from './recorded-node.ts';
+import type { Analyzed } from './replay.ts';
 
 /** What `vol` made of one plugin. */
 type Stock =

@@ -15,54 +15,58 @@ import { openFrames } from '../../collector/store/frames/open-frames.ts';
 import { packImage } from '../../collector/store/frames/pack.ts';
 import { globals } from '../../isf/btf/globals.ts';
 import { buildFromKernel } from '../../isf/build-from-kernel.ts';
-import { type LabNode, startNode } from '../../tools/lab/node.ts';
 import { repoDir } from '../../tools/setup/cache.ts';
-import { ensureIsf } from '../../tools/setup/isf.ts';
-import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { acceleratedPlugins, differingAccelerated } from '../kernels/accelerated.ts';
 import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
 import { type ListedProcess, recallOf } from '../kernels/recall.ts';
-import { type Analyzed, analyzeRecorded, type RecordedNode, recordNode } from '../kernels/recorded-node.ts';
+import { ensureRecording, type KeptRecording } from '../kernels/record.ts';
+import { type Analyzed, analyzeAgain, type ReplayedNode, replay } from '../kernels/replay.ts';
 import { isSameType } from './same-type.ts';
 
 const never = new AbortController().signal;
 const sha256 = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /**
- * One image of Debian 12's kernel and one, with 5-level paging, of the newest that Debian offers, read with the symbols of the node's own kernel, with ours
- * from its vmlinux and, of the first, with those that dwarf2json makes.
+ * One image of Debian 12's kernel and one, with 5-level paging, of the newest that Debian offers, read with the symbols of the node's own kernel and with
+ * ours from its vmlinux. Nodes are booted only for what has changed since they were recorded; from there on all is done anew.
  */
 describe.each([
   { series: '6.1', la57: false },
   { series: 'newest', la57: true },
 ])('the image of a node with kernel $series', ({ series, la57 }) => {
   let dir: string;
-  let recorded: RecordedNode;
+  let recording: KeptRecording;
+  let node: ReplayedNode;
   let btf: Analyzed;
-  const name = `rows-${series.replace('.', '-')}`;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
-    recorded = await recordNode(dir, { name, kernel: series, la57, memoryMiB: 512 });
-    btf = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'btf'));
+    recording = await ensureRecording({
+      name: `rows-${series.replace('.', '-')}`,
+      kernel: series,
+      la57,
+      memoryMiB: 512,
+    });
+    node = await replay(recording);
+    btf = await analyzeAgain(node, node.btfPath, join(dir, 'btf'));
   }, 1_200_000);
 
   afterAll(async () => {
-    await recorded?.stage.close();
+    await node?.[Symbol.asyncDispose]();
     rmSync(dir, { recursive: true, force: true });
   });
 
   test('shows every process that lived through the capture, in its pod and with its start time', async () => {
-    const { stdout, stderr, exitCode } = await kcorder(recorded.stage.context, ['ps', name, '-o', 'json']);
+    const { stdout, stderr, exitCode } = await kcorder(node.rig.context, ['ps', node.name, '-o', 'json']);
     expect(exitCode, stderr).toBe(0);
     const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
-    const recall = recallOf(recorded.lived, processes);
+    const recall = recallOf(recording.lived, processes);
     expect(recall).toMatchObject({ missing: [], misplaced: [], undated: [] });
     expect(recall.lived).toBeGreaterThan(40);
     expect(recall.inPods).toBeGreaterThan(5);
-    expect(recorded.job.kernel.vmcoreinfo).toContain(`NUMBER(pgtable_l5_enabled)=${la57 ? 1 : 0}\n`);
+    expect(node.job.kernel.vmcoreinfo).toContain(`NUMBER(pgtable_l5_enabled)=${la57 ? 1 : 0}\n`);
   });
 
   test('gives the same rows with symbols of the node and of its vmlinux, for every plugin that the product runs', async () => {
@@ -71,14 +75,10 @@ describe.each([
     expect(btf.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
     expect(btf.report.plugins.map(({ name }) => name)).toEqual(defaultPlugins);
     expect(btf.rows.get('linux.pslist.PsList')?.length).toBeGreaterThan(40);
-    const dwarfPath = await isfOfVmlinux(recorded, series, dir);
+    const dwarfPath = await isfOfVmlinux(node, series, dir);
     // a series without -dbg leaves nothing to compare with
     if (dwarfPath === undefined) return;
-    const dwarf = await analyzeRecorded(recorded, dwarfPath, join(dir, 'dwarf'));
-    expect(differingPlugins(btf, dwarf)).toEqual([]);
-    if (series === 'newest') return;
-    const peer = await analyzeRecorded(recorded, await ensureIsf(await ensureKernel(series)), join(dir, 'peer'));
-    expect(differingPlugins(peer, dwarf)).toEqual([]);
+    expect(differingPlugins(btf, await analyzeAgain(node, dwarfPath, join(dir, 'dwarf')))).toEqual([]);
   });
 
   test('gives what every plugin of Volatility lists, also those that need arguments', async () => {
@@ -90,7 +90,7 @@ describe.each([
       { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
       { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
     ];
-    const all = await analyzeRecorded(recorded, recorded.btfPath, join(dir, 'all'), {
+    const all = await analyzeAgain(node, node.btfPath, join(dir, 'all'), {
       plugins: [...profiles.deep, ...named],
     });
     const { plugins } = all.report;
@@ -102,10 +102,10 @@ describe.each([
 
   test('gives the same rows, byte for byte, when the packed image is read by ranges; and no rows of what is damaged', async () => {
     const packed = join(dir, 'image.lime.zst');
-    await packImage(recorded.imagePath, packed, never);
+    await packImage(node.imagePath, packed, never);
     const tool = spawnSync('zstd', ['-dc', packed], { maxBuffer: 2 ** 30 });
-    if (tool.error === undefined) expect(tool.stdout.equals(readFileSync(recorded.imagePath))).toBe(true);
-    const { job, btfPath } = recorded;
+    if (tool.error === undefined) expect(tool.stdout.equals(readFileSync(node.imagePath))).toBe(true);
+    const { job, btfPath } = node;
     const symbols = { isfPath: btfPath, isfSha256: sha256(btfPath), source: 'btf', quality: 'btf' } as const;
     const analysis = createAnalysis({
       python: await ensureVolatility(),
@@ -137,13 +137,13 @@ describe.each([
   });
 
   test('gives the same rows, byte for byte, without what makes it fast', async () => {
-    expect(await differingAccelerated(recorded, recorded.btfPath, dir, acceleratedPlugins)).toEqual([]);
+    expect(await differingAccelerated(node, node.btfPath, dir, acceleratedPlugins)).toEqual([]);
   });
 
   test('tells a module that has taken itself off the list of the kernel, and no other', async () => {
     const copy = join(dir, 'hidden.lime');
-    await copyFile(recorded.imagePath, copy);
-    const { job, btfPath } = recorded;
+    await copyFile(node.imagePath, copy);
+    const { job, btfPath } = node;
     const isf = { isfPath: btfPath, isfSha256: sha256(btfPath) };
     const entry = join(repoDir, 'collector/analysis/volatility');
     const python = await ensureVolatility();
@@ -161,31 +161,23 @@ describe.each([
   });
 
   test('has the symbols that another boot of the kernel gives, byte for byte', async () => {
-    const node = await startNode({
-      name: `again-${series.replace('.', '-')}`,
-      kernel: series,
-      memoryMiB: 512,
-      pods: false,
-    });
-    try {
-      expect(await digestOfKernel(node, dir)).toBe(sha256(recorded.btfPath));
-    } finally {
-      await node.stop();
-    }
+    const { treeDir, againDir } = recording;
+    const [boot, otherBoot] = [treeDir, againDir].map((tree) => readFileSync(join(tree, 'bootId'), 'utf8'));
+    expect(otherBoot).not.toBe(boot);
+    expect(digestOfTree(againDir)).toBe(sha256(node.btfPath));
   });
 
   test('puts every symbol of the node where the vmlinux has it, and types what is known by name as its DWARF does', async () => {
-    const peerPath =
-      series === 'newest' ? await isfOfVmlinux(recorded, series, dir) : await ensureIsf(await ensureKernel(series));
+    const peerPath = await isfOfVmlinux(node, series, dir);
     if (peerPath === undefined) return;
-    const [ours, peer] = [recorded.btfPath, peerPath].map(
+    const [ours, peer] = [node.btfPath, peerPath].map(
       (path) =>
         JSON.parse(readFileSync(path, 'utf8')) as { symbols: Record<string, { address: number; type: unknown }> },
     );
     if (ours === undefined || peer === undefined) throw new Error('an ISF is missing');
     const typed = Object.keys(globals).filter((name) => ours.symbols[name] !== undefined);
     expect(typed.length).toBeGreaterThan(60);
-    expect(await untypedGlobals(recorded, series)).toEqual([]);
+    expect(await untypedGlobals(node, series)).toEqual([]);
     // How large the log is says only the size of its variable, which kallsyms does not have.
     const differing = typed.filter((name) => !isSameType(ours.symbols[name]?.type, peer.symbols[name]?.type));
     expect(differing.filter((name) => name !== '__log_buf')).toEqual([]);
@@ -198,19 +190,15 @@ describe.each([
   });
 });
 
-/** SHA-256 of the ISF of what a node's kernel tells, read from the node itself. */
-async function digestOfKernel(node: LabNode, dir: string): Promise<string> {
-  const read = async (path: string): Promise<Buffer> => {
-    const local = join(dir, 'from-node');
-    await node.capture(path === '/proc/kcore' ? `head -c 65536 ${path}` : `cat ${path}`, local);
-    return readFileSync(local);
-  };
-  const [btf, kallsyms] = [await read('/sys/kernel/btf/vmlinux'), await read('/proc/kallsyms')];
-  const [, offset] = /^KERNELOFFSET=([0-9a-f]+)$/m.exec((await read('/proc/kcore')).toString('latin1')) ?? [];
-  const [banner, release] = [await node.must('cat /proc/version'), await node.must('uname -r')];
-  const names = { banner: banner.trimEnd(), release: release.trim() };
+/** SHA-256 of the ISF of what a node's kernel told, read from its own files. */
+function digestOfTree(tree: string): string {
+  const read = (name: string): Buffer => readFileSync(join(tree, name));
+  const [banner = '', release = ''] = ['banner', 'release'].map((name) => read(name).toString().trimEnd());
+  const [, offset] = /^KERNELOFFSET=([0-9a-f]+)$/m.exec(read('kcore').toString('latin1')) ?? [];
+  const kernelOffset = BigInt(`0x${offset}`);
   const hash = createHash('sha256');
-  buildFromKernel({ btf, moduleBtf: [], kallsyms, kernelOffset: BigInt(`0x${offset}`), ...names }, (bytes) => {
+  const input = { btf: read('btf'), moduleBtf: [], kallsyms: read('kallsyms'), kernelOffset, banner, release };
+  buildFromKernel(input, (bytes) => {
     hash.update(bytes);
   });
   return hash.digest('hex');

@@ -8,7 +8,6 @@ import { ensureFakeGcs } from './fake-gcs.ts';
 import { ensureHclfmt } from './hclfmt.ts';
 import { ensureHelm, ensureHelmDocs } from './helm.ts';
 import { ensureHostPackages } from './host-packages.ts';
-import { ensureIsf } from './isf.ts';
 import { ensureKernel } from './kernel.ts';
 import { ensureKubeconform } from './kubeconform.ts';
 import { say } from './progress.ts';
@@ -16,14 +15,14 @@ import { ensurePrometheus } from './prometheus.ts';
 import { ensureVmlinux, hasVmlinux } from './vmlinux.ts';
 import { ensureVolatility } from './volatility.ts';
 
-/** The kernel series whose symbols tests compare with dwarf2json's; nodes boot the first. */
+/** The kernel series whose symbols tests compare with golden digests of dwarf2json's; nodes boot the first. */
 const comparedSeries = ['6.1', '6.12'] as const;
 
 /** Fetches and builds all that the demo and the tests need; goes on past a failure and tells all of them. Exit code. */
 export async function ensureEverything(): Promise<number> {
   const startMs = performance.now();
   await ensureHostPackages();
-  // Lines side by side: cargo, Go and dwarf2json want the processor, the others mostly wait for the network.
+  // Lines side by side: cargo and Go want the processor, the others mostly wait for the network.
   const ended = await Promise.allSettled([
     ensureAgentRuntime(),
     ensureVolatility(),
@@ -36,7 +35,7 @@ export async function ensureEverything(): Promise<number> {
       for (const series of comparedSeries) {
         const kernel = await ensureKernel(series);
         await ensureInitrd(kernel, root.busyboxPath);
-        await ensureIsf(kernel);
+        await ensureVmlinux(kernel);
       }
     }),
   ]);
