@@ -1,11 +1,11 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pathOf } from '@kcorder/proto/bridge/definition.ts';
 import { EnrolmentService } from '@kcorder/proto/gen/kcorder/v1/enrolment_pb.ts';
 import { describe, expect, test } from 'vitest';
 import { policy } from '../../collector/api/policy.ts';
+import { until } from '../../collector/testing/files.ts';
 import { type ClusterStage, namespace, type PersonRole, people } from '../../tools/stage/cluster-stage.ts';
 import { Watchtower } from '../../tools/stage/prometheus.ts';
 import { clears, fires } from '../monitoring/scene.ts';
@@ -13,6 +13,13 @@ import { shortenedRules } from '../monitoring/shortened.ts';
 import { agentOn } from './agent-pod.ts';
 import { callWith, createToken, expired, exposition, metric } from './calls.ts';
 import { startRelay } from './relay.ts';
+
+interface Run {
+  readonly nodeName: string;
+  readonly triggered: boolean;
+  readonly state: string;
+  readonly captureId: string;
+}
 
 /** The tests of who gets in, on a cluster on which the chart is installed. */
 export function describeAccess(stage: () => ClusterStage): void {
@@ -125,20 +132,36 @@ export function describeAccess(stage: () => ClusterStage): void {
     return rules;
   }
 
-  test('while the API server does not answer nobody gets in, and a running capture goes on', async () => {
+  test('a schedule of the chart is there, and only who may trigger it does', async () => {
+    const listed = await stage().kcorder(['schedule', 'get', 'shop', '-o', 'json'], 'viewer');
+    expect(listed.stdout).toContain('"configured": true');
+    const refused = await stage().kcorder(['schedule', 'trigger', 'shop'], 'viewer');
+    expect(refused.stderr).toContain('may not trigger schedules.kcorder.dev');
+  });
+
+  const runs = async (): Promise<Run[]> =>
+    (
+      JSON.parse((await stage().kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout) as {
+        runs: Run[];
+      }
+    ).runs;
+
+  test('triggered, it finds the nodes by labels and pods; while the API server does not answer nobody gets in, and its capture goes on to the end', async () => {
     const token = await createToken(stage(), 'responder', ['--audience', 'kcorder']);
     const [pod, uid] = await agentOn(stage(), 'node1');
     const bound = ['--bound-object-kind', 'Pod', '--bound-object-name', pod, '--bound-object-uid', uid];
     const ofAgent = await createToken(stage(), 'kcorder-agent', ['--audience', 'kcorder', ...bound]);
-    const { stdout } = await stage().kcorder(['capture', 'node1', '--reason', 'API server stops', '-o', 'json']);
-    const { id } = JSON.parse(stdout) as { id: string };
     await using relay = await startRelay(() => exposition(stage()));
     await using tower = await Watchtower.start(
       mkdtempSync(join(tmpdir(), 'kcorder-e2e-')),
       [{ job: 'kcorder-collector', targets: [relay.address] }],
       shortenedRules(),
     );
-    await sleep(3_000);
+    const inStep = async () => (await tower.query('kcorder_inventory_in_step_timestamp_seconds')).length;
+    await expect.poll(inStep, { timeout: 60_000 }).toBe(1);
+    const { exitCode, stderr } = await stage().kcorder(['schedule', 'trigger', 'shop'], 'responder');
+    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+    await expect.poll(async () => (await runs())[0]?.captureId ?? '', { timeout: 120_000 }).not.toBe('');
     await stage().cluster.run('pkill', ['-STOP', 'kube-apiserver']);
     try {
       const endings = await callWith(stage(), 'enrol', { ofAgent });
@@ -156,10 +179,11 @@ export function describeAccess(stage: () => ClusterStage): void {
       await stage().cluster.run('pkill', ['-CONT', '-f', 'kube-apiserver']);
     }
     await clears(tower, 'KcorderInventoryStale');
+    // One process that waits, not one after another that looks: each start of it takes the node's processor.
+    const { captureId } = (await until(async () => (await runs().catch(() => []))[0])) satisfies Run;
+    await stage().kcorder(['watch', captureId]);
     await expect
-      .poll(async () => (await stage().kcorder(['get', 'captures', id])).exitCode, { timeout: 60_000 })
-      .toBe(0);
-    const { exitCode, stderr } = await stage().kcorder(['watch', id]);
-    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+      .poll(runs, { timeout: 60_000, interval: 2_000 })
+      .toMatchObject([{ nodeName: 'node1', triggered: true, state: 'RUN_STATE_SUCCEEDED' }]);
   });
 }

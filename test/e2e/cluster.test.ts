@@ -3,18 +3,12 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { repoDir } from '../../tools/setup/cache.ts';
 import { ClusterStage, namespace } from '../../tools/stage/cluster-stage.ts';
+import { describeCluster, describeEnd } from '../lab/cluster.ts';
 import { describeAccess } from './access.ts';
 import { agentOn } from './agent-pod.ts';
 import { watchWire } from './wire.ts';
 
-// The chart on a real cluster, as a user meets it. One cluster for all: the tests build on each other, in this order.
-
-interface Run {
-  readonly nodeName: string;
-  readonly triggered: boolean;
-  readonly state: string;
-  readonly captureId: string;
-}
+// The lab's cluster, and the chart on it as a user meets it. One cluster for all: the tests build on each other, in this order.
 
 let stage: ClusterStage;
 let failed = false;
@@ -31,6 +25,8 @@ afterAll(async () => {
 });
 
 const must = (...args: string[]): Promise<string> => stage.cluster.must(args);
+
+describeCluster(() => stage.cluster);
 
 test('the API server takes every manifest as it is', async () => {
   const { stdout, exitCode } = await stage.helm([
@@ -196,24 +192,6 @@ describe('a capture of the node that runs the test pod', () => {
   });
 });
 
-test('a schedule of the chart finds the nodes by labels and pods, and captures them when it is triggered', async () => {
-  const listed = await stage.kcorder(['schedule', 'get', 'shop', '-o', 'json'], 'viewer');
-  expect(listed.stdout).toContain('"configured": true');
-  const refused = await stage.kcorder(['schedule', 'trigger', 'shop'], 'viewer');
-  expect(refused.stderr).toContain('may not trigger schedules.kcorder.dev');
-  const { exitCode, stderr } = await stage.kcorder(['schedule', 'trigger', 'shop'], 'responder');
-  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-  const runs = async (): Promise<Run[]> =>
-    (JSON.parse((await stage.kcorder(['schedule', 'runs', 'shop', '-o', 'json'], 'viewer')).stdout) as { runs: Run[] })
-      .runs;
-  await expect.poll(async () => (await runs())[0]?.captureId ?? '', { timeout: 120_000, interval: 2_000 }).not.toBe('');
-  // One process that waits, not one after another that looks: each start of it takes the node's processor.
-  await stage.kcorder(['watch', (await runs())[0]?.captureId ?? '']);
-  await expect
-    .poll(runs, { timeout: 60_000, interval: 2_000 })
-    .toMatchObject([{ nodeName: 'node1', triggered: true, state: 'RUN_STATE_SUCCEEDED' }]);
-});
-
 describeAccess(() => stage);
 
 test('upgraded: evidence, authority and agents stay', async () => {
@@ -263,3 +241,5 @@ test('where Pod Security refuses the agent, the notes and the doctor say which l
   const { stdout } = await stage.kcorder(['get', 'captures'], 'viewer');
   expect(stdout).toContain('complete');
 });
+
+describeEnd(() => stage.cluster);

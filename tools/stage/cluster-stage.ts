@@ -15,6 +15,30 @@ const entry = join(repoDir, 'cli/main.ts');
 export const people = ['viewer', 'responder', 'analyst', 'admin', 'stranger'] as const;
 export type PersonRole = (typeof people)[number];
 
+/** The namespace, with the label that the agents need, and the accounts: one list, since each start of kubectl takes a processor that nodes need. */
+const beginning = {
+  apiVersion: 'v1',
+  kind: 'List',
+  items: [
+    {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: namespace, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
+    },
+    ...people.map((name) => ({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } })),
+    // Finding pods needs Kubernetes' own right to list them, which the chart does not give.
+    ...people
+      .filter((role) => role !== 'stranger')
+      .map((name) => ({
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata: { name: `${name}-view` },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
+        subjects: [{ kind: 'ServiceAccount', name, namespace }],
+      })),
+  ],
+};
+
 /** A lab cluster with kcorder's images, on which the chart can be installed as a user does it. */
 export class ClusterStage {
   readonly cluster: LabCluster;
@@ -34,15 +58,7 @@ export class ClusterStage {
       ...(options.signal && { signal: options.signal }),
     });
     const stage = new ClusterStage(cluster, helm);
-    await cluster.must(['create', 'namespace', namespace]);
-    await cluster.must(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=privileged']);
-    for (const role of people) {
-      await cluster.must(['create', 'serviceaccount', role, '-n', namespace]);
-      const account = `--serviceaccount=${namespace}:${role}`;
-      // Finding pods needs Kubernetes' own right to list them, which the chart does not give.
-      if (role !== 'stranger')
-        await cluster.must(['create', 'clusterrolebinding', `${role}-view`, '--clusterrole=view', account]);
-    }
+    await cluster.must(['create', '-f', '-'], { stdin: JSON.stringify(beginning) });
     await cluster.must(['apply', '-f', demoPods]);
     return stage;
   }
@@ -96,7 +112,8 @@ export class ClusterStage {
       last = stdout + stderr;
       const online = onlineNodes(stdout);
       if (nodes.every((name) => online.includes(name))) return;
-      await sleep(500, undefined, { ...(signal && { signal }) });
+      // Not more often: each start of the command line takes a processor that the agents need to start.
+      await sleep(2_000, undefined, { ...(signal && { signal }) });
     }
     const pods = await this.cluster.kubectl(['get', 'pods', '-A', '-o', 'wide']);
     const events = await this.cluster.kubectl(['get', 'events', '-n', namespace, '--sort-by=.lastTimestamp']);

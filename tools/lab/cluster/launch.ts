@@ -121,9 +121,8 @@ async function fill(given: {
   async function ready(): Promise<void> {
     const limit = `--timeout=${readyLimitSeconds}s`;
     const nodes = [node1, node2].map((plan) => `node/${plan.name}`);
-    await mustKubectl(place, ['wait', '--for=create', limit, ...nodes], { signal });
+    // every pod needs the service account, and a controller makes it
+    await mustKubectl(place, ['wait', '--for=create', limit, ...nodes, 'serviceaccount/default'], { signal });
     await mustKubectl(place, ['wait', '--for=condition=Ready', limit, ...nodes], { signal });
-    // every pod needs it, and a controller makes it
-    await mustKubectl(place, ['wait', '--for=create', limit, 'serviceaccount/default'], { signal });
   }
 }
