@@ -55,6 +55,8 @@ export class ClusterStage {
     const images = await ensureImages();
     const cluster = await startCluster({
       images: [images.agent.path, images.collector.path],
+      // What is captured takes its time by the MiB.
+      memoryMiB: 768,
       ...(options.signal && { signal: options.signal }),
     });
     const stage = new ClusterStage(cluster, helm);
