@@ -39,13 +39,12 @@ const standard: readonly PluginName[] = [
   'linux.tracing.tracepoints.CheckTracepoints',
 ];
 
-/** Also walks every mapping, stack and cached file, and scans the memory. */
+/** Also walks every mapping, stack and cached file, and scans the memory. The 200,000 rows of kallsyms are for whoever asks for them. */
 const deep: readonly PluginName[] = [
   ...standard,
   'linux.elfs.Elfs',
   'linux.graphics.fbdev.Fbdev',
   'linux.iomem.IOMem',
-  'linux.kallsyms.Kallsyms',
   'linux.library_list.LibraryList',
   'linux.malware.hidden_modules.Hidden_modules',
   'linux.malware.malfind.Malfind',

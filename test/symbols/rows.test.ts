@@ -81,11 +81,12 @@ describe.each([
     expect(differingPlugins(btf, await analyzeAgain(node, dwarfPath, join(dir, 'dwarf')))).toEqual([]);
   });
 
-  test('gives what every plugin of Volatility lists, also those that need arguments', async () => {
+  test('gives what every plugin of Volatility lists, also those of no profile', async () => {
     const base = String((await readColumn(join(dir, 'btf'), btf.report, 'linux.lsmod.Lsmod', 'Offset'))[0]);
     const named: PluginRequest[] = [
       { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: '1', pattern: 'PATH=[^\\x00]+' } },
       { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: '1', yara_string: 'PATH=' } },
+      { name: 'linux.kallsyms.Kallsyms', arguments: {} },
       { name: 'linux.module_extract.ModuleExtract', arguments: { base } },
       { name: 'linux.pagecache.InodePages', arguments: { find: '/etc/passwd' } },
       { name: 'linux.pagecache.RecoverFs', arguments: { tmpfs_only: 'true' } },
