@@ -12,22 +12,13 @@ sys.path.insert(0, sys.argv[1])
 from job import Image, Job  # noqa: E402
 from kernel import open_kernel  # noqa: E402
 from memory import follow_list, read_string  # noqa: E402
+from symbols import load_symbols  # noqa: E402
 
 job = json.load(sys.stdin)
 image_path = sys.argv[2]
-kernel = open_kernel(
-    Job(
-        image=Image("lime", descriptor=os.open(image_path, os.O_RDONLY)),
-        isf_path=job["isfPath"],
-        isf_sha256=job["isfSha256"],
-        banner=job["banner"],
-        vmcoreinfo=job["vmcoreinfo"],
-        plugins=(),
-        memory_bytes=0,
-        file_bytes=0,
-        cache_dir="/nonexistent",
-    )
-)
+image = Image("lime", descriptor=os.open(image_path, os.O_RDONLY))
+symbols = load_symbols(job["isfPath"], job["isfSha256"])
+kernel = open_kernel(symbols, Job(image, job["vmcoreinfo"], job["banner"]))
 module_type = kernel.module.get_type("module")
 nodes = follow_list(kernel.layer, kernel.module.object_from_symbol("modules").vol.offset).nodes
 before, hidden, after = nodes[2:5]
