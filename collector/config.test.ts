@@ -39,6 +39,7 @@ test('without any setting everything has a value', () => {
     pluginMs: 300_000,
     analysisMustBeConfined: false,
     analysisAccelerated: true,
+    analysisProfile: 'standard',
     analysisWorkers: 0,
     analysisSpares: 1,
   });
@@ -48,6 +49,8 @@ test('settings are taken in their units', () => {
   const config = readConfig({ KCORDER_STALL_SECONDS: '60', KCORDER_SYMBOL_DIRS: '/a:/b', KCORDER_LISTEN: '[::]:7443' });
   expect(readConfig({ KCORDER_ANALYSIS_CONFINEMENT: 'required' }).analysisMustBeConfined).toBe(true);
   expect(readConfig({ KCORDER_ANALYSIS_ACCELERATED: 'false' }).analysisAccelerated).toBe(false);
+  expect(readConfig({ KCORDER_ANALYSIS_PROFILE: 'deep' }).analysisProfile).toBe('deep');
+  expect(() => readConfig({ KCORDER_ANALYSIS_PROFILE: 'all' })).toThrow(/quick, standard, deep/);
   expect(() => readConfig({ KCORDER_ANALYSIS_CONFINEMENT: 'off' })).toThrow(/best-effort, required/);
   expect(config).toMatchObject({ stallMs: 60_000, symbolDirs: ['/a', '/b'], listen: '[::]:7443' });
 });

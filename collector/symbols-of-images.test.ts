@@ -59,7 +59,7 @@ test.each([
 ])('the banner of an image %s', async (_what, imageBanner, mismatch, offered) => {
   const symbolsListen = `127.0.0.1:${await freePort()}`;
   const python = runner(parties.dir, imageBanner, mismatch);
-  await using rig = await Rig.start(parties, { symbolsListen, python, analysisWorkers: 1 });
+  await using rig = await Rig.start(parties, { symbolsListen, python, analysisWorkers: 1, analysisProfile: 'quick' });
   const symbols = rig.symbols();
   const isf = Buffer.from(makeIsf(told));
   const upload = symbols.importSymbols();
@@ -78,6 +78,9 @@ test.each([
   await sent.finish(image);
   expect(await sent.ended()).toBeUndefined();
   expect((await rig.done(captureId)).symbols?.quality).toBe(SymbolsQuality.PROVIDED);
+  // What the profile has, and nothing else.
+  const { plugins } = await operator.getAnalysis({ captureId });
+  expect(plugins.map(({ name }) => name)).toEqual(['processes', 'sockets']);
 
   const index = (await (await fetch(`http://${symbolsListen}/index.json`)).json()) as { linux: object };
   expect(Object.keys(index.linux).sort()).toEqual(offered.map(named).sort());

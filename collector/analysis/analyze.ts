@@ -16,6 +16,7 @@ import { type AnalysisLimits, defaultLimits } from './limits.ts';
 import { OutputBudget } from './output-budget.ts';
 import { runnerPlugins } from './plugin-arguments.ts';
 import { PluginRecord } from './plugin-record.ts';
+import type { PluginName } from './plugins.ts';
 import { defaultPlugins } from './profiles.ts';
 import { reportPath, writeReport } from './report-file.ts';
 import { type RunEnd, type RunSettings, runPlugins } from './run.ts';
@@ -35,8 +36,8 @@ export interface AnalysisRules {
   readonly accelerated?: boolean;
   /** How many plugins run at the same time. Default: one per processor, up to four. */
   readonly workers?: number;
-  /** Runners that are kept ready, for images in this directory; none by default. */
-  readonly spares?: { readonly most: number; readonly images: string };
+  /** Runners that are kept ready for these plugins, and for images in this directory; none by default. */
+  readonly spares?: { readonly most: number; readonly images: string; readonly plugins: readonly PluginName[] };
 }
 
 /** Analyses by a program that is started for it, or kept ready. */
@@ -67,9 +68,9 @@ export function createAnalysis(
     const surroundings = await probed;
     return { program, limits, mustBeConfined, accelerated, surroundings, workers: Math.min(workers, mostWorkers) };
   };
-  const startSpare = async (symbols: SpareSymbols, images: string) =>
-    await startRunner(await openSettings(), { symbols, plugins: defaultPlugins, images, dir: tmpdir() });
-  const spares = kept && new Spares((symbols) => startSpare(symbols, kept.images), kept.most, spareIdleMs);
+  const startSpare = async (symbols: SpareSymbols, { images, plugins }: NonNullable<AnalysisRules['spares']>) =>
+    await startRunner(await openSettings(), { symbols, plugins, images, dir: tmpdir() });
+  const spares = kept && new Spares((symbols) => startSpare(symbols, kept), kept.most, spareIdleMs);
   return {
     expect: (symbols) => spares?.keep(symbols),
     close: async () => await spares?.close(),

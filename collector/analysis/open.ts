@@ -6,6 +6,7 @@ import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { createAnalysis } from './analyze.ts';
 import { ResultsIndex } from './index/results-index.ts';
 import { defaultLimits } from './limits.ts';
+import { profiles } from './profiles.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
 
 /** The operator's choices. Sizes in bytes, times in milliseconds. */
@@ -15,6 +16,7 @@ export interface AnalysisChoices {
   readonly pluginMs: number;
   readonly analysisMustBeConfined: boolean;
   readonly analysisAccelerated: boolean;
+  readonly analysisProfile: keyof typeof profiles;
   /** 0: as many as there are processors, within reason. */
   readonly analysisWorkers: number;
   readonly analysisSpares: number;
@@ -42,11 +44,12 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const { evidence, images, symbols } = deps;
   const results = new ResultsIndex();
+  const plugins = profiles[config.analysisProfile];
   const analysis = createAnalysis(runner, limits, {
     mustBeConfined: config.analysisMustBeConfined,
     accelerated: config.analysisAccelerated,
     ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
-    spares: { most: config.analysisSpares, images: evidence.root },
+    spares: { most: config.analysisSpares, images: evidence.root, plugins },
   });
   const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({
@@ -55,7 +58,7 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
     evidence,
     images,
     symbols,
-    analysis,
+    analysis: { analyze: (job, signal) => analysis.analyze({ ...job, plugins }, signal) },
     events: {
       ...deps.events,
       analyzed: async (capture, report) => {

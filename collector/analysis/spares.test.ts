@@ -15,7 +15,7 @@ let outputDir: string;
 let analysis: RunnerAnalysis;
 beforeEach(async () => {
   outputDir = await mkdtemp(join(tmpdir(), 'kcorder-spares-'));
-  analysis = createAnalysis(program, limits, { workers: 2, spares: { most: 1, images: '/' } });
+  analysis = createAnalysis(program, limits, { workers: 2, spares: { most: 1, images: '/', plugins: [] } });
 });
 afterEach(async () => {
   await analysis.close();

@@ -7,6 +7,7 @@ import {
   countOrZero,
   directories,
   either,
+  oneOf,
   path,
   seconds,
   urls,
@@ -52,6 +53,12 @@ export const analysisSettings = {
     bytes,
     String(4 * 2 ** 30),
     'memory limit of an analysis, and of the address space of each of its processes',
+  ),
+  analysisProfile: setting(
+    'KCORDER_ANALYSIS_PROFILE',
+    oneOf('quick', 'standard', 'deep'),
+    'standard',
+    'which plugins an analysis runs: `quick`, the processes with their sockets; `standard`; `deep`, also every mapping, stack and cached file, and scans of the memory',
   ),
   analysisWorkers: setting(
     'KCORDER_ANALYSIS_WORKERS',

@@ -104,6 +104,7 @@ export class Rig {
       pluginMs: 60_000,
       analysisMustBeConfined: false,
       analysisAccelerated: true,
+      analysisProfile: 'standard',
       analysisWorkers: 0,
       analysisSpares: 0,
       ...this.#changes,
