@@ -177,9 +177,12 @@ function debianPackages(root: string): string[] {
 }
 
 function pythonPackages(root: string): { name: string; version: string }[] {
-  return filesBelow(join(root, 'usr'))
-    .map((path) => /([^/]+)-([^/-]+)\.dist-info$/.exec(path))
-    .flatMap((match) => (match ? [{ name: match[1] ?? '', version: match[2] ?? '' }] : []));
+  return (
+    filesBelow(join(root, 'usr'))
+      .map((path) => /([^/]+)-([^/-]+)\.dist-info$/.exec(path))
+      // The name of the folder has "_" where that of the package has "-".
+      .flatMap((match) => (match ? [{ name: (match[1] ?? '').replaceAll('_', '-'), version: match[2] ?? '' }] : []))
+  );
 }
 
 /** What the lock file says that these workspaces need without development, as Node would find it; a way of its own, not npm's. */
