@@ -107,6 +107,7 @@ function sayNext(keep: boolean): void {
     './dev kcorder symbols get lab-1',
     './dev kcorder ps lab-1 -o wide',
     './dev kcorder ps lab-1 --plugin linux.lsmod.Lsmod',
+    "./dev kcorder get sockets lab-1 --filter 'state = LISTEN'",
   ];
   say('');
   say(
