@@ -8,6 +8,7 @@ import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from './fixtures/collector.ts';
+import { ended } from './fixtures/ended.ts';
 import { analysisOf, captureOf } from './fixtures/lab-capture.ts';
 
 const program = fileURLToPath(new URL('main.ts', import.meta.url));
@@ -42,24 +43,6 @@ function start(args: readonly string[], environment: Readonly<Record<string, str
     ...environment,
   };
   return spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-interface Ended {
-  readonly exit: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function ended(child: ChildProcess): Promise<Ended> {
-  const texts = { stdout: '', stderr: '' };
-  child.stdout?.on('data', (data) => {
-    texts.stdout += data;
-  });
-  child.stderr?.on('data', (data) => {
-    texts.stderr += data;
-  });
-  const [exit] = await once(child, 'close');
-  return { exit, ...texts };
 }
 
 test.each([

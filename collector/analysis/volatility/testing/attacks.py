@@ -26,21 +26,10 @@ import confine
 import run
 import volatility3
 from table import Plain, Table
+from testing.other_processes import on_own, read_memory, seek_memory, system_call
 
 _LEAKED = 29
 _NEW_USER = 0x10000000
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
-
-def system_call(number: int, *arguments: Any) -> int:
-    """Past Python and its audit hook."""
-    wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-    result: int = _libc.syscall(ctypes.c_long(number), *wide)
-    if result == -1:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
 
 
 def _fork(number: int, *arguments: int) -> None:
@@ -59,26 +48,6 @@ def _start_shell(mark: str) -> None:
 def _read(path: str) -> None:
     with open(path, "rb") as file:
         assert file.read(1)
-
-
-def _read_memory(parent: int, address: int) -> None:
-    mine = ctypes.create_string_buffer(6)
-    here = (ctypes.c_size_t * 2)(ctypes.addressof(mine), 6)
-    there = (ctypes.c_size_t * 2)(address, 6)
-    system_call(310, parent, here, 1, there, 1, 0)
-    assert mine.raw == b"secret"
-
-
-def _write_memory(parent: int, address: int) -> None:
-    mine = ctypes.create_string_buffer(b"secret")
-    here = (ctypes.c_size_t * 2)(ctypes.addressof(mine), 6)
-    there = (ctypes.c_size_t * 2)(address, 6)
-    system_call(311, parent, here, 1, there, 1, 0)
-
-
-def _seek_memory(parent: int, address: int) -> None:
-    with open(f"/proc/{parent}/mem", "rb", buffering=0) as memory:
-        assert os.pread(memory.fileno(), 6, address) == b"secret"
 
 
 def _fill_pipe() -> None:
@@ -105,21 +74,6 @@ def _use_others(image: int) -> None:
             os.fstat(descriptor)
             return
     raise OSError(errno.EBADF, "there is none")
-
-
-def _on_own(pid: int, whose: str, address: int) -> dict[str, Callable[[], Any]]:
-    """On another process of the run, in which everything lies at the same address."""
-    return {
-        f"read the {whose}'s memory": lambda: _seek_memory(pid, address),
-        f"read the {whose}'s memory by process_vm_readv": lambda: _read_memory(pid, address),
-        f"write the {whose}'s memory by process_vm_writev": lambda: _write_memory(pid, address),
-        f"list the {whose}'s descriptors": lambda: os.listdir(f"/proc/{pid}/fd"),
-        f"trace the {whose}": lambda: system_call(101, 0x4206, pid, 0, 0),
-        f"take one of the {whose}'s descriptors": lambda: system_call(438, system_call(434, pid, 0), 0, 0),
-        f"kill the {whose}": lambda: os.kill(pid, 0),
-        f"kill the {whose} by its thread": lambda: system_call(234, pid, pid, 0),
-        f"take the {whose}'s limits": lambda: system_call(302, pid, 7, None, bytes(16)),
-    }
 
 
 def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -162,8 +116,8 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "make a device": lambda: system_call(133, f"{outside}/device".encode(), 0o010600, 0),
         "make a file of memory": lambda: os.close(os.memfd_create("x")),
         "read the collector's environment": lambda: _read(f"/proc/{parent}/environ"),
-        "read the collector's memory": lambda: _seek_memory(parent, address),
-        "read its memory by process_vm_readv": lambda: _read_memory(parent, address),
+        "read the collector's memory": lambda: seek_memory(parent, address),
+        "read its memory by process_vm_readv": lambda: read_memory(parent, address),
         "list its descriptors": lambda: os.listdir(f"/proc/{parent}/fd"),
         "trace it": lambda: system_call(101, 0x4206, parent, 0, 0),
         "take one of its descriptors": lambda: system_call(438, system_call(434, parent, 0), 0, 0),
@@ -224,8 +178,8 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "outlive the parent": lambda: system_call(157, 1, 0, 0, 0, 0),
         "be traced": lambda: system_call(157, 4, 1, 0, 0, 0),
         "use what others have open": lambda: _use_others(image),
-        **(_on_own(target["runner"], "parent", target["ownSecretAt"]) if "runner" in target else {}),
-        **(_on_own(target["sibling"], "other worker", target["ownSecretAt"]) if "sibling" in target else {}),
+        **(on_own(target["runner"], "parent", target["ownSecretAt"]) if "runner" in target else {}),
+        **(on_own(target["sibling"], "other worker", target["ownSecretAt"]) if "sibling" in target else {}),
     }
 
 

@@ -1,11 +1,8 @@
 """run.py with an analysis that misbehaves on demand: in a plugin as its name says, before the first as the node's banner
 says, and the parent as its symbol file is called. It reads nothing, is not confined, and needs no Volatility."""
 
-import fcntl
-import json
 import os
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -22,46 +19,22 @@ from fatal import Fatal, ImageUnreadable
 from job import Job, Plugin, Preparation
 from lines import Lines
 from ranges import RangeReader
+from testing.network import interfaces, is_up
+from testing.speaker import Speaker, kill, raw
 
-_SLOT = 0
 _BANNER, _BUILD_ID = "banner of the image", "ab" * 20
 _KEPT_BYTES = 1 << 20
 _told = ""
 _stdout = 1
 
 
-def _kill(name: str) -> None:
-    os.kill(os.getpid(), getattr(signal, name))
-    signal.pause()
-
-
-def _raw(text: str | bytes) -> None:
-    rest = memoryview(text if isinstance(text, bytes) else text.encode())
-    while rest:
-        rest = rest[os.write(_SLOT, rest) :]
-
-
-class _Analysis:
+class _Analysis(Speaker):
     """Of one worker."""
 
-    def __init__(self, job: Job, lines: Lines) -> None:
-        self._job = job
-        self._lines = lines
-
-    def rows(self, plugin: str, rows: list[list[Any]], columns: Iterable[str] = ("value",)) -> None:
-        self._lines.write({"type": "rows", "plugin": plugin, "columns": list(columns), "rows": rows})
-
-    def end(self, plugin: str, state: str, count: int, **more: Any) -> None:
-        told = {"rows": count, "seconds": 0.25, "warnings": ["one page was not there"], **more}
-        self._lines.write({"type": "plugin", "plugin": plugin, "state": state, **told})
-
-    def start(self, plugin: str) -> None:
-        self._lines.write({"type": "plugin", "plugin": plugin, "state": "started"})
-
     def open(self) -> None:
-        banner = self._job.banner or ""
+        banner = self.job.banner or ""
         if banner == "prints what it is told":
-            _raw("".join(f"{line}\n" for line in self._job.vmcoreinfo.splitlines()[:-1]))
+            raw("".join(f"{line}\n" for line in self.job.vmcoreinfo.splitlines()[:-1]))
             return
         match banner:
             case "says fatal":
@@ -71,17 +44,17 @@ class _Analysis:
             case "hangs":
                 signal.pause()
             case "dies by a signal":
-                _kill("SIGSEGV")
+                kill("SIGSEGV")
             case "ends silently":
                 os._exit(0)
             case "prints rubbish":
-                _raw("Progress: 100.00\n")
+                raw("Progress: 100.00\n")
             case "runs a plugin at once":
                 self.start("before")
-        other_build = self._job.build_id not in (None, _BUILD_ID)
+        other_build = self.job.build_id not in (None, _BUILD_ID)
         kernel = {"imageBanner": _BANNER, "imageBuildId": _BUILD_ID, "pagingLevels": 4, "kernelOffset": "0x0"}
         differs = other_build or banner != _BANNER
-        self._lines.write({"type": "kernel", "dtb": "0x1", "kernelMismatch": differs, **kernel})
+        self.lines.write({"type": "kernel", "dtb": "0x1", "kernelMismatch": differs, **kernel})
 
     def run(self, plugin: str) -> None:
         self.start(plugin)
@@ -96,7 +69,7 @@ class _Analysis:
         signal.pause()
 
     def _segv(self, _: str) -> None:
-        _kill("SIGSEGV")
+        kill("SIGSEGV")
 
     def _quit(self, _: str) -> None:
         os._exit(0)
@@ -108,25 +81,25 @@ class _Analysis:
         raise Fatal("out_of_memory", "The memory limit is too low for an analysis.")
 
     def _garbage(self, _: str) -> None:
-        _raw('{"type":"rows","plugin":\n')
+        raw('{"type":"rows","plugin":\n')
 
     def _binary(self, _: str) -> None:
-        _raw(b"\x00\xff\xfe\n")
+        raw(b"\x00\xff\xfe\n")
 
     def _unknown_line(self, _: str) -> None:
-        _raw('{"type":"progress","percent":5}\n')
+        raw('{"type":"progress","percent":5}\n')
 
     def _half_a_line(self, plugin: str) -> None:
-        _raw(f'{{"type":"plugin","plugin":"{plugin}","state":"empty","rows":0,"seconds":0}}'[:40])
-        _kill("SIGKILL")
+        raw(f'{{"type":"plugin","plugin":"{plugin}","state":"empty","rows":0,"seconds":0}}'[:40])
+        kill("SIGKILL")
 
     def _deep(self, plugin: str) -> None:
         """200,000 arrays, one in the other: to print them again takes more stack than there is."""
         cell = "[" * 200_000 + "]" * 200_000
-        _raw(f'{{"type":"rows","plugin":"{plugin}","columns":["value"],"rows":[[{cell}]]}}\n')
+        raw(f'{{"type":"rows","plugin":"{plugin}","columns":["value"],"rows":[[{cell}]]}}\n')
 
     def _deep_type(self, _: str) -> None:
-        _raw(f'{{"type":{"[" * 200_000}{"]" * 200_000}}}\n')
+        raw(f'{{"type":{"[" * 200_000}{"]" * 200_000}}}\n')
 
     def _nested(self, plugin: str) -> None:
         self.rows(plugin, [[{}]])
@@ -163,10 +136,10 @@ class _Analysis:
         self.start("after")
 
     def _done_early(self, _: str) -> None:
-        self._lines.write({"type": "done", "versions": {}})
+        self.lines.write({"type": "done", "versions": {}})
 
     def _claims_to_have_died(self, _: str) -> None:
-        self._lines.write({"type": "died", "signal": "SIGXFSZ"})
+        self.lines.write({"type": "died", "signal": "SIGXFSZ"})
         signal.pause()
 
     def _unsupported(self, plugin: str) -> None:
@@ -182,7 +155,7 @@ class _Analysis:
 
     def _endless_line(self, _: str) -> None:
         while True:
-            _raw("x" * 65_536)
+            raw("x" * 65_536)
 
     def _allocate(self, _: str) -> None:
         held = []
@@ -208,7 +181,7 @@ class _Analysis:
     def _surroundings(self, plugin: str) -> None:
         with open("/proc/self/oom_score_adj", encoding="ascii") as file:
             first_to_go = file.read().strip()
-        cells = [",".join(os.environ), ",".join(filter(_is_up, _interfaces())), os.getcwd(), first_to_go]
+        cells = [",".join(os.environ), ",".join(filter(is_up, interfaces())), os.getcwd(), first_to_go]
         self.rows(plugin, [[cell] for cell in cells])
         self.end(plugin, "rows", 4)
 
@@ -220,7 +193,7 @@ class _Analysis:
 
     def _read(self, plugin: str, offset: int) -> None:
         """Calls what it cannot read empty, as a plugin does that catches everything."""
-        image = self._job.image
+        image = self.job.image
         try:
             data = RangeReader(image.size_bytes, image.descriptor, _KEPT_BYTES).read(offset, 64)
         except ImageUnreadable:
@@ -231,18 +204,18 @@ class _Analysis:
 
     def _asks_on(self, plugin: str) -> None:
         request = struct.pack("<QI", 0, 4 << 20)
-        RangeReader(self._job.image.size_bytes, self._job.image.descriptor, _KEPT_BYTES)
-        os.write(self._job.image.descriptor, request * 1_000 + request[:5])
+        RangeReader(self.job.image.size_bytes, self.job.image.descriptor, _KEPT_BYTES)
+        os.write(self.job.image.descriptor, request * 1_000 + request[:5])
         signal.pause()
 
     def _leaves_an_answer(self, _: str) -> None:
-        os.write(self._job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
-        _kill("SIGKILL")
+        os.write(self.job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
+        kill("SIGKILL")
 
     def _leaves_a_part(self, _: str) -> None:
-        os.write(self._job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
-        os.read(self._job.image.descriptor, 777)
-        _kill("SIGKILL")
+        os.write(self.job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
+        os.read(self.job.image.descriptor, 777)
+        kill("SIGKILL")
 
     def _parent(self, plugin: str) -> None:
         self.rows(plugin, [[os.getppid()]])
@@ -251,16 +224,6 @@ class _Analysis:
     def _stderr(self, plugin: str) -> None:
         sys.stderr.write("a warning of the runner\n" * 10_000)
         self.end(plugin, "empty", 0)
-
-
-def _interfaces() -> Iterable[str]:
-    return (name for _, name in socket.if_nameindex())
-
-
-def _is_up(name: str) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        flags = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sh22x", name.encode(), 0))
-    return bool(struct.unpack_from("16xh", flags)[0] & 1)
 
 
 def _analyse(_symbols: None, job: Job, plugins: Iterable[Plugin], lines: Lines) -> None:
@@ -283,7 +246,7 @@ def _versions() -> dict[str, str]:
 def _confine(preparation: Preparation, lines: Lines) -> Confinement:
     name = os.path.basename(preparation.isf_path)
     if name == "is killed as it confines itself":
-        _kill("SIGSYS")
+        kill("SIGSYS")
     in_part = name == "is confined in part"
     reached = Confinement(0 if in_part else 7, seccomp=True)
     worker.tell(reached, lines, preparation.must_be_confined)
