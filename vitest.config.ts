@@ -39,8 +39,9 @@ export default defineConfig({
         test: {
           name: 'system',
           ...testFiles.system,
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          // An emulated node takes both processors: two at once were slower each, and their images more torn.
           fileParallelism: false,
         },
       },

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -155,54 +155,6 @@ test.each([
   expect(stderr).toMatch(expected);
   expect(stdout).toBe('');
   expect(exit).toBe(2);
-});
-
-test.each([
-  [[]],
-  [['capture']],
-  [['get', 'captures']],
-  [['get', 'nodes']],
-  [['ps']],
-  [['watch']],
-  [['approve']],
-  [['cancel']],
-  [['download']],
-  [['symbols', 'get']],
-  [['symbols', 'find']],
-  [['symbols', 'pin']],
-  [['symbols', 'unpin']],
-  [['symbols', 'delete']],
-  [['symbols', 'export']],
-  [['symbols', 'import']],
-  [['join-token', 'create']],
-  [['doctor']],
-  [['version']],
-])('kcorder %s --help shows examples and the exit code is 0', async (command) => {
-  const { exit, stdout, stderr } = await ended(start([...command, '--help']));
-  expect(stdout).toMatch(/^Usage: kcorder/);
-  if (command.length > 0) {
-    expect(stdout.split('Examples:')[1]?.match(/^ {2}kcorder /gm)?.length).toBeGreaterThanOrEqual(2);
-    expect(stdout).toContain('--tls-dir <dir>');
-  }
-  expect(stderr).toBe('');
-  expect(exit).toBe(0);
-});
-
-test('kcorder symbols build --help shows examples, and -o as the name of a file', async () => {
-  const { exit, stdout } = await ended(start(['symbols', 'build', '--help']));
-  expect(stdout.split('Examples:')[1]?.match(/^ {2}kcorder symbols build /gm)).toHaveLength(3);
-  expect(stdout).toMatch(/-o, --output <file> +name of the ISF/);
-  expect(stdout).not.toContain('--collector');
-  expect(exit).toBe(0);
-});
-
-test('called by kubectl, help says so', async () => {
-  const link = join(certificates.dir, 'kubectl-kcorder');
-  symlinkSync(program, link);
-  const child = spawn(process.execPath, [link, 'capture', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const { stdout } = await ended(child);
-  expect(stdout).toMatch(/^Usage: kubectl kcorder capture /);
-  expect(stdout.match(/^ {2}kubectl kcorder capture /gm)).toHaveLength(5);
 });
 
 test.each([[['--help']], [['get', 'nodes', '--collector', '127.0.0.1:1', '--tls-dir', '/nowhere']]])(

@@ -10,7 +10,7 @@ import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { Environment } from './config.ts';
 import { openConnection } from './connect/open.ts';
 import { type TargetOptions, targetOf } from './connect/target.ts';
-import { jsonText, yamlText } from './output/document.ts';
+import { jsonLine, jsonText, yamlText } from './output/document.ts';
 import type { Look } from './output/grid.ts';
 import { type Paint, paintFor } from './output/paint.ts';
 import type { Terminal } from './output/terminal.ts';
@@ -130,8 +130,9 @@ function textOf(result: Result, form: OutputForm, look: Look): string {
     case 'table':
     case 'wide':
       return result.table(look);
-    case 'json':
     case 'jsonl':
+      return jsonLine(result.document());
+    case 'json':
     case 'csv':
       return jsonText(result.document());
     case 'yaml':

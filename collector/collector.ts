@@ -77,7 +77,7 @@ export async function startCollector(config: Config, log: Logger, surroundings: 
   const ports = keep(
     await openPorts({
       ...told,
-      ...{ config, version, access, custody, symbols, schedules, results: analysis.results },
+      ...{ config, version, access, custody, symbols, schedules, analysis },
       record: accessEvents.record,
     }),
   );

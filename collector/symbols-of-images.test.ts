@@ -18,6 +18,8 @@ afterAll(() => parties[Symbol.dispose]());
 const told = 'Linux version 6.8.0-31-generic (buildd@h) (gcc) #31-Ubuntu SMP';
 const ubuntu = `${told} (Ubuntu 6.8.0-31.31-generic 6.8.1)`;
 const image = limeImage(1, [600_000]);
+/** Linux gives none as high. */
+const noProcess = 4_194_304;
 const named = (banner: string) => Buffer.from(`${banner}\n\0`).toString('base64');
 
 /** A program in the place of Python that finds this banner in every image, and nothing else: a parent and its one worker at once. */
@@ -33,7 +35,7 @@ read -r preparation
 ${confined}
 ${print({ type: 'ready' })}
 read -r job
-${print({ type: 'worker', slot: 0, pid: 1 })}
+${print({ type: 'worker', slot: 0, pid: noProcess })}
 {
   ${confined}
   ${print({ type: 'kernel', imageBanner, kernelMismatch, ...place })}
@@ -81,6 +83,12 @@ test.each([
   // What the profile has, and nothing else.
   const { plugins } = await operator.getAnalysis({ captureId });
   expect(plugins.map(({ name }) => name)).toEqual(['processes', 'sockets']);
+  const bash = { name: 'linux.bash.Bash', arguments: [{ name: 'pid', value: '7' }] };
+  await operator.analyzeCapture({ captureId, analysis: { plugins: [bash] } });
+  for await (const _ of operator.watchCapture({ captureId }));
+  const added = await operator.getAnalysis({ captureId });
+  expect(added.plugins.map(({ name }) => name)).toEqual(['processes', 'sockets', bash.name]);
+  expect(added.plugins.at(-1)?.arguments).toMatchObject(bash.arguments);
 
   const index = (await (await fetch(`http://${symbolsListen}/index.json`)).json()) as { linux: object };
   expect(Object.keys(index.linux).sort()).toEqual(offered.map(named).sort());

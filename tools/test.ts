@@ -10,6 +10,8 @@ import { hasTests, type testFiles } from './test-files.ts';
 interface Tally {
   passed: number;
   failed: number;
+  /** A line or more for each failure. */
+  failures: readonly string[];
 }
 
 const unitOnly = ['unit'] as const;
@@ -41,12 +43,14 @@ export async function test(args: readonly string[]): Promise<number> {
   for (const project of projects) {
     if (project !== 'unit' && !isSetUp) {
       isSetUp = true;
-      if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1 });
+      if ((await ensureEverything()) !== 0) tallies.push({ passed: 0, failed: 1, failures: ['set-up'] });
     }
     tallies.push(await vitest(project, files));
   }
   const passed = tallies.reduce((sum, counters) => sum + counters.passed, 0);
   const failed = tallies.reduce((sum, counters) => sum + counters.failed, 0);
+  // At the end, where they are found: the output is long.
+  for (const failure of tallies.flatMap(({ failures }) => failures)) say(`FAILED: ${failure}`);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }
@@ -55,7 +59,7 @@ export async function test(args: readonly string[]): Promise<number> {
 async function check(script: string): Promise<Tally> {
   const exitCode = await run('npm', ['run', '--silent', script]);
   say(exitCode === 0 ? `  ${script} is clean` : `  ${script} FAILED`);
-  return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return exitCode === 0 ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: [script] };
 }
 
 async function pythonTests(python: string): Promise<Tally> {
@@ -65,7 +69,8 @@ async function pythonTests(python: string): Promise<Tally> {
   const ran = Number(/^Ran (\d+) tests?/m.exec(output)?.[1] ?? 0);
   const failures = [...output.matchAll(/(?:failures|errors)=(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
   const failed = exitCode === 0 && ran > 0 ? 0 : Math.max(1, failures);
-  return { passed: Math.max(0, ran - failed), failed };
+  const named = [...output.matchAll(/^(?:FAIL|ERROR): (.+)$/gm)].map((match) => `Python: ${match[1]}`);
+  return { passed: Math.max(0, ran - failed), failed, failures: failed === 0 || named.length > 0 ? named : ['Python'] };
 }
 
 /** What is used of vitest's report. */
@@ -73,11 +78,43 @@ interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   /** Times in ms since 1970. */
-  readonly testResults: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[];
+  readonly testResults: readonly FileReport[];
+}
+
+interface FileReport {
+  readonly name: string;
+  readonly startTime: number;
+  readonly endTime: number;
+  /** Why the file could not be run, or nothing. */
+  readonly message: string;
+  readonly assertionResults: readonly {
+    readonly status: string;
+    readonly fullName: string;
+    readonly failureMessages: readonly string[] | null;
+  }[];
+}
+
+/** Returns what failed in files of tests, each with the first lines of why. */
+function failuresOf(files: readonly FileReport[]): string[] {
+  return files.flatMap(({ name, message, assertionResults }) => {
+    const path = relative(repoDir, name);
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    const ofFile = message === '' || failed.length > 0 ? [] : [`${path}: ${linesOf(message)}`];
+    return [
+      ...ofFile,
+      ...failed.map((one) => `${path} > ${one.fullName}: ${linesOf(one.failureMessages?.[0] ?? 'no message')}`),
+    ];
+  });
+}
+
+/** Returns the first lines of a message, without places that are not the project's. */
+function linesOf(text: string): string {
+  const own = text.split('\n').filter((line) => !/^ +at .*(?:node_modules|<anonymous>|node:)/.test(line));
+  return own.slice(0, 12).join('\n    ');
 }
 
 /** Says which files took longest: time for tests is a budget. */
-function sayTimes(files: Report['testResults']): void {
+function sayTimes(files: readonly FileReport[]): void {
   const times = files
     .map(({ name, startTime, endTime }) => ({ name: relative(repoDir, name), seconds: (endTime - startTime) / 1000 }))
     .filter(({ seconds }) => seconds >= 10)
@@ -98,9 +135,12 @@ export async function vitest(project: keyof typeof testFiles, files: readonly st
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
     sayTimes(testResults);
     // A file that cannot be loaded, or an error outside of tests, has no failed test to show for it.
-    return { passed: numPassedTests, failed: exitCode === 0 ? numFailedTests : Math.max(numFailedTests, 1) };
+    const failures = failuresOf(testResults);
+    const failed = Math.max(numFailedTests, failures.length, exitCode === 0 ? 0 : 1);
+    const outside = failed > 0 && failures.length === 0 ? [`${project}: an error outside of tests, shown above`] : [];
+    return { passed: numPassedTests, failed, failures: [...failures, ...outside] };
   } catch {
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, failures: [`${project}: vitest left no report`] };
   }
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,6 +49,24 @@ test('lines are whole whatever chunk they fall into', () => {
     each.replace(/^[0-9a-f]{16}/, (address) => (BigInt(`0x${address}`) - 0x1a00_0000n).toString(16)),
   );
   expect(text).toBe(moved.join(''));
+});
+
+test('pieces are full, though the kernel gives a page at a time', () => {
+  const made = tree();
+  const pages = (name: string, page: string): string => {
+    const fifo = join(folder, name);
+    execFileSync('mkfifo', [fifo]);
+    spawn('sh', ['-c', `for i in $(seq 40); do printf %s "$1"; done >"$0"`, fifo, page], { stdio: 'ignore' });
+    return fifo;
+  };
+  const lines = 'ffffffff9b000000 T a_symbol_of_64_bytes_with_its_end_yes_it_is1\n'.repeat(64);
+  const system = { ...made, btf: pages('btf-pages', 'x'.repeat(4096)), kallsyms: pages('kallsyms-pages', lines) };
+  const sizes = { btf: [] as number[], kallsyms: [] as number[] };
+  for (const { case: part, value } of readTypes(system, vmcoreinfo)) sizes[part].push(value.length);
+  expect(sizes.btf).toEqual([32768, 32768, 32768, 32768, 32768]);
+  // Of 40 pages; a read that brings more than fits waits for the next piece.
+  expect(sizes.kallsyms.length).toBeLessThan(10);
+  expect(sizes.kallsyms.reduce((sum, size) => sum + size, 0)).toBe(40 * 4096);
 });
 
 test('whatever stands there, the list is read to its end', () => {

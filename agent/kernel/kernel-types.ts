@@ -67,10 +67,13 @@ function* readChunks(path: string): Generator<Buffer> {
   const fd = openSync(path, 'r');
   try {
     const buffer = Buffer.alloc(chunkBytes);
-    while (true) {
-      const count = readSync(fd, buffer, 0, chunkBytes, null);
+    for (let filled = 0; ; ) {
+      const count = readSync(fd, buffer, filled, chunkBytes - filled, null);
+      filled += count;
+      if (count > 0 && filled < chunkBytes) continue;
+      if (filled > 0) yield buffer.subarray(0, filled);
       if (count === 0) return;
-      yield buffer.subarray(0, count);
+      filled = 0;
     }
   } finally {
     closeSync(fd);

@@ -25,6 +25,7 @@ export function* readSymbolList(path: string, kernelOffset: number): Generator<B
     const input = Buffer.alloc(chunkBytes);
     const output = Buffer.alloc(chunkBytes);
     let held = 0;
+    let out = 0;
     let symbols = 0;
     let shown = false;
     while (true) {
@@ -32,7 +33,11 @@ export function* readSymbolList(path: string, kernelOffset: number): Generator<B
       const filled = held + count;
       if (count === 0) break;
       let at = 0;
-      let out = 0;
+      // The kernel gives a page at a time, and a message each would be more than the collector keeps unread.
+      if (out + filled > output.length) {
+        yield output.subarray(0, out);
+        out = 0;
+      }
       for (let end = input.indexOf(newline, at); end !== -1 && end < filled; end = input.indexOf(newline, at)) {
         if (input[end - 1] !== closingBracket) {
           shown = moveAddress(input, at, kernelOffset) || shown;
@@ -41,12 +46,12 @@ export function* readSymbolList(path: string, kernelOffset: number): Generator<B
         }
         at = end + 1;
       }
-      if (out > 0) yield output.subarray(0, out);
       input.copyWithin(0, at, filled);
       held = filled - at;
       // No line of kallsyms is that long: KSYM_NAME_LEN is 512.
       if (held === input.length) break;
     }
+    if (out > 0) yield output.subarray(0, out);
     return { symbols, hidden: !shown };
   } finally {
     closeSync(fd);

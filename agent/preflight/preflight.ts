@@ -40,7 +40,7 @@ function checkArchitecture(architecture: string): Refusal | undefined {
   if (architecture === 'x86_64') return undefined;
   return {
     reason: PreflightReason.UNSUPPORTED_ARCHITECTURE,
-    message: `this node is ${architecture}; only x86_64 can be analysed, so nothing is acquired here`,
+    message: `this node is ${architecture}; only x86_64 can be analyzed, so nothing is acquired here`,
   };
 }
 

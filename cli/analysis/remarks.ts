@@ -1,7 +1,10 @@
-import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import { ConfinementLevel, type GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ConfinementLevel, type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import type { GetAnalysisResponse, PodReference } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { podName } from '../pods/resolve.ts';
+import { podsWithoutTrace } from '../render/asked-pods.ts';
 import { confinementText } from '../render/confinement.ts';
 import type { Session } from '../session.ts';
+import { withAdvice } from './advice.ts';
 import { remarkOnFindings } from './findings.ts';
 
 /** Says on stderr what is wrong with an analysis. False when one of the plugins that matter here gave no result. */
@@ -27,7 +30,9 @@ export function remarkOnPlugins(
   const shown = matter === 'all' ? needed : matter;
   const resultOf = (name: string) => analysis.plugins.find((result) => result.name === name);
   for (const name of shown) warnOfPlugin(session, resultOf(name), name);
-  return wanted.map((name) => remarkOnFailure(session, resultOf(name), name)).every((good) => good);
+  return wanted
+    .map((name) => remarkOnFailure(session, resultOf(name), name) && remarkOnStale(session, resultOf(name)))
+    .every((good) => good);
 }
 
 /** What the process table is made of. */
@@ -37,6 +42,14 @@ export const needed: readonly string[] = ['processes', 'sockets'];
 export function remarkOnPlugin(session: Session, plugin: PluginResult): boolean {
   warnOfPlugin(session, plugin, plugin.name);
   return remarkOnFailure(session, plugin, plugin.name);
+}
+
+/** Says on stderr which pods an image has no trace of. False if there is one. */
+export function remarkOnPods(session: Session, analysis: GetAnalysisResponse, pods: readonly PodReference[]): boolean {
+  const missing = podsWithoutTrace(analysis, pods);
+  for (const pod of missing)
+    session.warn(`no trace of pod ${podName(pod)} in the image: it ended before, or the node did not name it`);
+  return missing.length === 0;
 }
 
 function warnOfPlugin(session: Session, plugin: PluginResult | undefined, name: string): void {
@@ -50,8 +63,15 @@ function remarkOnFailure(session: Session, plugin: PluginResult | undefined, nam
     return true;
   }
   const why = failureText(plugin);
-  if (why !== undefined) session.note(`FAILED: ${name}: ${why}`);
+  if (why !== undefined) session.note(`FAILED: ${name}: ${withAdvice(why)}`);
   return why === undefined;
+}
+
+/** Says that a plugin failed when it ran last, so that its rows are those of a run before. False if so. */
+function remarkOnStale(session: Session, plugin: PluginResult | undefined): boolean {
+  const stale = plugin?.warnings.find((warning) => warning.startsWith('not_replaced: '));
+  if (stale !== undefined) session.note(`FAILED: ${plugin?.name}: ${stale}`);
+  return stale === undefined;
 }
 
 /** Why a plugin has no result; undefined when it has one, be it empty. */

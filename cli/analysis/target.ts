@@ -1,5 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { AnalysisState, type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { getCapture, listCaptures } from '../calls/captures.ts';
 import { exitCode } from '../exit-code.ts';
 import {
@@ -13,12 +14,29 @@ import {
 } from '../render/capture-words.ts';
 import { isDeleted, tombstoneText } from '../render/storage.ts';
 import type { Session } from '../session.ts';
+import { fetchAnalysis } from './fetch.ts';
 
 /** The same, of a capture whose analysis is done. Throws capture_running and evidence_missing. */
 export async function resolveAnalysed(session: Session, target: string): Promise<Capture> {
   const capture = await resolveTarget(session, target);
-  if (capture.analysis?.state !== AnalysisState.DONE) throw unanalysed(capture);
+  if (!(await hasResults(session, capture))) throw unanalysed(capture);
+  const { analysis, id } = capture;
+  if (analysis?.state !== AnalysisState.DONE) {
+    const why = because(analysis);
+    session.warn(
+      `the newest analysis of capture ${id} is ${analysisWord(analysis)}${why === '' ? '' : `: ${why}`}; these are the results without it`,
+    );
+  }
   return capture;
+}
+
+/** Results stay when a plugin is added to them, also while it runs and if it fails; only the collector knows that there are any. */
+async function hasResults(session: Session, capture: Capture): Promise<boolean> {
+  const { analysis, id, phase } = capture;
+  if (analysis?.state === AnalysisState.DONE) return true;
+  if (phase !== Phase.DONE || isDeleted(capture.storage) || (analysis?.spec?.plugins.length ?? 0) === 0) return false;
+  const { plugins } = await fetchAnalysis(session, id);
+  return plugins.some(({ name, state }) => name === 'processes' && state === PluginState.ROWS);
 }
 
 /** Says what an image lacks, and how a command ends that has shown what is in it. */
@@ -29,7 +47,7 @@ export function endOf(session: Session, capture: Capture): number {
   return isPartial(capture) ? exitCode.partial : exitCode.ok;
 }
 
-/** The capture that a word on the command line means: its id, or a node's name for the node's newest analysed capture that is not deleted. */
+/** The capture that a word on the command line means: its id, or a node's name for the node's newest analyzed capture that is not deleted. */
 async function resolveTarget(session: Session, target: string): Promise<Capture> {
   try {
     return await getCapture(session, target);
@@ -41,11 +59,11 @@ async function resolveTarget(session: Session, target: string): Promise<Capture>
   let gone: Capture | undefined;
   for await (const capture of listCaptures(session, target)) {
     newest ??= capture;
-    if (capture.analysis?.state !== AnalysisState.DONE) continue;
     if (isDeleted(capture.storage)) {
-      gone ??= capture;
+      if (capture.analysis?.state === AnalysisState.DONE) gone ??= capture;
       continue;
     }
+    if (!(await hasResults(session, capture))) continue;
     if (newest !== capture)
       session.warn(`capture ${newest.id} of ${target} is newer, but has no process list; this is ${capture.id}`);
     return capture;
@@ -53,7 +71,7 @@ async function resolveTarget(session: Session, target: string): Promise<Capture>
   if (gone !== undefined) {
     throw new Fault(
       'evidence_deleted',
-      `what was analysed of node ${target} is deleted, the newest of it is capture ${gone.id}. See \`kcorder get captures ${gone.id}\`.`,
+      `what was analyzed of node ${target} is deleted, the newest of it is capture ${gone.id}. See \`kcorder get captures ${gone.id}\`.`,
     );
   }
   throw newest === undefined
@@ -63,7 +81,7 @@ async function resolveTarget(session: Session, target: string): Promise<Capture>
       )
     : new Fault(
         'capture_unknown',
-        `no capture of node ${target} has been analysed; the newest is ${newest.id}. See \`kcorder get captures ${newest.id}\`.`,
+        `no capture of node ${target} has been analyzed; the newest is ${newest.id}. See \`kcorder get captures ${newest.id}\`.`,
       );
 }
 

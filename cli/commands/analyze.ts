@@ -1,4 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { AnalysisChoice } from '../calls/analysis-choice.ts';
 import { printCapture } from '../calls/captures.ts';
 import { exitCode } from '../exit-code.ts';
 import { awaitCapture } from '../follow/await-capture.ts';
@@ -9,18 +10,34 @@ import type { Session } from '../session.ts';
 export interface AnalyzeOptions {
   readonly wait: boolean;
   readonly timeoutMs: number;
+  readonly analysis?: AnalysisChoice;
 }
 
-/** `kcorder analyze CAPTURE`: has its image analysed again. */
+/** `kcorder analyze CAPTURE`: has its image analyzed again. */
 export async function analyze(session: Session, captureId: string, options: AnalyzeOptions): Promise<number> {
-  const { capture } = await session.calls.analyzeCapture({ captureId }, { signal: session.terminal.interrupt });
+  const { analysis } = options;
+  const request = { captureId, ...(analysis && { analysis }) };
+  const { capture } = await session.calls.analyzeCapture(request, { signal: session.terminal.interrupt });
   if (capture === undefined) throw new Fault('internal', `the collector answered without capture ${captureId}`);
-  session.note(`The image of capture ${captureId} is analysed again; the results take the place of the earlier ones.`);
+  session.note(whatHappens(captureId, analysis));
   if (!options.wait) {
     session.note(`\`kcorder watch ${captureId}\` follows it, \`kcorder ps ${captureId}\` shows the processes.`);
     printCapture(session, capture);
     return exitCode.ok;
   }
   const ended = await awaitCapture(session, captureId, { timeoutMs: options.timeoutMs, known: true });
-  return (await conclude(session, ended)).exit;
+  const { exit } = await conclude(session, ended);
+  for (const name of namesIn(analysis))
+    session.note(`\`kcorder get rows ${captureId} --plugin ${name}\` lists its rows.`);
+  return exit;
+}
+
+const namesIn = (analysis: AnalysisChoice | undefined): readonly string[] =>
+  analysis === undefined || 'profile' in analysis ? [] : analysis.plugins.map(({ name }) => name);
+
+function whatHappens(captureId: string, analysis: AnalysisChoice | undefined): string {
+  const names = namesIn(analysis);
+  if (names.length === 0)
+    return `The image of capture ${captureId} is analyzed again; the results take the place of the earlier ones.`;
+  return `Running ${names.join(', ')} on the image of capture ${captureId}; other results stay as they are.`;
 }

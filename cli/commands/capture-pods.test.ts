@@ -1,13 +1,12 @@
-import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { ResolvePodsResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Certificates, makeCertificates, startCollector } from '../fixtures/collector.ts';
 import { runCommand, type Surroundings } from '../fixtures/command.ts';
 import { hostileTexts } from '../fixtures/hostile-text.ts';
 import { analysisOf, captureOf } from '../fixtures/lab-capture.ts';
+import { collectorOf } from '../fixtures/pods-by-node.ts';
 
 let certificates: Certificates;
 beforeAll(() => {
@@ -21,42 +20,6 @@ async function kcorder(line: string, handlers: Handlers, surroundings: Surroundi
   await using collector = await startCollector(certificates, handlers);
   const way = ['--collector', collector.address, '--tls-dir', certificates.operatorDir];
   return await runCommand([...line.split(' '), ...way], surroundings);
-}
-
-/** A collector on which the pods of each node are known, and captures end at once as told. */
-function collectorOf(nodes: Record<string, readonly string[]>, ends: Handlers = {}) {
-  const asked: unknown[] = [];
-  const orders: { nodeName: string; reason: string; key: string; pods: string[] }[] = [];
-  const handlers: Handlers = {
-    resolvePods: async ({ target }) => {
-      const { value } = target;
-      asked.push([
-        target.case,
-        typeof value === 'object'
-          ? Object.values(value).filter((part) => typeof part === 'string' && !part.startsWith('kcorder.v1'))
-          : value,
-      ]);
-      return create(ResolvePodsResponseSchema, {
-        nodes: Object.entries(nodes).map(([nodeName, pods]) => ({
-          nodeName,
-          pods: pods.map((name) => ({ namespace: 'shop', name, uid: `uid-${name}` })),
-        })),
-        asOf: timestampFromMs(Date.now()),
-      });
-    },
-    createCapture: async ({ nodeName, reason, idempotencyKey, pods }) => {
-      orders.push({ nodeName, reason, key: idempotencyKey, pods: pods.map(({ name }) => name) });
-      const capture = captureOf({ id: `id-${nodeName}`, nodeName, phase: Phase.REQUESTED, durableBytes: 0n });
-      return { capture };
-    },
-    watchCapture: async function* ({ captureId }) {
-      yield { capture: captureOf({ id: captureId, nodeName: captureId.slice(3) }) };
-    },
-    getAnalysis: async ({ captureId }) =>
-      analysisOf({ capture: captureOf({ id: captureId, nodeName: captureId.slice(3) }) }),
-    ...ends,
-  };
-  return { handlers, asked, orders };
 }
 
 const two = { 'node-1': ['web-1', 'web-2'], 'node-2': ['web-3'] };
@@ -275,6 +238,22 @@ test.each<[string, Handlers['resolvePods'], string, number]>([
   const ran = await kcorder('capture -l app=web --reason x', handlers);
   expect(ran.stderr).toContain(expected);
   expect(ran.exit).toBe(exit);
+});
+
+test('pods are looked for again when the collector has others served first', async () => {
+  const { handlers } = collectorOf(two);
+  const { resolvePods } = handlers;
+  let calls = 0;
+  const ran = await kcorder('capture -l app=web --reason x', {
+    ...handlers,
+    resolvePods: async (request, context) => {
+      calls += 1;
+      if (calls === 1 || resolvePods === undefined)
+        throw new Fault('resource_exhausted', 'user/ci has 4 such calls open', { retryAfterMs: 1 });
+      return resolvePods(request, context);
+    },
+  });
+  expect([ran.exit, calls]).toEqual([0, 2]);
 });
 
 test('hostile names of nodes and pods are shown, never obeyed', async () => {

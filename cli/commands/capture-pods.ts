@@ -66,14 +66,15 @@ function keyOf(givenKey: string, nodeName: string): string {
 async function orderPart(
   session: Session,
   node: PodsOfNode,
-  { reason, idempotencyKey: givenKey = '' }: CapturePodsOptions,
+  { reason, analysis, idempotencyKey: givenKey = '' }: CapturePodsOptions,
 ): Promise<Part> {
   const idempotencyKey = keyOf(givenKey, node.nodeName);
   try {
     // An interruption while another node was ordered ends this one before it begins.
     session.terminal.interrupt.throwIfAborted();
     const pods = node.pods.slice(0, mostPodsNoted);
-    const capture = await order(session, { nodeName: node.nodeName, pods, reason, idempotencyKey, givenKey });
+    const asked = { nodeName: node.nodeName, pods, reason, idempotencyKey, givenKey };
+    const capture = await order(session, { ...asked, ...(analysis && { analysis }) });
     session.note(`${node.nodeName}: capture ${capture.id} is ordered`);
     return { ...node, capture, exit: exitCode.ok };
   } catch (error) {

@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { AnalysisSymbolsSchema, PluginResultSchema, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, type Capture, OutcomeKind, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { AnalysisSymbolsSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+
 import { SymbolsQuality } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from '../fixtures/collector.ts';
@@ -95,7 +95,7 @@ test('what an analysis read the image with is said', async () => {
     getAnalysis: async () => analysisOf({ symbols: create(AnalysisSymbolsSchema, symbols) }),
   });
   expect(ran.stderr).toContain(
-    `analysed with symbols from BTF and kallsyms of node lab-1 (btf), ISF SHA-256 ${'ef'.repeat(32)}\n`,
+    `analyzed with symbols from BTF and kallsyms of node lab-1 (btf), ISF SHA-256 ${'ef'.repeat(32)}\n`,
   );
 });
 
@@ -175,7 +175,7 @@ test('a plugin that failed is named even when the table is there, and the exit c
     create(PluginResultSchema, { name: 'linux.lsof.Lsof', state: PluginState.FAILED, reason: 'out_of_memory' }),
   ];
   const ran = await kcorder(wait, { ...handlers, getAnalysis: async () => analysisOf({ plugins }) });
-  expect(ran.stderr).toContain('FAILED: linux.lsof.Lsof: out_of_memory\n');
+  expect(ran.stderr).toContain('FAILED: linux.lsof.Lsof: out_of_memory. Raise KCORDER_ANALYSIS_MEMORY_BYTES');
   expect(ran.stdout).toContain('nc -lk');
   expect(ran.exit).toBe(1);
 });

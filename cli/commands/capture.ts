@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { AnalysisChoice } from '../calls/analysis-choice.ts';
 import { printCapture } from '../calls/captures.ts';
 import { order } from '../calls/order.ts';
 import { exitCode } from '../exit-code.ts';
@@ -12,12 +13,13 @@ export interface CaptureOptions {
   readonly wait: boolean;
   readonly timeoutMs: number;
   readonly idempotencyKey?: string;
+  readonly analysis?: AnalysisChoice;
 }
 
 /** `kcorder capture NODE`: orders a capture and, if asked to, waits for its process table. */
 export async function capture(session: Session, nodeName: string, options: CaptureOptions): Promise<number> {
-  const { reason, idempotencyKey = randomUUID() } = options;
-  const ordered = await order(session, { nodeName, reason, idempotencyKey });
+  const { reason, analysis, idempotencyKey = randomUUID() } = options;
+  const ordered = await order(session, { nodeName, reason, idempotencyKey, ...(analysis && { analysis }) });
   if (!options.wait) {
     session.note(`Ordered. \`kcorder watch ${ordered.id}\` follows it, \`kcorder cancel ${ordered.id}\` stops it.`);
     printCapture(session, ordered);

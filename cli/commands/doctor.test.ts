@@ -55,7 +55,7 @@ test('where all is well every line says so', async () => {
     `ok  kubeconfig         context lab, user alice
 ok  API server         URL answers: v1.34.4; you are alice
 ok  token              the kubeconfig's
-ok  rights in kcorder  alice: as kcorder-admin; allowed: captures get, list, create, cancel, approve; evidence download, verify, hold, release, delete; analyses get, create, unmask; nodes list, create; schedules get, list, create, pause, trigger, delete; stores check; symbols list, find, pin, delete, download, create
+ok  rights in kcorder  alice: as kcorder-admin; allowed: captures get, list, create, cancel, approve; evidence download, verify, hold, release, delete; analyses get, create, cancel, unmask; nodes list, create; schedules get, list, create, pause, trigger, delete; stores check; symbols list, find, pin, delete, download, create
 ok  rights to connect  services list; pods list; configmaps/kcorder-trust get; pods/portforward get, create
 ok  kcorder            Service kcorder-collector in namespace kcorder
 ok  Pod Security       namespace kcorder takes privileged pods
@@ -81,7 +81,7 @@ test.each<[string, object, RegExp, number]>([
     allowing(({ group, resource, verb }) =>
       group === undefined
         ? true
-        : /^(captures (get|list|create|cancel)|(nodes|symbols) list|analyses (get|create)|evidence hold|schedules (get|list|trigger))$/.test(
+        : /^(captures (get|list|create|cancel)|(nodes|symbols) list|analyses (get|create|cancel)|evidence hold|schedules (get|list|trigger))$/.test(
             `${resource} ${verb}`,
           ),
     ),

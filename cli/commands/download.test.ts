@@ -106,6 +106,19 @@ test('a broken stream goes on within the same command', async () => {
   expect(readFileSync(file).equals(image)).toBe(true);
 });
 
+test('a stream that ends with the token that opened it goes on with another, unless that one is refused too', async () => {
+  const ended = new Fault('unauthenticated', 'the API server does not vouch for this token');
+  const offsets: bigint[] = [];
+  const ran = await download(async function* ({ offset }) {
+    offsets.push(offset);
+    if (offsets.length < 3) yield* chunksFrom(offset, OutcomeKind.COMPLETE, Number(offset) + chunkBytes);
+    throw ended;
+  });
+  expect(offsets).toEqual([0, 1, 2].map((index) => BigInt(index * chunkBytes)));
+  expect(ran.exit).toBe(1);
+  expect(ran.stderr).toContain('does not vouch for this token');
+});
+
 test('a part file that is already whole is only verified', async () => {
   writeFileSync(`${file}.part`, image, { mode: 0o600 });
   expect((await download(({ offset }) => chunksFrom(offset))).exit).toBe(0);

@@ -115,11 +115,11 @@ const analysing: Handlers = {
   getAnalysis: async () => analysisOf(),
 };
 
-test('analyze has a capture analysed again, and says how to go on', async () => {
+test('analyze has a capture analyzed again, and says how to go on', async () => {
   const ran = await kcorder('analyze c1', analysing);
   expect(ran.stdout).toMatch(/^ID .*\n0193a5c2d7 +lab-1 +done +complete +running /);
   expect(ran.stderr).toBe(
-    'The image of capture c1 is analysed again; the results take the place of the earlier ones.\n`kcorder watch c1` follows it, `kcorder ps c1` shows the processes.\n',
+    'The image of capture c1 is analyzed again; the results take the place of the earlier ones.\n`kcorder watch c1` follows it, `kcorder ps c1` shows the processes.\n',
   );
   expect(ran.exit).toBe(0);
   expect(JSON.parse((await kcorder('analyze c1 -o json', analysing)).stdout)).toMatchObject({
@@ -206,7 +206,7 @@ test('a capture whose evidence is deleted says so where others say how to get it
   );
 });
 
-test('a node means its newest analysed capture that is still there', async () => {
+test('a node means its newest analyzed capture that is still there', async () => {
   const listed: Handlers = {
     getCapture: () => Promise.reject(new Fault('capture_unknown', 'no')),
     getAnalysis: async () => analysisOf(),
@@ -217,7 +217,7 @@ test('a node means its newest analysed capture that is still there', async () =>
   expect(found.exit).toBe(0);
   const none = await kcorder('ps lab-1', { ...listed, listCaptures: async () => ({ captures: [gone] }) });
   expect(none.stderr).toBe(
-    'kcorder: what was analysed of node lab-1 is deleted, the newest of it is capture 0193a5c2d7. See `kcorder get captures 0193a5c2d7`.\n',
+    'kcorder: what was analyzed of node lab-1 is deleted, the newest of it is capture 0193a5c2d7. See `kcorder get captures 0193a5c2d7`.\n',
   );
   expect(none.exit).toBe(1);
 });
@@ -230,5 +230,5 @@ test('evidence in a bucket is said to be there, not on the collector', async () 
     },
     getAnalysis: async () => analysisOf(),
   });
-  expect(stderr).toContain(`evidence complete: 330.1 MiB at ${location}, SHA-256 `);
+  expect(stderr).toContain(`evidence complete: 330.1 MiB at ${location}, SHA-256 of the image `);
 });

@@ -29,7 +29,7 @@ export async function getCaptures(
   return exitCode.ok;
 }
 
-/** Of a capture that was analysed, where a person is to read it. That it cannot be told spoils nothing else. */
+/** Of a capture that was analyzed, where a person is to read it. That it cannot be told spoils nothing else. */
 async function analysisOf(session: Session, capture: Capture): Promise<GetAnalysisResponse | undefined> {
   if (!forPeople(session) || capture.analysis?.state !== AnalysisState.DONE) return undefined;
   try {

@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { GetAnalysisResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import {
   type ListRowsRequest,
   type ListRowsResponse,
@@ -47,6 +48,8 @@ beforeAll(async () => {
       if (capture === undefined) throw new Fault('capture_unknown', `no capture ${captureId}`);
       return { capture };
     },
+    getAnalysis: async () =>
+      create(GetAnalysisResponseSchema, { containers: [{ podNamespace: 'shop', podName: 'web-0' }] }),
     listRows: async (request): Promise<ListRowsResponse> => {
       asked.push(request);
       return create(ListRowsResponseSchema, answer(request) as object);
@@ -84,6 +87,36 @@ test('all pages of a kind, each row with its pod', async () => {
     ['linux.lsof.Lsof', 1_000, ''],
     ['linux.lsof.Lsof', 1_000, '2'],
   ]);
+});
+
+test.each([
+  ['linux.vmaregexscan.VmaRegExScan', 'linux.vmaregexscan.VmaRegExScan'],
+  ['files', 'linux.lsof.Lsof'],
+])('rows of any plugin, by its name or kind: %s', async (word, plugin) => {
+  answer = paged;
+  const { exit } = await kcorder('get', 'rows', id, '--plugin', word, '--pod', 'shop/web-0');
+  expect(exit).toBe(0);
+  expect(asked[0]).toMatchObject({ plugin, podNamespace: 'shop', podName: 'web-0' });
+});
+
+test.each([
+  [['env'], '[masked] stands for what may be a secret. --unmask shows it to analysts, and is in the audit log.\n'],
+  [['env', '--unmask'], ''],
+])('what is masked is told with how it is shown: %j', async ([kind = '', ...flags], note) => {
+  const values = [number(11), text('TOKEN=[masked]'), ...Array.from({ length: 6 }, () => none)];
+  answer = () => ({ plugin: { ...lsof, rows: [{ values }] } });
+  const { exit, stderr } = await kcorder('get', kind, id, ...flags);
+  expect({ exit, stderr }).toEqual({ exit: 0, stderr: note });
+});
+
+test.each([
+  ['shop/web-0', 0, /^No such rows of plugin linux\.lsof\.Lsof/],
+  ['shop/wbe-0', 1, /no trace of pod shop\/wbe-0 in the image/],
+])('no rows of pod %s end with %i', async (pod, exit, sentence) => {
+  answer = () => ({ plugin: { ...lsof, rowCount: 0n } });
+  const got = await kcorder('get', 'files', id, '--pod', pod);
+  expect(got.exit).toBe(exit);
+  expect(got.stderr).toMatch(sentence);
 });
 
 test('wide, every column as it came', async () => {
@@ -131,7 +164,12 @@ test('what narrows the rows goes to the collector', async () => {
 test.each([
   ['found nothing', { state: PluginState.EMPTY }, 0, /^No such rows of plugin linux\.lsof\.Lsof in capture/],
   ['has no such rows', { state: PluginState.ROWS, columns }, 0, /^No such rows of plugin/],
-  ['failed', { state: PluginState.FAILED, reason: 'timeout' }, 1, /^FAILED: linux\.lsof\.Lsof: timeout\n$/],
+  [
+    'failed',
+    { state: PluginState.FAILED, reason: 'timeout' },
+    1,
+    /^FAILED: linux\.lsof\.Lsof: timeout\. Raise KCORDER_PLUGIN_SECONDS of the collector, .*\n$/,
+  ],
   [
     'could not read all',
     { state: PluginState.ROWS, columns, rows, warnings: ['pid 3: \u001b[2J'] },

@@ -1,8 +1,10 @@
-import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { create, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import { remarkOnPlugin } from '../analysis/remarks.ts';
+import { PodReferenceSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { fetchAnalysis } from '../analysis/fetch.ts';
+import { remarkOnPlugin, remarkOnPods } from '../analysis/remarks.ts';
 import { endOf, resolveAnalysed } from '../analysis/target.ts';
 import { exitCode } from '../exit-code.ts';
 import { inTurn } from '../follow/pause.ts';
@@ -22,6 +24,8 @@ export interface RowOptions {
 }
 
 const pageSize = 1_000;
+/** The collector's word in the place of what may be a secret. */
+const masked = '[masked]';
 /** The file of the results may have to be made first. */
 const deadlineMs = 120_000;
 
@@ -32,6 +36,7 @@ export async function getRows(session: Session, plugin: string, target: string, 
   let first: PluginResult | undefined;
   let printer: (RowPrinter & { readonly table: PlacedTable }) | undefined;
   let printed = 0;
+  let isMasked = false;
   for await (const page of pagesOf(session, capture.id, plugin, options)) {
     if (first === undefined && page.state === PluginState.ROWS) printer = open(session, page);
     first ??= page;
@@ -39,16 +44,25 @@ export async function getRows(session: Session, plugin: string, target: string, 
       const cells = toJson(ListValueSchema, row) as JsonValue[];
       printer?.print(cells, printer.table.row(cells));
       printed += 1;
+      isMasked ||= cells.some((cell) => typeof cell === 'string' && cell.includes(masked));
     }
     if (printed >= limit) break;
   }
   if (first === undefined) throw new Fault('internal', 'the collector answered without a plugin. Report it');
   // A document is whole, also without a row.
   (printer ?? open(session, first)).end();
-  const good = remarkOnPlugin(session, first);
+  const good = remarkOnPlugin(session, first) && (printed > 0 || (await isThere(session, capture.id, options.pod)));
+  if (isMasked && options.unmask !== true)
+    session.note(`${masked} stands for what may be a secret. --unmask shows it to analysts, and is in the audit log.`);
   if (good && printed === 0) session.note(`No such rows of plugin ${first.name} in capture ${capture.id}.`);
   const end = endOf(session, capture);
   return good ? end : exitCode.failure;
+}
+
+/** Returns false, and says so, for a pod that the image has no trace of: its name may be misspelled. */
+async function isThere(session: Session, captureId: string, pod: RowOptions['pod']): Promise<boolean> {
+  if (pod === undefined) return true;
+  return remarkOnPods(session, await fetchAnalysis(session, captureId), [create(PodReferenceSchema, pod)]);
 }
 
 function open(session: Session, { columns }: PluginResult): RowPrinter & { readonly table: PlacedTable } {

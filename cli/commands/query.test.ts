@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { type Certificates, type LoopbackCollector, makeCertificates, startCollector } from '../fixtures/collector.ts';
 import { runCommand } from '../fixtures/command.ts';
 import { captureOf } from '../fixtures/lab-capture.ts';
@@ -59,12 +68,15 @@ afterAll(async () => {
 });
 
 test('a SELECT is asked here, of a private file that is gone afterwards', async () => {
-  const temporary = () => readdirSync(tmpdir()).filter((name) => /^kcorder-query-[^t]/.test(name));
-  const before = temporary();
+  // Others on this machine ask too.
+  const own = join(dir, 'temporary');
+  mkdirSync(own);
+  vi.stubEnv('TMPDIR', own);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const { exit, stdout, stderr } = await kcorder('query', id, 'SELECT pid, comm, pod FROM processes ORDER BY pid');
   expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
   expect(stdout).toMatch(/^PID +COMM +POD\n1 +systemd +-\n11 +web\\x1b\[2J +web-0\n$/);
-  expect(temporary()).toEqual(before);
+  expect(readdirSync(own)).toEqual([]);
 });
 
 test('values are unmasked only if that is asked for', async () => {
@@ -128,12 +140,46 @@ test('of a plugin that failed there is no table, and the answer says why', async
   const { exit, stderr } = await ask(path, 'SELECT * FROM linux_bash_Bash');
   expect(exit).toBe(2);
   expect(stderr).toMatch('no such table: linux_bash_Bash, since plugin linux.bash.Bash is failed: time\\x1bout');
-  expect((await ask(path, 'SELECT * FROM nope')).stderr).toMatch(/no such table: nope\.\n$/);
+  expect((await ask(path, 'SELECT * FROM nope')).stderr).toMatch(
+    /no such table: nope\. Each plugin that was run .* runs another/,
+  );
 });
 
-test('a remark behind the statement is none', async () => {
-  const { exit, stdout } = await ask(fileOf('remark.sqlite'), 'SELECT 1 AS one; -- the end', '-o', 'csv');
-  expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'one\n1\n' });
+test('an answer carries the warnings of the plugins whose tables it was read from', async () => {
+  const path = fileOf('warned.sqlite', (database) =>
+    database.exec(`
+      CREATE TABLE _plugins (plugin TEXT, table_name TEXT, warnings TEXT) STRICT;
+      CREATE TABLE lsof (PID ANY) STRICT;
+      INSERT INTO _plugins VALUES ('linux.lsof.Lsof', 'lsof', '["run with pid=7\\u001b"]'), ('a', 'processes', 'x');
+    `),
+  );
+  const { exit, stdout, stderr } = await ask(path, 'SELECT count(*) AS n FROM lsof, processes', '-o', 'csv');
+  expect({ exit, stdout: stdout.split('\n')[0] }).toEqual({ exit: 0, stdout: 'n' });
+  expect(stderr).toContain('linux.lsof.Lsof: run with pid=7\\x1b');
+  expect((await ask(path, 'SELECT 1 AS one')).stderr).not.toContain('lsof');
+});
+
+test.each(['SELECT 1 AS one; -- the end', 'SELECT 1 AS one; /* the\nend; */ ;', 'SELECT 1 AS one; /* no end'])(
+  'a remark behind the statement is none: %j',
+  async (sql) => {
+    const { exit, stdout } = await ask(fileOf('remark.sqlite'), sql, '-o', 'csv');
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'one\n1\n' });
+  },
+);
+
+test('a statement behind a remark is another one', async () => {
+  const { exit, stderr } = await ask(fileOf('remark.sqlite'), "SELECT 1; /* '*/ SELECT 2 --*/");
+  expect({ exit, stderr }).toEqual({ exit: 2, stderr: expect.stringMatching(/it is more than one statement/) });
+});
+
+test('what is infinite is not nothing', async () => {
+  const { stdout } = await ask(
+    fileOf('infinite.sqlite'),
+    'SELECT 9e999 AS up, -9e999 AS down, NULL AS none',
+    '-o',
+    'jsonl',
+  );
+  expect(stdout).toBe('{"up":"Infinity","down":"-Infinity","none":null}\n');
 });
 
 test.each<[string, (database: DatabaseSync) => void, RegExp]>([
@@ -157,6 +203,25 @@ test.each<[string, (database: DatabaseSync) => void, RegExp]>([
   const { exit, stderr } = await ask(fileOf('hostile.sqlite', change), 'SELECT 1');
   expect(exit).toBe(2);
   expect(stderr).toMatch(message);
+});
+
+test('refuses a file whose virtual table is called a table', async () => {
+  const disguised = "type = 'table', rootpage = 2, sql = replace(sql, 'CREATE VIRTUAL', 'CREATE /**/ VIRTUAL')";
+  const path = join(dir, 'disguised.sqlite');
+  fileOf('disguised.sqlite', (database) => database.exec('CREATE VIRTUAL TABLE v USING fts5(a)'));
+  const database = new DatabaseSync(path, { defensive: false });
+  database.exec(`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET ${disguised} WHERE name = 'v'`);
+  database.close();
+  const { exit, stderr } = await ask(path, 'SELECT 1');
+  expect(exit).toBe(2);
+  expect(stderr).toMatch(/a virtual table/);
+});
+
+test('a row is one row, whatever ends a line elsewhere', async () => {
+  const sql = "SELECT 'a' || char(8232, 8233, 133, 13, 10, 11, 12) || 'b' AS name, 2 AS two";
+  const { exit, stdout } = await ask(fileOf('lines.sqlite'), sql, '-o', 'jsonl');
+  expect(exit).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({ name: 'a\u2028\u2029\u0085\r\n\v\fb', two: 2 });
 });
 
 test('refuses a damaged file, and one that is none', async () => {

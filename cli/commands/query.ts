@@ -34,12 +34,14 @@ export async function queryFile(session: FileSession, file: string, sql: string)
   return exitCode.ok;
 }
 
-type FileSession = Pick<Session, 'terminal' | 'output' | 'look'>;
+type FileSession = Pick<Session, 'terminal' | 'output' | 'look' | 'warn'>;
 
 async function printAnswer(session: FileSession, path: string, sql: string): Promise<void> {
-  await askFile({ path, sql }, session.terminal.interrupt, async ({ columns, rows }) => {
+  await askFile({ path, sql }, session.terminal.interrupt, async ({ columns, rows, warnings }) => {
     const printer = openRows(session, columns);
     for await (const row of rows) printer.print(row);
     printer.end();
+    // As `get` has them: an answer from the rows of one process looks like one from those of all.
+    for (const warning of warnings) session.warn(warning);
   });
 }

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { ScheduleSpecSchema } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import type { AnalysisChoice } from '../calls/analysis-choice.ts';
 import { answered, nextTickText, printSchedule } from '../calls/schedules.ts';
 import { exitCode } from '../exit-code.ts';
 import type { Session } from '../session.ts';
@@ -21,6 +22,7 @@ export interface ScheduleOptions {
   readonly keepLast?: number;
   readonly ttl?: number;
   readonly reason?: string;
+  readonly analysis?: AnalysisChoice;
 }
 
 /** `kcorder schedule create NAME --cron …`: has captures made by the clock. */
@@ -50,6 +52,7 @@ function specOf(name: string, spec: ScheduleOptions): MessageInitShape<typeof Sc
       podLabels: spec.podLabels ?? '',
     },
     analyze: spec.analyze,
+    ...(spec.analysis && { analysis: spec.analysis }),
     ...(jitter === undefined ? {} : { jitter: durationFromMs(jitter) }),
     ...(startingDeadline === undefined ? {} : { startingDeadline: durationFromMs(startingDeadline) }),
     maxConcurrent: spec.maxConcurrent ?? 0,

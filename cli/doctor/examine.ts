@@ -1,8 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { type Api, apiOf } from '../connect/cluster/api.ts';
 import { bearerOf, signIn } from '../connect/cluster/bearer.ts';
-import { loadKubeconfig } from '../connect/cluster/kubeconfig.ts';
+import { type Kubeconfig, loadKubeconfig } from '../connect/cluster/kubeconfig.ts';
 import { findRelease, type Release } from '../connect/cluster/release.ts';
 import type { ClusterTarget } from '../connect/target.ts';
 import { checkDaemonSet, checkNodes } from './checks/agents.ts';
@@ -13,7 +12,7 @@ import { checkConnection, checkRights } from './checks/rights.ts';
 
 /** Looks at all that has to be right, from the caller's desk to the nodes. What hangs on something that failed is left out. */
 export async function* examine(way: ClusterTarget, interrupt: AbortSignal): AsyncGenerator<Check, void, undefined> {
-  let kubeconfig: KubeConfig | undefined;
+  let kubeconfig: Kubeconfig | undefined;
   yield await check('kubeconfig', async () => {
     kubeconfig = loadKubeconfig(way);
     const { name: user = '' } = kubeconfig.getCurrentUser() ?? {};
@@ -59,7 +58,7 @@ async function* examineCollector(
   if (pod.state === 'ok' && trust.state === 'ok') yield await check('connection', () => checkAnswer(way, interrupt));
 }
 
-async function checkServer(kubeconfig: KubeConfig, api: Api): Promise<Pick<Check, 'state' | 'detail'>> {
+async function checkServer(kubeconfig: Kubeconfig, api: Api): Promise<Pick<Check, 'state' | 'detail'>> {
   await signIn(kubeconfig);
   const asked = { verb: 'get', resource: 'version', namespace: '' };
   const { gitVersion } = await api

@@ -43,7 +43,8 @@ export async function transfer(
     } catch (error) {
       signal.throwIfAborted();
       fault = Fault.from(error);
-      if (header === undefined || fault.code === 'storage_failed' || !worthAnotherTry(fault)) throw fault;
+      if (header === undefined || fault.code === 'storage_failed') throw fault;
+      if (!worthAnotherTry(fault, part.sizeBytes > startBytes ? 0 : failures)) throw fault;
     }
     failures = part.sizeBytes > startBytes ? 1 : failures + 1;
     if (failures === failuresInARow) throw fault;

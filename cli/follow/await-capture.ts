@@ -6,6 +6,7 @@ import { durationText } from '../program/duration.ts';
 import type { Session } from '../session.ts';
 import { follow } from './follow.ts';
 import { deadlineSignal } from './pause.ts';
+import { PluginWatch } from './plugin-watch.ts';
 import { createProgress } from './progress.ts';
 
 const seldomMs = 15_000;
@@ -25,10 +26,11 @@ export async function awaitCapture(session: Session, captureId: string, options:
   const signal = deadlineSignal(terminal.interrupt, options.timeoutMs, message);
   const progress = createProgress();
   const sink = options.several === true ? { ...terminal.err, isTty: false, columns: undefined } : terminal.err;
+  await using plugins = new PluginWatch(session);
   using line = startLiveLine(
     sink,
     paint,
-    () => progress.text(Date.now()),
+    () => [progress.text(Date.now()), plugins.brief].filter((part) => part !== '').join('  '),
     options.several === true ? seldomMs : undefined,
   );
   let latest: Capture | undefined;
@@ -41,8 +43,10 @@ export async function awaitCapture(session: Session, captureId: string, options:
     });
     for await (const capture of states) {
       latest = capture;
+      if (options.several !== true) plugins.update(capture, line);
       if (progress.update(capture, Date.now())) line.refresh();
     }
+    await plugins.end();
   } catch (error) {
     if (signal.aborted && (latest !== undefined || options.known)) throw leftRunning(Fault.from(error), captureId);
     throw error;

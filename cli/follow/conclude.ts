@@ -6,12 +6,10 @@ import {
   type PodReference,
 } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
-import { remarkOnPlugins, socketsKnown } from '../analysis/remarks.ts';
+import { remarkOnPlugins, remarkOnPods, socketsKnown } from '../analysis/remarks.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { bytesText } from '../output/figures.ts';
-import { podName } from '../pods/resolve.ts';
-import { podsWithoutTrace } from '../render/asked-pods.ts';
 import {
   analysisWord,
   because,
@@ -51,23 +49,17 @@ export async function conclude(
         ? ''
         : processesText(analysis, { kernelThreads: false, socketsKnown: socketsKnown(analysis), podsFirst }, look),
   });
-  const analysed =
+  const analyzed =
     analysis === undefined ? remarkOnMissing(session, capture) : remarkOnPlugins(session, analysis, 'all');
   if (analysis !== undefined) remarkOnPods(session, analysis, podsFirst);
-  if (analysis?.symbols !== undefined) session.note(`analysed with symbols from ${usedText(analysis.symbols)}`);
+  if (analysis?.symbols !== undefined) session.note(`analyzed with symbols from ${usedText(analysis.symbols)}`);
   remarkOnEvidence(session, capture);
-  return { exit: exitOf(capture, analysed), analysisDocument };
+  return { exit: exitOf(capture, analyzed), analysisDocument };
 }
 
-function exitOf(capture: Capture, analysed: boolean): number {
+function exitOf(capture: Capture, analyzed: boolean): number {
   if (isPartial(capture)) return exitCode.partial;
-  return isComplete(capture) && analysed ? exitCode.ok : exitCode.failure;
-}
-
-function remarkOnPods(session: Session, analysis: GetAnalysisResponse, pods: readonly PodReference[]): void {
-  for (const pod of podsWithoutTrace(analysis, pods)) {
-    session.warn(`no trace of pod ${podName(pod)} in the image: it ended before, or the node did not name it`);
-  }
+  return isComplete(capture) && analyzed ? exitCode.ok : exitCode.failure;
 }
 
 function withoutCapture(analysis: GetAnalysisResponse): GetAnalysisResponse {
@@ -77,7 +69,10 @@ function withoutCapture(analysis: GetAnalysisResponse): GetAnalysisResponse {
 function remarkOnMissing(session: Session, capture: Capture): boolean {
   if (capture.outcome?.kind === OutcomeKind.FAILED || capture.outcome?.kind === OutcomeKind.CANCELED) return false;
   const why = because(capture.analysis) || 'no reason given';
-  session.warn(`no process list: the analysis of capture ${capture.id} is ${analysisWord(capture.analysis)}: ${why}`);
+  const isAddition = (capture.analysis?.spec?.plugins.length ?? 0) > 0;
+  session.warn(
+    `${isAddition ? 'no new rows' : 'no process list'}: the analysis of capture ${capture.id} is ${analysisWord(capture.analysis)}: ${why}`,
+  );
   if (lacksSymbols(capture)) session.note(whereSymbols(capture));
   return false;
 }
@@ -93,11 +88,11 @@ function remarkOnEvidence(session: Session, capture: Capture): void {
   const place = location === '' ? '' : ` at ${location}${location.startsWith('/') ? ' on the collector' : ''}`;
   const get = `\`kcorder download ${id}\` gets it`;
   if (outcome?.kind === OutcomeKind.COMPLETE) {
-    session.note(`evidence complete: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
+    session.note(`evidence complete: ${size}${place}, SHA-256 of the image ${capture.sha256}; ${get}`);
     if (capture.leftOutMemory.length > 0) session.warn(leftOutText(capture));
   } else if (outcome?.kind === OutcomeKind.PARTIAL) {
     session.warn(`PARTIAL evidence: ${because(outcome) || 'no reason given'}`);
-    session.note(`what was acquired is kept: ${size}${place}, SHA-256 ${capture.sha256}; ${get}`);
+    session.note(`what was acquired is kept: ${size}${place}, SHA-256 of the image ${capture.sha256}; ${get}`);
   } else {
     const end =
       outcome?.kind === OutcomeKind.CANCELED

@@ -35,7 +35,7 @@ export async function* follow(
     } catch (error) {
       signal.throwIfAborted();
       fault = Fault.from(error);
-      if (!answered || !worthAnotherTry(fault)) throw fault;
+      if (!answered || !worthAnotherTry(fault, failures)) throw fault;
     }
     signal.throwIfAborted();
     failures += 1;

@@ -27,9 +27,12 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Whether a stream that ended with this fault is worth opening again: the connection broke, or the collector asks for patience. */
-export function worthAnotherTry(fault: Fault): boolean {
-  if (fault.retry) return true;
+/**
+ * Whether a stream that ended with this fault, after a number of failures in a row, is worth opening again: the connection broke, the collector asks
+ * for patience, or the token has ended that opened it, and another may be had.
+ */
+export function worthAnotherTry(fault: Fault, failures: number): boolean {
+  if (fault.retry || (fault.code === 'unauthenticated' && failures === 0)) return true;
   // A collector that is killed resets its streams: grpc-js shows that as CANCELLED or INTERNAL.
   return !spokenByCollector(fault) && (fault.code === 'canceled' || fault.code === 'internal');
 }

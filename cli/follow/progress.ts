@@ -47,7 +47,7 @@ export function createProgress(): Progress {
   };
 }
 
-/** A capture that is analysed again stays done. */
+/** A capture that is analyzed again stays done. */
 function doingOf({ waiting, phase }: Capture): string {
   return waiting ? waitingText : phaseWord(phase === Phase.DONE ? Phase.ANALYZING : phase);
 }

@@ -34,6 +34,32 @@ test('a hostile cell stays in its cell', () => {
   expect(table).toBe(['PID  NAME         COMMAND', '  1  a\\x1b[2J\\n2  x', ''].join('\n'));
 });
 
+test('a cell of any length is whole, and makes no other line as long', () => {
+  const long = 'x'.repeat(10_000);
+  const table = tableOf(
+    columns,
+    [
+      ['1', long, 'a'],
+      ['2', 'init', 'b'],
+    ],
+    look,
+  );
+  const [header = '', first, second = ''] = table.split('\n');
+  expect(first).toBe(`  1  ${long}  a`);
+  expect(second).toMatch(/^ {2}2 {2}init +b$/);
+  expect(Math.max(header.length, second.length)).toBeLessThan(300);
+});
+
+test('of a last cell of any length no more is looked at than is shown', () => {
+  const command = `a${'\u0301'.repeat(60_000)}`;
+  const rows = Array.from({ length: 400 }, () => ['1', 'init', command]);
+  const [, first] = tableOf(columns, rows, { ...look, width: 40 }).split('\n');
+  expect(first).toMatch(/^ {2}1 {2}init {2}a.*…$/u);
+  const letters = '\u{1d400}\u{1d165}\u{1d165}'.repeat(200);
+  const [, whole] = tableOf(columns, [['1', 'init', letters]], { ...look, width: 40 }).split('\n');
+  expect([...(whole ?? '').replace(/\p{M}/gu, '')]).toHaveLength(40);
+});
+
 test('tones colour what is shown without moving it', () => {
   const rows = [['1', { text: 'bad', tone: 'bad' as const }, 'x']];
   const table = tableOf(columns, rows, { ...look, paint: paintFor(true) });

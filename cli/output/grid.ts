@@ -34,23 +34,28 @@ export interface Grid {
 
 const gap = '  ';
 const narrowestLastColumn = 16;
+/** A longer cell moves the rest of its own line, and fills up no other. */
+const widestFilled = 256;
 
 /** Measures all rows of a table. */
 export function gridOf(columns: readonly Column[], rows: Iterable<Row>, look: Look): Grid {
   const widths = columns.map((column) => widthOf(column.title));
+  const last = columns.length - 1;
   for (const row of rows) {
-    row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, widthOf(visible(textOf(cell))));
+    row.slice(0, last).forEach((cell, index) => {
+      const width = Math.min(widthOf(visible(textOf(cell))), widestFilled);
+      widths[index] = Math.max(widths[index] ?? 0, width);
     });
   }
-  const last = columns.length - 1;
   const before = widths.slice(0, last).reduce((sum, width) => sum + width + gap.length, 0);
   const room = look.width === undefined || look.wide ? undefined : Math.max(narrowestLastColumn, look.width - before);
   const line = (row: Row): string => {
     const cells = columns.map((column, index) => {
       const cell = row[index] ?? '';
-      const text = visible(textOf(cell));
-      const shown = index === last ? fitted(text, room) : padded(text, widths[index] ?? 0, column.align ?? 'left');
+      const shown =
+        index === last
+          ? fitted(textOf(cell), room)
+          : padded(visible(textOf(cell)), widths[index] ?? 0, column.align ?? 'left');
       return typeof cell === 'string' ? shown : look.paint(cell.tone, shown);
     });
     return cells.join(gap).trimEnd();
@@ -68,6 +73,9 @@ function textOf(cell: string | Cell): string {
   return typeof cell === 'string' ? cell : cell.text;
 }
 
+/** A column takes six UTF-16 units at most: a letter and two marks, of two each. What is certainly cut off is not looked at. */
+const mostUnitsOfColumn = 6;
+
 function fitted(text: string, room: number | undefined): string {
-  return room === undefined ? text : cut(text, room);
+  return room === undefined ? visible(text) : cut(visible(text.slice(0, (room + 2) * mostUnitsOfColumn)), room);
 }

@@ -32,6 +32,17 @@ test.each<[OutputForm, string]>([
   expect(printed(form, columns, rows)).toBe(text);
 });
 
+test.each([
+  ['-5', "'-5"],
+  ['a;=1+1', `"a;'=1+1"`],
+  ['a;"=1+1"', `"a;'""=1+1"""`],
+  ['a; @x;b;+1', `"a;' @x;b;'+1"`],
+  ['\uff1d1+1', "'\uff1d1+1"],
+  ['a=b-c', 'a=b-c'],
+])('a formula is none, wherever a spreadsheet ends a cell: %s', (text, cell) => {
+  expect(printed('csv', ['x'], [[text]])).toBe(`x\n${cell}\n`);
+});
+
 test('rows as json are one document, of none too', () => {
   expect(JSON.parse(printed('json', columns, rows))).toEqual(rows.map(([pid, text]) => ({ pid, text })));
   expect(JSON.parse(printed('json', columns, []))).toEqual([]);

@@ -8,6 +8,8 @@ import { visible, visibleJson } from './visible.ts';
 export interface RowPrinter {
   /** A row: its cells, and what a table shows of them where that is something else. */
   print(cells: readonly JsonValue[], shown?: Row): void;
+  /** Prints what is held: more may be long in coming. */
+  flush(): void;
   /** What is left, once there are no more. */
   end(): void;
 }
@@ -31,6 +33,8 @@ interface Sheet {
   write(text: string): void;
 }
 
+const nothingHeld = { flush: () => undefined, end: () => undefined };
+
 const printers: Readonly<Record<OutputForm, (sheet: Sheet) => RowPrinter>> = {
   table,
   wide: table,
@@ -39,7 +43,7 @@ const printers: Readonly<Record<OutputForm, (sheet: Sheet) => RowPrinter>> = {
   yaml: json,
   jsonl: ({ columns, write }) => ({
     print: (cells) => write(jsonLine(objectOf(columns, cells))),
-    end: () => undefined,
+    ...nothingHeld,
   }),
   csv,
 };
@@ -57,14 +61,16 @@ function table({ titles, look, write }: Sheet): RowPrinter {
     held = [];
     return measured;
   };
+  const flush = (): void => {
+    if (held.length > 0) grid = measure();
+  };
   return {
     print: (cells, shown = cells.map(textOf)) => {
       if (grid !== undefined) write(`${grid.line(shown)}\n`);
       else if (held.push(shown) === measuredRows) grid = measure();
     },
-    end: () => {
-      if (held.length > 0) grid = measure();
-    },
+    flush,
+    end: flush,
   };
 }
 
@@ -76,6 +82,7 @@ function json({ columns, write }: Sheet): RowPrinter {
       write(isFirst ? `[\n  ${text}` : `,\n  ${text}`);
       isFirst = false;
     },
+    flush: () => undefined,
     end: () => write(isFirst ? '[]\n' : '\n]\n'),
   };
 }
@@ -83,7 +90,7 @@ function json({ columns, write }: Sheet): RowPrinter {
 function csv({ columns, write }: Sheet): RowPrinter {
   const line = (cells: readonly JsonValue[]): void => write(`${cells.map(csvCell).join(',')}\n`);
   line(columns);
-  return { print: line, end: () => undefined };
+  return { print: line, ...nothingHeld };
 }
 
 /** Two columns of a query may have one name. */
@@ -103,11 +110,14 @@ export function textOf(cell: JsonValue): string {
   return typeof cell === 'string' ? cell : JSON.stringify(cell);
 }
 
+/** How formulas begin: in a cell, and in what becomes one where a spreadsheet takes ";" for the end of a cell too. */
+const formula = /(^|;)(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20])/g;
+
 /** A text that begins like a formula gets a quote before it, or a spreadsheet would obey it. */
 function csvCell(cell: JsonValue): string {
   if (cell === null) return '';
   if (typeof cell !== 'string') return JSON.stringify(cell);
   const text = visible(cell);
-  const harmless = /^\s*[=+\-@]/.test(text) ? `'${text}` : text;
-  return /[",\s]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  const harmless = text.replace(formula, "$1'");
+  return /[",;\s]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

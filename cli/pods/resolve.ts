@@ -1,5 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { PodReference, ResolvePodsRequest } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { inTurn } from '../follow/pause.ts';
 import { momentOf, spanText } from '../output/figures.ts';
 import type { Session } from '../session.ts';
 
@@ -16,12 +17,15 @@ export interface PodsOfNode {
 }
 
 const oldMs = 60_000;
+/** Thousands of pods are read in hundreds of pages. */
+const deadlineMs = 60_000;
 
 /** Asks the collector which nodes the pods run on; nodes by name. Throws pod_unknown when there is none. */
 export async function resolvePods(session: Session, meant: PodsMeant): Promise<PodsOfNode[]> {
   const nodes = new Map<string, PodReference[]>();
+  const signal = session.terminal.interrupt;
   for (const target of targetsOf(meant)) {
-    const answer = await session.calls.resolvePods({ target }, { signal: session.terminal.interrupt });
+    const answer = await inTurn(() => session.calls.resolvePods({ target }, { signal, deadlineMs }), signal);
     const ageMs = Date.now() - (momentOf(answer.asOf) ?? Date.now());
     if (ageMs > oldMs)
       session.warn(`what the collector knows of the cluster is ${spanText(ageMs)} old: pods may have moved`);

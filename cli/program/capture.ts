@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import type { PodsMeant } from '../pods/resolve.ts';
-import { examples, filled, key, labels, podReference, timeSpan } from './arguments.ts';
-import type { Runs } from './session-command.ts';
+import type { GlobalOptions } from '../session.ts';
+import { type AnalysisOptions, addAnalysisOptions, choiceOf } from './analysis-options.ts';
+import { examples, filled, key, labels, podReference, timeSpan, unmaskText } from './arguments.ts';
+import { type Runs, SessionCommand } from './session-command.ts';
 
 const defaultTimeout = '30m';
 
@@ -12,12 +14,18 @@ interface PodOptions {
   readonly allInNamespace?: string;
 }
 
-interface CaptureOptions extends PodOptions {
+interface CaptureOptions extends PodOptions, AnalysisOptions {
   readonly reason: string;
   readonly wait?: true;
   readonly timeout?: number;
   readonly idempotencyKey?: string;
   readonly yes?: true;
+}
+
+interface WatchOptions {
+  readonly plugin?: string;
+  readonly unmask?: true;
+  readonly timeout?: number;
 }
 
 /** `kcorder capture` and what follows a capture on its way. */
@@ -29,7 +37,7 @@ export function addCapture(program: Command, runs: Runs): void {
 }
 
 function addOrder(program: Command, { inSession }: Runs): void {
-  program
+  const command = program
     .command('capture')
     .description("Order a capture of a node's memory, or of each node that some pods run on.")
     .argument('[node]', 'name of the node; instead of it, pods', filled)
@@ -41,7 +49,8 @@ function addOrder(program: Command, { inSession }: Runs): void {
     .option('--wait', 'wait for the end, then print the processes by pod')
     .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan)
     .option('--idempotency-key <key>', 'the same key never makes a second capture of a node (default: a new one)', key)
-    .option('-y, --yes', 'do not ask, however many nodes it is')
+    .option('-y, --yes', 'do not ask, however many nodes it is');
+  addAnalysisOptions(command)
     .addHelpText(
       'after',
       examples(
@@ -50,6 +59,7 @@ function addOrder(program: Command, { inSession }: Runs): void {
         'kcorder capture -l app=checkout --pod-namespace shop --reason INC-4711 --yes',
         'kcorder capture --all-in-namespace shop --reason INC-4711 -o json',
         'kcorder capture node-1 --reason INC-4711 --wait --timeout 2h --idempotency-key INC-4711-1',
+        'kcorder capture node-1 --reason INC-4711 --profile deep',
       ),
     )
     .action((node: string | undefined, options: CaptureOptions, command: Command) => {
@@ -57,7 +67,9 @@ function addOrder(program: Command, { inSession }: Runs): void {
         command.error('error: --timeout says how long --wait waits: give both or neither.');
       const meant = meantBy(node, options, command);
       const { reason, idempotencyKey } = options;
+      const analysis = choiceOf(options, command);
       const given = {
+        ...(analysis === undefined ? {} : { analysis }),
         reason,
         wait: options.wait === true,
         timeoutMs: options.timeout ?? timeSpan(defaultTimeout),
@@ -111,30 +123,55 @@ function addApproval(program: Command, { inSession }: Runs): void {
 }
 
 function addWatch(program: Command, { inSession }: Runs): void {
-  program
+  const command = program
     .command('watch')
-    .description('Follow a capture to its end, then print the processes by pod.')
+    .description('Follow a capture and its analysis to the end, then print the processes by pod.')
     .argument('<capture>', 'a capture', filled)
+    .option('--plugin <name>', 'print the rows of this plugin or kind as they are found, and nothing else', filled)
+    .option('--unmask', `with --plugin: ${unmaskText}`)
     .option('--timeout <time>', `longest time to wait (default ${defaultTimeout})`, timeSpan)
-    .addHelpText('after', examples('kcorder watch 0193a5c2', 'kcorder watch 0193a5c2 --timeout 2h -o json'))
-    .action((id: string, options: { timeout?: number }) =>
-      inSession(async (session) => {
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder watch 0193a5c2',
+        'kcorder watch 0193a5c2 --timeout 2h -o json',
+        'kcorder watch 0193a5c2 --plugin sockets -o jsonl',
+      ),
+    )
+    .action((id: string, { plugin, unmask, timeout }: WatchOptions, own: Command) => {
+      if (unmask === true && plugin === undefined) own.error('error: --unmask is about rows: give --plugin too.');
+      checkForm(own, plugin);
+      const timeoutMs = timeout ?? timeSpan(defaultTimeout);
+      return inSession(async (session) => {
+        if (plugin !== undefined) {
+          const { watchRows } = await import('../commands/watch-rows.ts');
+          return watchRows(session, id, plugin, { timeoutMs, unmask: unmask === true });
+        }
         const { watch } = await import('../commands/watch.ts');
-        return watch(session, id, options.timeout ?? timeSpan(defaultTimeout));
-      }),
-    );
+        return watch(session, id, timeoutMs);
+      });
+    });
+  if (command instanceof SessionCommand) command.printsBoth();
+}
+
+/** A capture is no row, and rows are no document of YAML. */
+function checkForm(own: Command, plugin: string | undefined): void {
+  const { output: form } = own.optsWithGlobals<GlobalOptions>();
+  if (form === 'csv' && plugin === undefined) own.error('error: -o csv is for rows: give --plugin too.');
+  if (form === 'yaml' && plugin !== undefined) own.error('error: rows are not printed as YAML: give -o json or jsonl.');
 }
 
 function addCancel(program: Command, { inSession }: Runs): void {
   program
     .command('cancel')
-    .description('Stop a running capture; what was acquired is kept.')
+    .description('Stop a running capture, or with --analysis its analysis; what was acquired is kept.')
     .argument('<capture>', 'a capture', filled)
-    .addHelpText('after', examples('kcorder cancel 0193a5c2', 'kcorder cancel 0193a5c2 -o json'))
-    .action((id: string) =>
+    .option('--analysis', 'stop its analysis, which waits or runs; plugins that have ended keep their rows')
+    .addHelpText('after', examples('kcorder cancel 0193a5c2', 'kcorder cancel 0193a5c2 --analysis'))
+    .action((id: string, options: { analysis?: true }) =>
       inSession(async (session) => {
-        const { cancel } = await import('../commands/cancel.ts');
-        return cancel(session, id);
+        const { cancel, cancelAnalysis } = await import('../commands/cancel.ts');
+        return options.analysis === true ? cancelAnalysis(session, id) : cancel(session, id);
       }),
     );
 }

@@ -1,8 +1,14 @@
 import type { Command } from 'commander';
+import { type AnalysisOptions, addAnalysisOptions, choiceOf } from './analysis-options.ts';
 import { examples, filled, type NotedHead, notedHead, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
 
 const defaultTimeout = '30m';
+
+interface AnalyzeOptions extends AnalysisOptions {
+  readonly wait?: true;
+  readonly timeout?: number;
+}
 
 /** What is done with the evidence of captures that have ended, and with the place where it is kept. */
 export function addEvidence(program: Command, runs: Runs): void {
@@ -14,20 +20,31 @@ export function addEvidence(program: Command, runs: Runs): void {
 }
 
 function addAnalyze(program: Command, { inSession }: Runs): void {
-  program
+  const command = program
     .command('analyze')
-    .description('Analyse the image of a capture again, for instance when symbols of its kernel have been added.')
+    .description(
+      'Analyze the image of a capture again. A profile replaces the earlier results; plugins are added to them.',
+    )
     .argument('<capture>', 'a capture', filled)
     .option('--wait', 'wait for the end, then print the processes by pod')
-    .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan)
-    .addHelpText('after', examples('kcorder analyze 0193a5c2 --wait', 'kcorder analyze 0193a5c2 -o json'))
-    .action((id: string, options: { wait?: true; timeout?: number }, command: Command) => {
+    .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan);
+  addAnalysisOptions(command)
+    .addHelpText(
+      'after',
+      examples(
+        'kcorder analyze 0193a5c2 --wait',
+        'kcorder analyze 0193a5c2 --profile deep',
+        "kcorder analyze 0193a5c2 --plugin linux.vmaregexscan.VmaRegExScan --arg 'pattern=BEGIN [A-Z ]*PRIVATE KEY'",
+      ),
+    )
+    .action((id: string, options: AnalyzeOptions) => {
       if (options.timeout !== undefined && options.wait !== true)
         command.error('error: --timeout says how long --wait waits: give both or neither.');
+      const analysis = choiceOf(options, command);
       return inSession(async (session) => {
         const { analyze } = await import('../commands/analyze.ts');
         const timeoutMs = options.timeout ?? timeSpan(defaultTimeout);
-        return analyze(session, id, { wait: options.wait === true, timeoutMs });
+        return analyze(session, id, { wait: options.wait === true, timeoutMs, ...(analysis && { analysis }) });
       });
     });
 }

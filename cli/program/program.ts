@@ -11,7 +11,7 @@ import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
 import { addKinds, addQuery } from './results.ts';
 import { addSchedules } from './schedule.ts';
-import { gatherOptions, type Runs, SessionCommand } from './session-command.ts';
+import { gatherOptions, globalOptionsOf, type Runs, SessionCommand } from './session-command.ts';
 import { addSymbols } from './symbols.ts';
 
 /** How a run of the program ends when it ends well, or badly without an error. */
@@ -41,7 +41,7 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false, visibleGlobalOptions: globalOptionsOf })
     .showHelpAfterError('Run the same command with --help for its usage and examples.')
     .exitOverride()
     .enablePositionalOptions()
@@ -104,12 +104,23 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
       }),
     );
 
+  get
+    .command('plugins')
+    .description('List the plugins that an analysis can run: their profiles, their arguments, and which are sensitive.')
+    .addHelpText('after', examples('kcorder get plugins', 'kcorder get plugins -o json'))
+    .action(() =>
+      inSession(async (session) => {
+        const { getPlugins } = await import('../commands/get-plugins.ts');
+        return getPlugins(session);
+      }),
+    );
+
   addKinds(get, runs);
 
   program
     .command('ps')
     .description('Show the processes of a capture by namespace, pod and container.')
-    .argument('<capture|node>', 'a capture, or a node for its newest analysed capture', filled)
+    .argument('<capture|node>', 'a capture, or a node for its newest analyzed capture', filled)
     .option('--plugin <name>', 'print the rows of this plugin instead', filled)
     .option('--all', 'list kernel threads too')
     .option('--unmask', unmaskText)

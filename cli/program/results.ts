@@ -1,4 +1,4 @@
-import { kinds } from '@kcorder/proto/results/kinds.ts';
+import { kinds, pluginOf } from '@kcorder/proto/results/kinds.ts';
 import type { Command } from 'commander';
 import type { RowOptions } from '../commands/get-rows.ts';
 import { countUpTo, examples, filled, onePod, pidNumber, unmaskText } from './arguments.ts';
@@ -11,32 +11,47 @@ interface QueryOptions {
 
 const mostRows = 999_999_999;
 
-/** Adds a subcommand of `get` for each kind of rows. */
-export function addKinds(get: Command, { inSession }: Runs): void {
+/** Adds a subcommand of `get` for each kind of rows, and one for the plugins that are no kind. */
+export function addKinds(get: Command, runs: Runs): void {
   for (const { name, plugin, summary } of kinds) {
     const command = get
       .command(name)
-      .description(`List the ${summary} of a capture, each with its pod: the rows of ${plugin}.`)
-      .argument('<capture|node>', 'a capture, or a node for its newest analysed capture', filled)
-      .option('--pod <namespace/name>', 'only those of this pod', onePod)
-      .option('--container <name>', 'only those of this container', filled)
-      .option('--pid <number>', 'only those of the process with this pid on the node', pidNumber)
-      .option('--filter <conditions>', `only those that fit, such as "comm = 'sshd' AND pid > 100"`, filled)
-      .option('--sort-by <column>', 'order by a column, as in "pid desc" (default: as the plugin found them)', filled)
-      .option('--limit <number>', 'at most so many (default: all)', countUpTo(mostRows))
-      .option('--unmask', unmaskText)
+      .description(`List the ${summary}: the rows of ${plugin}, with the pod of each.`)
       .addHelpText(
         'after',
         examples(`kcorder get ${name} node-1`, `kcorder get ${name} 0193a5c2 --pod shop/web-0 -o jsonl`),
-      )
-      .action((target: string, options: RowOptions) =>
-        inSession(async (session) => {
-          const { getRows } = await import('../commands/get-rows.ts');
-          return getRows(session, plugin, target, options);
-        }),
       );
-    if (command instanceof SessionCommand) command.printsRows();
+    addRowOptions(command, runs, () => plugin);
   }
+  const command = get
+    .command('rows')
+    .description('List the rows of any plugin that was run, with the pod of each.')
+    .requiredOption('--plugin <name>', 'of this plugin, as `kcorder get plugins` lists them, or kind', filled)
+    .addHelpText('after', examples('kcorder get rows 0193a5c2 --plugin linux.vmaregexscan.VmaRegExScan'));
+  addRowOptions(command, runs, ({ plugin = '' }) => pluginOf(plugin));
+}
+
+function addRowOptions(
+  command: Command,
+  { inSession }: Runs,
+  nameOf: (options: { readonly plugin?: string }) => string,
+): void {
+  command
+    .argument('<capture|node>', 'a capture, or a node for its newest analyzed capture', filled)
+    .option('--pod <namespace/name>', 'only those of this pod', onePod)
+    .option('--container <name>', 'only those of this container', filled)
+    .option('--pid <number>', 'only those of the process with this pid on the node', pidNumber)
+    .option('--filter <conditions>', `only those that fit, such as "comm = 'sshd' AND pid > 100"`, filled)
+    .option('--sort-by <column>', 'order by a column, as in "pid desc" (default: as the plugin found them)', filled)
+    .option('--limit <number>', 'at most so many (default: all)', countUpTo(mostRows))
+    .option('--unmask', unmaskText)
+    .action((target: string, options: RowOptions & { readonly plugin?: string }) =>
+      inSession(async (session) => {
+        const { getRows } = await import('../commands/get-rows.ts');
+        return getRows(session, nameOf(options), target, options);
+      }),
+    );
+  if (command instanceof SessionCommand) command.printsRows();
 }
 
 /** Adds `query`. */
@@ -44,7 +59,7 @@ export function addQuery(program: Command, { inSession, alone }: Runs): void {
   const command = program
     .command('query')
     .description('Ask the results of a capture one SELECT, on this machine.')
-    .argument('[capture|node]', 'a capture, or a node for its newest analysed capture', filled)
+    .argument('[capture|node]', 'a capture, or a node for its newest analyzed capture', filled)
     .argument('[sql]', 'the SELECT', filled)
     .option('-f, --file <file>', 'ask a file that was downloaded, and no collector', filled)
     .option('--unmask', unmaskText)

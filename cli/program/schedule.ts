@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import type { ScheduleOptions } from '../commands/schedule-create.ts';
 import type { RunsOptions } from '../commands/schedule-runs.ts';
+import { type AnalysisOptions, addAnalysisOptions, choiceOf } from './analysis-options.ts';
 import { age, countUpTo, examples, filled, key, labels, names, nodeLabels, timeSpan } from './arguments.ts';
 import type { Runs } from './session-command.ts';
+
+type CreateOptions = Omit<ScheduleOptions, 'analysis'> & AnalysisOptions;
 
 const mostRuns = 1000;
 const mostKept = 1_000_000;
@@ -16,7 +19,7 @@ export function addSchedules(program: Command, runs: Runs): void {
 }
 
 function addCreate(schedule: Command, { inSession }: Runs): void {
-  schedule
+  const command = schedule
     .command('create')
     .description('Make a schedule. What is said of nodes and pods must fit all at once; without it, it is every node.')
     .argument('<name>', 'its name: lower-case letters, digits, dashes', filled)
@@ -41,21 +44,26 @@ function addCreate(schedule: Command, { inSession }: Runs): void {
       countUpTo(mostKept),
     )
     .option('--ttl <time>', 'delete what is older, such as 30d', age)
-    .option('--reason <text>', 'why; it stays in the evidence', filled)
+    .option('--reason <text>', 'why; it stays in the evidence', filled);
+  addAnalysisOptions(command)
     .addHelpText(
       'after',
       examples(
         'kcorder schedule create nightly --cron "0 3 * * *" --time-zone Europe/Berlin --jitter 30m --keep-last 7',
         'kcorder schedule create shop --cron "0 */6 * * *" --pod-namespace shop --ttl 30d --reason "baseline of the shop"',
+        'kcorder schedule create weekly --cron "0 4 * * 0" --profile deep --keep-last 4',
         'kcorder schedule create edge --cron @hourly --node-labels pool=edge --no-analyze --max-concurrent 2 --keep-last 3',
       ),
     )
-    .action((name: string, spec: ScheduleOptions) =>
-      inSession(async (session) => {
+    .action((name: string, spec: CreateOptions, own: Command) => {
+      const analysis = choiceOf(spec, own);
+      if (analysis !== undefined && !spec.analyze)
+        own.error('error: --no-analyze leaves nothing to --profile and --plugin: give one of them.');
+      return inSession(async (session) => {
         const { scheduleCreate } = await import('../commands/schedule-create.ts');
-        return scheduleCreate(session, name, spec);
-      }),
-    );
+        return scheduleCreate(session, name, { ...spec, ...(analysis && { analysis }) });
+      });
+    });
 }
 
 function addQueries(schedule: Command, { inSession }: Runs): void {

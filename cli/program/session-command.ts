@@ -11,6 +11,7 @@ export interface Runs {
   alone(work: (options: GlobalOptions, environment: Environment, terminal: Terminal) => Promise<number>): Promise<void>;
 }
 
+const documentForms = ['table', 'wide', 'json', 'yaml'];
 /** The forms that rows are printed in. */
 const rowForms = ['table', 'wide', 'json', 'jsonl', 'csv'];
 
@@ -45,12 +46,7 @@ export class SessionCommand extends StrictCommand {
   /** Help shows the global options as the program's. */
   constructor(name?: string, isProgram = true) {
     super(name);
-    const output = new Option('-o, --output <form>', 'how results are printed').choices([
-      'table',
-      'wide',
-      'json',
-      'yaml',
-    ]);
+    const output = new Option('-o, --output <form>', 'how results are printed').choices(documentForms);
     const options = [
       isProgram ? output.default('table') : output,
       new Option('--context <name>', 'context of the kubeconfig (default: its current one)'),
@@ -61,20 +57,42 @@ export class SessionCommand extends StrictCommand {
       new Option('--token-file <file>', 'come with the token in this file'),
       new Option('--collector <host:port>', 'a collector outside of a cluster (or KCORDER_COLLECTOR)'),
       new Option('--tls-dir <dir>', 'for it: directory with ca.crt, tls.crt and tls.key (or KCORDER_TLS_DIR)'),
-      new Option('--no-color', 'no colours (or NO_COLOR)'),
+      new Option('--no-color', 'no colors (or NO_COLOR)'),
     ];
     for (const option of options) this.addOption(option.hideHelp(!isProgram));
   }
 
   /** Takes the forms of rows with `-o`, in the place of those of documents. */
   printsRows(): this {
-    this.options.find(({ long }) => long === '--output')?.choices(rowForms);
+    return this.#prints(rowForms);
+  }
+
+  /** Takes the forms of documents and of rows. */
+  printsBoth(): this {
+    return this.#prints([...new Set([...documentForms, ...rowForms])]);
+  }
+
+  #prints(forms: readonly string[]): this {
+    this.options.find(isOutput)?.choices(forms).default('table').hideHelp(false);
     return this;
   }
 
   override createCommand(name?: string): SessionCommand {
     return new SessionCommand(name, false);
   }
+}
+
+function isOutput({ long }: Option): boolean {
+  return long === '--output';
+}
+
+/** The program's options that the help of a command lists: all but those that the command takes in another form. */
+export function globalOptionsOf(command: Command): Option[] {
+  const own = new Set(command.options.filter(({ hidden }) => !hidden).map(({ long }) => long));
+  const listed: Option[] = [];
+  for (let at = command.parent; at !== null; at = at.parent)
+    listed.push(...at.options.filter(({ hidden, long }) => !hidden && !own.has(long)));
+  return listed;
 }
 
 /** Puts what was given of the global options, anywhere on the way to a command, into the program's own; the innermost counts. */

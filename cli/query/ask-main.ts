@@ -3,7 +3,9 @@ import { type Asked, ask } from './ask.ts';
 
 // Its parent gives it the question and the file, reads lines, and kills it when nobody wants more of them.
 const line = (value: unknown): void => {
-  const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
+  // JSON takes them as they are, and whoever reads lines as their ends.
+  const text = JSON.stringify(value).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+  const bytes = Buffer.from(`${text}\n`);
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
 };
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { AnswerCell, Asked } from './ask.ts';
+import type { AnswerCell, Asked, Remarks } from './ask.ts';
 
 const here = import.meta.dirname;
 /** Memory of JavaScript alone, in MiB. */
@@ -12,6 +12,8 @@ const mostHeapMib = 512;
 export interface Answer {
   readonly columns: readonly string[];
   readonly rows: AsyncIterable<readonly AnswerCell[]>;
+  /** Of the plugins whose tables were read, there once all rows are; in the words of the file. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -41,14 +43,15 @@ export async function askFile<T>(asked: Asked, signal: AbortSignal, use: (answer
   child.stdin.on('error', () => undefined);
   child.stdin.end(JSON.stringify(asked));
   try {
-    const lines = linesOf(child.stdout);
+    const warnings: string[] = [];
+    const lines = linesOf(child.stdout, warnings);
     const columns = (await lines.next()).value;
     if (columns === undefined) {
       await ended;
       signal.throwIfAborted();
       throw new Fault('internal', `the query ended without an answer: ${lastWords.trim() || 'no reason given'}`);
     }
-    const answer = await use({ columns: columns.map(String), rows: lines });
+    const answer = await use({ columns: columns.map(String), rows: lines, warnings });
     signal.throwIfAborted();
     return answer;
   } finally {
@@ -58,11 +61,15 @@ export async function askFile<T>(asked: Asked, signal: AbortSignal, use: (answer
   }
 }
 
-async function* linesOf(output: NodeJS.ReadableStream): AsyncGenerator<readonly AnswerCell[], undefined, undefined> {
+async function* linesOf(
+  output: NodeJS.ReadableStream,
+  warnings: string[],
+): AsyncGenerator<readonly AnswerCell[], undefined, undefined> {
   for await (const text of createInterface({ input: output, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const line = JSON.parse(text) as readonly AnswerCell[] | { readonly error: string };
+    const line = JSON.parse(text) as readonly AnswerCell[] | Remarks | { readonly error: string };
     if ('error' in line) throw new Fault('invalid_argument', `the query cannot be answered: ${line.error}`);
-    yield line as readonly AnswerCell[];
+    if ('warnings' in line) warnings.push(...line.warnings);
+    else yield line;
   }
   return undefined;
 }

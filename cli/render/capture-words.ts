@@ -62,7 +62,7 @@ export function outcomeText(outcome: Outcome | undefined): string {
   return why === '' ? word : `${word}, ${why}`;
 }
 
-/** Whether a capture and its analysis have ended; one that is analysed again has not. */
+/** Whether a capture and its analysis have ended; one that is analyzed again has not. */
 export function hasEnded({ phase, analysis }: Capture): boolean {
   return phase === Phase.DONE && !isUnderWay(analysis);
 }

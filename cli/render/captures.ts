@@ -1,6 +1,8 @@
+import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import type { Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { AnalysisState, OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import type { AnalysisSymbols, GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { GetAnalysisResponse } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { specText } from '../calls/analysis-choice.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
 import {
@@ -56,7 +58,12 @@ export function captureText(capture: Capture, look: Look, nowMs: number, found?:
     ['waiting', capture.waiting ? waitingText.replace(/^waiting /, '') : ''],
     ['outcome', outcomeText(capture.outcome)],
     ['left out', leftOutText(capture)],
-    ['analysis', [analysisWord(capture.analysis), because(capture.analysis)].filter(Boolean).join(', ')],
+    [
+      'analysis',
+      [analysisWord(capture.analysis), because(capture.analysis), specText(capture.analysis?.spec)]
+        .filter(Boolean)
+        .join(', '),
+    ],
     ['symbols', symbolsFact(capture, found?.symbols)],
     ['confined', found?.confinement === undefined ? '' : confinementText(found.confinement)],
     ...capture.interruptions.map(

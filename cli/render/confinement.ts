@@ -1,4 +1,4 @@
-import { type AnalysisConfinement, ConfinementLevel } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { type AnalysisConfinement, ConfinementLevel } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 
 /** How far an analysis was confined, and by what: `in full (Landlock 7, seccomp)`. */
 export function confinementText({ level, landlockAbi, seccomp }: AnalysisConfinement): string {

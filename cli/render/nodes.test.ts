@@ -31,7 +31,7 @@ test('one node says what is with its symbols, and where more is to be read', () 
   const text = nodesOf().map((node) => nodeText(node, look, nowMs));
   expect(text[0]).not.toContain('symbols');
   expect(text[1]).toMatch(
-    /\nA capture of it cannot be analysed:\nsymbols missing: Import its ISF\.\n`kcorder symbols get lab-2` shows what each source had\.\n$/,
+    /\nA capture of it cannot be analyzed:\nsymbols missing: Import its ISF\.\n`kcorder symbols get lab-2` shows what each source had\.\n$/,
   );
 });
 

@@ -48,7 +48,7 @@ export function nodeText(node: Node, look: Look, nowMs: number): string {
 function symbolsRest({ name, symbols }: Node, look: Look): string {
   if (symbols === undefined || symbols.state === SymbolsState.READY || symbols.detail === '') return '';
   const head =
-    symbols.state === SymbolsState.BUILDING ? 'Its symbols are on their way:' : 'A capture of it cannot be analysed:';
+    symbols.state === SymbolsState.BUILDING ? 'Its symbols are on their way:' : 'A capture of it cannot be analyzed:';
   const tone = symbols.state === SymbolsState.BUILDING ? 'quiet' : 'bad';
   const state = look.paint(tone, `symbols ${symbolsWord(symbols)}`);
   return `\n${head}\n${state}: ${visible(symbols.detail)}\n\`kcorder symbols get ${visible(name)}\` shows what each source had.\n`;

@@ -28,8 +28,18 @@ export function placedTable(columns: readonly string[], wide: boolean): PlacedTa
     titles: ['namespace', 'pod', 'container', ...own.map((index) => columns[index] ?? '')],
     row: (cells) => {
       const cell = (index: number): JsonValue => cells[index] ?? null;
-      const named = cell(place) === 'pod' ? textOf(cell(pod) ?? cell(uid)) : `(${textOf(cell(place))})`;
-      return [textOf(cell(namespace)), named, textOf(cell(container)), ...own.map((index) => textOf(cell(index)))];
+      return [
+        textOf(cell(namespace)),
+        podOf(cell(place), cell(pod) ?? cell(uid)),
+        textOf(cell(container)),
+        ...own.map((index) => textOf(cell(index))),
+      ];
     },
   };
+}
+
+/** The pod, or what stands for one; a dash while it is not known where the row belongs. */
+function podOf(placement: JsonValue, pod: JsonValue): string {
+  if (placement === 'pod') return textOf(pod);
+  return placement === null ? '-' : `(${textOf(placement)})`;
 }

@@ -96,3 +96,10 @@ test('a chain of 20,000 processes does not exhaust the stack', () => {
   const links = Array.from({ length: 20_000 }, (_, index) => [index + 1, index] as const);
   expect(shapeOf(links).at(-1)).toEqual([20_000, 19_999]);
 });
+
+test.each([
+  ["two pids that are each other's parents", (index: number) => [1 + (index % 2), 2 - (index % 2)] as const],
+  ['two pids, one the parent of the other', (index: number) => [1 + (index % 2), index % 2] as const],
+])('50,000 processes of %s are gone through once', (_what, linkOf) => {
+  expect(shapeOf(Array.from({ length: 50_000 }, (_, index) => linkOf(index)))).toHaveLength(50_000);
+});

@@ -25,8 +25,10 @@ export function treeOf(processes: readonly Process[]): Branch[] {
       seen.add(next.process);
       branches.push(next);
       const depth = next.depth + 1;
-      const below = (children.get(next.process.pid) ?? []).filter((process) => !seen.has(process));
-      stack.push(...below.map((process) => ({ process, depth })).reverse());
+      const below = children.get(next.process.pid) ?? [];
+      // The first of those with one pid has all its children: asked again by each, thousands of them took hours.
+      children.delete(next.process.pid);
+      for (const process of below.toReversed()) if (!seen.has(process)) stack.push({ process, depth });
     }
   };
   walk(children.get(undefined) ?? []);

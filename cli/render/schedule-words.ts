@@ -8,6 +8,7 @@ import {
   type ScheduleSpec,
   type ScheduleTarget,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import { specText } from '../calls/analysis-choice.ts';
 import type { Cell } from '../output/grid.ts';
 import { durationText } from '../program/duration.ts';
 import { enumWord } from './enum-word.ts';
@@ -56,7 +57,9 @@ export function targetText(target: ScheduleTarget | undefined): string {
 
 /** What is done at a tick. */
 export function doesText(spec: ScheduleSpec | undefined): string {
-  return spec?.analyze === true ? 'capture and analyse' : 'capture';
+  if (spec?.analyze !== true) return 'capture';
+  const what = specText(spec.analysis);
+  return what === '' ? 'capture and analyze' : `capture and analyze (${what})`;
 }
 
 /** What of its captures stays, in words. */

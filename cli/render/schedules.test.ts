@@ -31,7 +31,7 @@ test('wide adds the moments, which nodes, what is done, what stays and who made 
     '2026-11-23 00:00:00',
     '2026-11-22 18:00:00',
     'where pods with labels app=web in shop run',
-    'capture and analyse',
+    'capture and analyze',
     'the newest 4 complete captures of each node, and what is younger than 30d',
     'alice',
     '3 succeeded, 1 MISSED',
@@ -55,7 +55,7 @@ NAME  CRON         ZONE           NEXT IN  LAST  PAUSED  LAST RUNS
 shop  0 */6 * * *  Europe/Berlin    4h56m  1h3m  -       3 succeeded, 1 MISSED
 
 nodes        where pods with labels app=web in shop run
-does         capture and analyse
+does         capture and analyze
 reason       baseline of the shop
 jitter       5m at most
 deadline     10m

@@ -1,4 +1,4 @@
-import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import type { AnalysisSymbols } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import {
   type KernelSymbols,
   SymbolsQuality,

@@ -1,6 +1,6 @@
 import type { PodContainer } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
+import type { PluginSpec } from '../capture/capture.ts';
 import type { RangeSource } from '../store/range-source.ts';
-import type { PluginRequest } from './plugin-arguments.ts';
 
 /** What a run reads. A later kind reads the pages of a running node. */
 export type ImageSource =
@@ -32,7 +32,13 @@ export interface AnalysisJob {
   /** Absolute path of the directory for the results. What an earlier analysis left there is replaced. */
   readonly outputDir: string;
   /** Default: `defaultPlugins`. */
-  readonly plugins?: readonly (string | PluginRequest)[];
+  readonly plugins?: readonly (string | PluginSpec)[];
+  /** True: the rows of other plugins stay as they are. An analysis that fails or is canceled changes nothing then. */
+  readonly adds?: boolean;
+  /** Aborted to end the analysis with the reason `canceled`: plugins that have ended keep their rows. */
+  readonly canceled?: AbortSignal;
+  /** Told when the plugins are known, with where their progress is to be seen. */
+  readonly begun?: (progress: AnalysisProgress) => void;
 }
 
 export const pluginStates = ['rows', 'empty', 'failed', 'unsupported'] as const;
@@ -53,6 +59,27 @@ export interface PluginReport {
   readonly seconds: number;
   readonly warnings: readonly string[];
   readonly columns: readonly string[];
+  /** As text; unset without any. */
+  readonly arguments?: Readonly<Record<string, string>>;
+  /** Of a plugin that was added later: the directory in `outputDir` that has its rows. */
+  readonly directory?: string;
+}
+
+/** How far a plugin is: as in its report, which comes in the place of this once it has ended. */
+export interface PluginProgress extends Pick<PluginReport, 'name' | 'reason' | 'rowCount' | 'seconds' | 'columns'> {
+  readonly state: PluginReport['state'] | 'waiting' | 'running';
+}
+
+/** How far the plugins of an analysis are: states and counts, while the rows are in files alone. */
+export interface AnalysisProgress {
+  /** Where the files are. */
+  readonly outputDir: string;
+  /** All plugins, in order. */
+  readonly plugins: readonly PluginProgress[];
+  /** Calls back at every change; there is one who watches. */
+  watch(changed: () => void): void;
+  /** Has the rows of a running plugin written to its file as far as they are counted. */
+  flush(plugin: string): Promise<void>;
 }
 
 /** What the runner found out about the kernel in the image. */
@@ -75,7 +102,7 @@ export interface AnalysisReport {
   readonly state: 'done' | 'failed';
   /**
    * Empty when done: unconfined, symbols_mismatch, symbols_rejected, image_rejected, image_unreadable, kernel_unknown, runner_unavailable, runner_failed, timeout,
-   * out_of_memory, output_limit, protocol, signal NAME, plugins_failed.
+   * out_of_memory, output_limit, protocol, signal NAME, plugins_failed, canceled; of an addition also symbols_changed, versions_changed.
    */
   readonly reason: string;
   /** One sentence for people; empty when done. */
@@ -91,6 +118,8 @@ export interface AnalysisReport {
   readonly isolation: Isolation;
   readonly plugins: readonly PluginReport[];
   readonly containers: readonly PodContainerNames[];
+  /** The plugins that ran last, if they were added to earlier results; unset: all of them. */
+  readonly added?: readonly string[];
   /** One entry for each run that broke off: why, and the end of what it wrote to stderr. For the operator of the collector. */
   readonly diagnostics: readonly string[];
   /** ISO 8601, UTC. */
@@ -135,7 +164,8 @@ export type PodContainerNames = Pick<
 /** Analyses images. */
 export interface Analysis {
   /**
-   * Runs the plugins over one image and leaves their rows and the report in the job's directory. Endings of any kind are in the report; throws
+   * Runs the plugins over one image and leaves their rows and the report in the job's directory. The report of an addition that failed is returned
+   * only, and the earlier results stay as they were. Endings of any kind are in the report; throws
    * Fault storage_failed when the results cannot be written, and the signal's reason after an abort, with nothing of the run left behind.
    */
   analyze(job: AnalysisJob, signal: AbortSignal): Promise<AnalysisReport>;

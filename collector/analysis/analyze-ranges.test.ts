@@ -46,6 +46,37 @@ describe('an image that is read by ranges', () => {
     }
   });
 
+  test.each([1, 2])(
+    'leaves %i workers what any has read, also those that come after, and nothing on the disk',
+    async (workers) => {
+      const asked: number[] = [];
+      const read: RangeSource['read'] = async (offset, length) => {
+        asked.push(offset);
+        return data.subarray(offset, offset + length);
+      };
+      const report = await runOver(['reads_end', 'segv', 'reads_copy', 'after'], read, workers);
+      expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'failed', 'rows', 'rows']);
+      const row = await readFile(join(outputDir, 'reads_copy.jsonl'), 'utf8');
+      expect(row).toBe(`${JSON.stringify([data.toString('hex', 1 << 20, (1 << 20) + 64)])}\n`);
+      expect(asked).toEqual([1 << 20]);
+      const files = ['after.jsonl', 'reads_copy.jsonl', 'reads_end.jsonl', 'report.json'];
+      expect((await readdir(outputDir)).toSorted()).toEqual(files);
+    },
+  );
+
+  test('is kept nowhere if all space is promised to captures', async () => {
+    const asked: number[] = [];
+    const read: RangeSource['read'] = async (offset, length) => {
+      asked.push(length);
+      return data.subarray(offset, offset + length);
+    };
+    const source: RangeSource = { sizeBytes: data.length, read, [Symbol.asyncDispose]: async () => undefined };
+    const job: AnalysisJob = { ...makeJob(outputDir, ['reads_end']), image: { kind: 'ranges', source } };
+    const analysis = createAnalysis(program, limits, { freeBytes: async () => 0 });
+    expect(await analysis.analyze(job, new AbortController().signal)).toMatchObject({ state: 'done' });
+    expect(asked).toEqual([65_536]);
+  });
+
   test('and cannot be read ends the whole run with the reason, and no plugin as empty', async () => {
     const read: RangeSource['read'] = async (offset, length) => {
       if (offset > 0) throw new Fault('evidence_damaged', 'bytes 7 to 9 of the packed image x.zst are damaged');

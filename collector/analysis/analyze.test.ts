@@ -44,7 +44,10 @@ describe('a plugin that misbehaves costs only itself', () => {
     ['crashes its worker', 'crash', 'exit 1', {}],
     ['gives up with its worker', 'gives_up', 'out_of_memory', {}],
     ['is killed in the middle of a line', 'half_a_line', 'signal SIGKILL', {}],
-    ['claims that its worker has died', 'claims_to_have_died', 'signal SIGXFSZ', { pluginWallMs: 1_500 }],
+    ['claims that its worker has died', 'claims_to_have_died', 'protocol', {}],
+    ['claims so, and to be the next that gives up for all', 'succeeds_itself', 'protocol', {}],
+    ['gives up for all workers', 'voids_all', 'image_unreadable', {}],
+    ['prints for ever what nobody reads', 'cuts_off_for_ever', 'output_limit', {}],
     ['prints half a line of JSON', 'garbage', 'protocol', {}],
     ['prints bytes that are no text', 'binary', 'protocol', {}],
     ['prints a line of unknown type', 'unknown_line', 'protocol', {}],
@@ -93,16 +96,22 @@ describe('a plugin that misbehaves costs only itself', () => {
     const bad = ['hang', 'segv', 'flood', 'quit', 'garbage', 'endless_line', 'half_a_line', 'claims_to_have_died'];
     const good = Array.from({ length: 12 }, (_, index) => `good_${index}`);
     const plugins = bad.flatMap((name, index) => [name, good[index] ?? '']).concat(good.slice(bad.length));
-    const analysis = createAnalysis(program, { ...limits, pluginWallMs: 2_000 }, { workers });
+    const analysis = createAnalysis(program, { ...limits, pluginWallMs: 6_000 }, { workers });
     const report = await analysis.analyze(makeJob(outputDir, plugins), new AbortController().signal);
     const reasons = Object.fromEntries(report.plugins.map(({ name, reason }) => [name, reason]));
     expect(reasons).toEqual({
       ...Object.fromEntries(good.map((name) => [name, ''])),
       ...{ hang: 'timeout', segv: 'signal SIGSEGV', flood: 'output_limit', quit: 'exit 0', garbage: 'protocol' },
-      ...{ endless_line: 'output_limit', half_a_line: 'signal SIGKILL', claims_to_have_died: 'signal SIGXFSZ' },
+      ...{ endless_line: 'output_limit', half_a_line: 'signal SIGKILL', claims_to_have_died: 'protocol' },
     });
     expect(report.plugins.map(({ name }) => name)).toEqual(plugins);
     expect(report.state).toBe('done');
+  });
+
+  test('a worker that has nothing to do any more and stays is ended when a step of its would be', async () => {
+    const report = await run(['before', 'stays'], { pluginWallMs: 1_500 });
+    expect(report.plugins.map(({ state }) => state)).toEqual(['rows', 'empty']);
+    expect(report.diagnostics.join()).toMatch(/^timeout: one step took longer/);
   });
 
   test('two in a row cost two restarts', async () => {
@@ -234,6 +243,8 @@ test('a collector that is killed takes the runner with it, where this machine ca
 test('a second analysis replaces the first, and what a killed one left goes', async () => {
   await run(['before', 'after']);
   await writeFile(join(outputDir, 'left.jsonl.part'), 'x');
+  // Made of the report before, with its rows.
+  for (const name of ['results.sqlite', 'results-unmasked.sqlite']) await writeFile(join(outputDir, name), 'x');
   const report = await run(['after']);
   expect((await readdir(outputDir)).sort()).toEqual(['after.jsonl', 'report.json']);
   expect(await readReport(outputDir)).toEqual({ version: 1, ...report });

@@ -1,4 +1,4 @@
-import type { Isolation } from './analysis.ts';
+import { type Confined, confinementLevels, type Isolation } from './analysis.ts';
 import { startChild } from './child.ts';
 import { runnerEnvironment } from './environment.ts';
 
@@ -20,6 +20,13 @@ export async function probeSurroundings(): Promise<Surroundings> {
     argv: [...(endsWithCollector ? endWithParent : []), ...(noNetwork ? withoutNetwork : [])],
     isolation: { network: noNetwork ? 'none' : 'shared', endsWithCollector },
   };
+}
+
+/** Returns the lowest of confinements; nothing of none. */
+export function leastConfined(all: readonly Confined[]): Pick<Isolation, 'confined'> {
+  const rank = ({ level }: Confined) => confinementLevels.indexOf(level);
+  const [least] = all.toSorted((one, other) => rank(one) - rank(other));
+  return least === undefined ? {} : { confined: least };
 }
 
 async function works(prefix: readonly string[]): Promise<boolean> {

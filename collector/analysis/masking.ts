@@ -17,6 +17,10 @@ const wholly: Readonly<Record<string, readonly string[]>> = {
 const commandLines: Readonly<Record<string, readonly string[]>> = {
   processes: ['commandLine'],
   'linux.psaux.PsAux': ['ARGS'],
+  // The end of a title that goes on over the environment.
+  'linux.envars.Envars': ['KEY'],
+  // Of a program that wrote its title over its arguments, all of them.
+  'linux.malware.process_spoofing.ProcessSpoofing': ['Cmdline_Basename'],
 };
 
 /** What masks the rows of a plugin. */
@@ -46,39 +50,62 @@ export function maskOf(plugin: string, columns: readonly string[]): Mask | undef
   };
 }
 
+/** The places of columns; all places where one is missing: whoever renamed it did not rename it here. */
 function placesOf(columns: readonly string[], sought: readonly string[] = []): number[] {
-  return columns.flatMap((column, place) => (sought.includes(column) ? [place] : []));
+  const isWhole = sought.every((column) => columns.includes(column));
+  return columns.flatMap((column, place) => (!isWhole || sought.includes(column) ? [place] : []));
 }
 
-const secretName =
-  '[\\w.-]{0,64}(?:passw(?:or)?d|passphrase|_pwd|secret|token|credentials?|api-?_?key|access-?_?key|private-?_?key|auth(?:orization)?)[\\w.-]{0,64}';
+const secretWord = [
+  ...[
+    'passw(?:or)?d',
+    'passphrase',
+    '(?<![a-z])pass(?![a-z])',
+    '(?:[_-]|(?<=[;?&]))pwd',
+    'secret',
+    'token',
+    'credentials?',
+  ],
+  ...['api-?_?key', 'access-?_?key', 'account-?_?key', 'private-?_?key', 'encryption-?_?key'],
+  ...['(?<![a-z])jwt(?![\\w-])', '(?<=[?&])sig(?![\\w-])', 'auth(?:orization)?'],
+].join('|');
+const secretName = `[\\w.-]{0,64}(?:${secretWord})[\\w.-]{0,64}`;
+/** A name to its end; what is behind it is looked at once. Says where a secret is kept: no. */
+const ofSecret = `(?!${secretName}(?:file|path|dir|name|url)\\b)${secretName}(?![\\w.-])`;
+const value = `(?:"[^"]*"|'[^']*'|\\S)\\S*`;
 
-/** Each keeps its first group, and what follows it is masked. */
+/**
+ * Each keeps its first group, and what follows it is masked. A hostile process writes its own command line, up to 128 KiB of it: no pattern may
+ * begin again at each character of what it has just read to its end.
+ */
 const secrets: readonly RegExp[] = [
   // Authorization: Bearer x, and a header with another scheme.
-  /((?:authorization|cookie|x-[\w-]{1,64}):\s*)(?:(?:bearer|basic|token)\s+)?[^\s'"]+/gi,
+  /((?:authorization|cookie|(?<![\w-])(?:-H)?x-[\w-]{1,64}):\s*)(?:(?:bearer|basic|token)\s+)?[^\s'"]+/gi,
   /(\b(?:bearer|basic)\s+)[\w+/=._~-]{6,}/gi,
-  // NAME=x and --name=x, but for where a secret is kept.
-  new RegExp(
-    `((?<![\\w.-])-{0,2}(?!${secretName}(?:file|path|dir|name|url)\\b)${secretName}\\s*[=:]\\s*)("[^"]*"|'[^']*'|[^\\s&,;]+)`,
-    'gi',
-  ),
+  // NAME=x, --name=x and "name": "x", but for where a secret is kept.
+  new RegExp(`((?<![\\w.-])-{0,2}${ofSecret}\\\\?["']?\\s*[=:]\\s*)${value}`, 'gi'),
   // --name x
-  new RegExp(`((?<!\\S)--?(?!${secretName}(?:file|path|dir|name|url)\\b)${secretName}\\s+)(?!-)\\S+`, 'gi'),
+  new RegExp(`((?<!\\S)--?${ofSecret}\\s+)(?!-)\\S+`, 'gi'),
   // scheme://user:x@host
-  /(\b[a-z][a-z0-9+.-]{1,32}:\/\/[^\s:/@]{0,256}:)[^\s@/]+(?=@)/gi,
-  // What some programs take with a letter.
-  /(\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;]{0,256}?\s-p)(?=\S)\S+/gi,
+  /(:\/\/[^\s:/@]{0,256}:)\S{1,256}(?=@)/g,
   /(\bsshpass\s+-p\s*)\S+/gi,
-  /((?<!\S)(?:-u|--user|-U|--proxy-user)[\s=]+[^\s:]{1,256}:)\S+/g,
+  /((?<!\S)(?:-u|--user|-U|--proxy-user)[\s=]+[^\s:=][^\s:]{0,255}:)\S+/g,
   // What tells by itself that it is one.
-  /()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g,
+  /()(?<![\w-])(?=[\w-]*\beyJ)[\w-]{11,}\.[\w-]{8,}(?:\.[\w-]*)?/g,
   /()\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/g,
   /()\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|AIza[\w-]{30,})/g,
+  /()(?<![\w.-])(?:hvs\.[\w-]{20,}|sk-[\w-]{20,}|[rs]k_live_\w{20,}|npm_\w{30,})/g,
   /()-----BEGIN [^-]{0,64}PRIVATE KEY-----[\s\S]*?(?:-----END [^-]{0,64}PRIVATE KEY-----|$)/g,
+];
+
+/** What these programs take with a letter. */
+const byLetter: readonly (readonly [program: RegExp, secret: RegExp])[] = [
+  [/\b(?:mysql|mysqldump|mysqladmin|mariadb)\b/i, /((?<!\S)-p)\S+/g],
+  [/\bredis-cli\b/i, /((?<!\S)-a\s+)\S+/g],
 ];
 
 /** A command line without the secrets that can be told from other arguments. It is no promise that none is left. */
 export function maskSecrets(line: string): string {
-  return secrets.reduce((text, secret) => text.replace(secret, `$1${masked}`), line);
+  const lettered = byLetter.flatMap(([program, secret]) => (program.test(line) ? [secret] : []));
+  return [...secrets, ...lettered].reduce((text, secret) => text.replace(secret, `$1${masked}`), line);
 }

@@ -6,6 +6,8 @@ import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
 import { createAnalysis } from './analyze.ts';
 import { ResultsIndex } from './index/results-index.ts';
 import { defaultLimits } from './limits.ts';
+import { LiveAnalyses } from './live.ts';
+import { pluginTable } from './plugins.ts';
 import { profiles } from './profiles.ts';
 import { AnalysisQueue, type QueueDeps } from './queue.ts';
 
@@ -20,18 +22,29 @@ export interface AnalysisChoices {
   /** 0: as many as there are processors, within reason. */
   readonly analysisWorkers: number;
   readonly analysisSpares: number;
+  readonly reserveBytes: number;
 }
 
 /** Everything analyses are made of. */
 export interface AnalysisDeps extends Pick<QueueDeps, 'evidence' | 'images' | 'events'> {
   /** `status`: what is known now, without a search. */
   readonly symbols: QueueDeps['symbols'] & { status(kernel: KernelIdentity): SymbolsStatus };
-  readonly journal: { readonly captures: CaptureJournal; readonly reanalyses: Reanalyses };
+  readonly journal: {
+    readonly captures: CaptureJournal;
+    readonly reanalyses: Reanalyses;
+    /** Promised to captures that run. */
+    readonly queries: { reservedBytes(): number };
+  };
 }
 
 /** Analyses that run one after the other, for which what takes longest is kept ready. */
 export interface OpenedAnalysis {
   readonly results: ResultsIndex;
+  /** Of analyses that name neither a profile nor plugins. */
+  readonly defaultProfile: string;
+  /** See AnalysisQueue. */
+  cancel(captureId: string, by: string): void;
+  readonly live: LiveAnalyses;
   /** Begins. */
   start(): void;
   /** Ends the running analysis, which begins anew after a restart. */
@@ -43,22 +56,28 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   const runner = { python: config.python, entry: join(import.meta.dirname, 'volatility', 'run.py') };
   const limits = { ...defaultLimits, memoryBytes: config.analysisMemoryBytes, pluginWallMs: config.pluginMs };
   const { evidence, images, symbols } = deps;
+  const { captures, reanalyses, queries } = deps.journal;
   const results = new ResultsIndex();
+  const live = new LiveAnalyses();
   const plugins = profiles[config.analysisProfile];
   const analysis = createAnalysis(runner, limits, {
     mustBeConfined: config.analysisMustBeConfined,
     accelerated: config.analysisAccelerated,
     ...(config.analysisWorkers > 0 && { workers: config.analysisWorkers }),
-    spares: { most: config.analysisSpares, images: evidence.root, plugins },
+    // What a capture is promised is not taken from it.
+    freeBytes: async () => (await evidence.freeBytes(config.reserveBytes)) - queries.reservedBytes(),
+    // Whatever is asked for of them: to import all costs 5 MiB, and a process that is confined may not be able to.
+    spares: { most: config.analysisSpares, images: evidence.root, plugins: pluginTable.map(({ name }) => name) },
   });
-  const { captures, reanalyses } = deps.journal;
   const queue = new AnalysisQueue({
     journal: captures,
     again: reanalyses,
     evidence,
     images,
     symbols,
-    analysis: { analyze: (job, signal) => analysis.analyze({ ...job, plugins }, signal) },
+    analysis: {
+      analyze: (job, signal) => live.run({ plugins, ...job }, (watched) => analysis.analyze(watched, signal)),
+    },
     events: {
       ...deps.events,
       analyzed: async (capture, report) => {
@@ -80,6 +99,9 @@ export function openAnalysis(config: AnalysisChoices, deps: AnalysisDeps): Opene
   const stops: (() => void)[] = [];
   return {
     results,
+    defaultProfile: config.analysisProfile,
+    cancel: (captureId, by) => queue.cancel(captureId, by),
+    live,
     start: () => {
       stops.push(
         reanalyses.watch(() => queue.wake()),

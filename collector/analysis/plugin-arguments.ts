@@ -1,18 +1,13 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { PluginSpec } from '../capture/capture.ts';
 import { type ArgumentKind, type ArgumentValue, type PluginRow, pluginRow, type RunnerPlugin } from './plugins.ts';
-
-/** A plugin to run, with its arguments as text. */
-export interface PluginRequest {
-  readonly name: string;
-  readonly arguments?: Readonly<Record<string, string>>;
-}
 
 /** As job.py has them. */
 const bounds = { textLength: 4096, items: 256, number: 2 ** 32 - 1 } as const;
 const namePattern = /^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$/;
 
 /** The name of a plugin that was asked for, with or without arguments. */
-function requestedName(request: string | PluginRequest): string {
+function requestedName(request: string | PluginSpec): string {
   return typeof request === 'string' ? request : request.name;
 }
 
@@ -20,14 +15,14 @@ function requestedName(request: string | PluginRequest): string {
  * Returns what the runner is told of each plugin; of one that is not in the table that is the name alone. Throws Fault invalid_argument for none,
  * for one that is asked for twice, and for an argument that the plugin does not take or that is not of its kind.
  */
-export function runnerPlugins(requests: readonly (string | PluginRequest)[]): RunnerPlugin[] {
+export function runnerPlugins(requests: readonly (string | PluginSpec)[]): RunnerPlugin[] {
   const names = requests.map(requestedName);
   if (names.length === 0 || new Set(names).size !== names.length)
     throw invalid('an analysis needs at least one plugin, and each only once');
   return requests.map(runnerPlugin);
 }
 
-function runnerPlugin(request: string | PluginRequest): RunnerPlugin {
+function runnerPlugin(request: string | PluginSpec): RunnerPlugin {
   const name = requestedName(request);
   if (!namePattern.test(name))
     throw invalid(`"${name.slice(0, 80)}" is no name of a plugin; give names such as linux.pslist.PsList`);

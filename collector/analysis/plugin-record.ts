@@ -1,4 +1,4 @@
-import type { PluginReport } from './analysis.ts';
+import type { AnalysisProgress, PluginProgress, PluginReport } from './analysis.ts';
 import { cutText, ProtocolError, type RunnerLine } from './protocol.ts';
 import { RowFile } from './row-file.ts';
 
@@ -18,14 +18,15 @@ interface Running {
  * What has become of each plugin, over as many runs as it takes. Rows of a plugin that fails are thrown away: a part of them would look like
  * all of them.
  */
-export class PluginRecord {
-  readonly #outputDir: string;
+export class PluginRecord implements AnalysisProgress {
+  readonly outputDir: string;
   readonly #order: readonly string[];
   readonly #reports = new Map<string, PluginReport>();
   readonly #running = new Map<string, Running>();
+  #changed: () => void = () => undefined;
 
   constructor(outputDir: string, plugins: readonly string[]) {
-    this.#outputDir = outputDir;
+    this.outputDir = outputDir;
     this.#order = plugins;
   }
 
@@ -36,6 +37,18 @@ export class PluginRecord {
 
   get reports(): readonly PluginReport[] {
     return this.#order.flatMap((name) => this.#reports.get(name) ?? []);
+  }
+
+  get plugins(): readonly PluginProgress[] {
+    return this.#order.map((name) => this.#reports.get(name) ?? progressOf(name, this.#running.get(name)));
+  }
+
+  watch(changed: () => void): void {
+    this.#changed = changed;
+  }
+
+  async flush(plugin: string): Promise<void> {
+    await this.#running.get(plugin)?.rows?.flush();
   }
 
   /** Takes a line of the runner. Throws ProtocolError when it does not follow from the lines before. */
@@ -73,12 +86,14 @@ export class PluginRecord {
     for (const name of this.remaining) {
       this.#reports.set(name, { name, state: 'failed', reason, rowCount: 0, seconds: 0, warnings: [], columns: [] });
     }
+    this.#changed();
   }
 
   #start(plugin: string): void {
     if (this.#running.has(plugin) || !this.remaining.includes(plugin))
       throw new ProtocolError(`the runner started ${plugin}, which was not to be run`);
     this.#running.set(plugin, begin(plugin));
+    this.#changed();
   }
 
   async #append(running: Running, columns: readonly string[], rows: readonly (readonly unknown[])[]): Promise<void> {
@@ -86,8 +101,9 @@ export class PluginRecord {
     if (JSON.stringify(running.columns) !== JSON.stringify(columns)) {
       throw new ProtocolError(`the runner changed the columns of ${running.name} between its rows`);
     }
-    running.rows ??= await RowFile.open(this.#outputDir, running.name);
+    running.rows ??= await RowFile.open(this.outputDir, running.name);
     await running.rows.append(rows);
+    this.#changed();
   }
 
   async #end(running: Running, line: Extract<PluginLine, { type: 'ended' }>): Promise<void> {
@@ -107,9 +123,12 @@ export class PluginRecord {
   }
 
   async #close(running: Running, end: Omit<PluginReport, 'name' | 'columns'>): Promise<void> {
-    this.#running.delete(running.name);
-    if (end.state === 'rows') await running.rows?.seal();
-    else await running.rows?.abandon();
+    try {
+      if (end.state === 'rows') await running.rows?.seal();
+      else await running.rows?.abandon();
+    } finally {
+      this.#running.delete(running.name);
+    }
     this.#reports.set(running.name, {
       name: running.name,
       ...end,
@@ -117,7 +136,15 @@ export class PluginRecord {
       warnings: shorten(end.warnings),
       columns: running.columns ?? [],
     });
+    this.#changed();
   }
+}
+
+function progressOf(name: string, running: Running | undefined): PluginProgress {
+  const { columns = [], rows, startedMs } = running ?? {};
+  const seconds = startedMs === undefined ? 0 : Math.round(performance.now() - startedMs) / 1000;
+  const state = running === undefined ? 'waiting' : 'running';
+  return { name, state, reason: '', rowCount: rows?.rowCount ?? 0, seconds, columns };
 }
 
 function begin(name: string): Running {

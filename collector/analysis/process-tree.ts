@@ -10,9 +10,14 @@ export function killTree(pid: number): void {
 
 /** Kills a child of a process, and its descendants. False when it is none, or has ended already. */
 export function killChild(pid: number, parent: number): boolean {
-  if (!childrenOf(parent).includes(pid)) return false;
+  if (!isChild(pid, parent)) return false;
   for (const target of [...descendants(pid), pid]) kill(target);
   return true;
+}
+
+/** Whether a process is a child of another that nobody has waited for. */
+export function isChild(pid: number, parent: number): boolean {
+  return childrenOf(parent).includes(pid);
 }
 
 function kill(target: number): void {

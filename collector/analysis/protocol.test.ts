@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fuzzRuns } from '../../tools/fuzz-runs.ts';
-import { ProtocolError, parseLine } from './protocol.ts';
+import { fatalReasons, ProtocolError, parseLine } from './protocol.ts';
 
 const parse = (value: unknown) => parseLine(Buffer.from(JSON.stringify(value)));
 
@@ -70,10 +72,16 @@ test.each<[string, unknown]>([
   ['a plugin that ends without its count', { type: 'plugin', plugin: 'a', state: 'rows', seconds: 1 }],
   ['a negative count', { type: 'plugin', plugin: 'a', state: 'rows', rows: -1, seconds: 1 }],
   ['warnings that are no texts', { type: 'plugin', plugin: 'a', state: 'rows', rows: 1, seconds: 1, warnings: [1] }],
+  ['an end of all for a reason of ours', { type: 'fatal', reason: 'canceled', detail: '' }],
   ['rows shorter than the columns', { type: 'rows', plugin: 'a', columns: ['x', 'y'], rows: [[1]] }],
   ['a row that is an object', { type: 'rows', plugin: 'a', columns: [], rows: [{ length: 0 }] }],
 ])('%s is refused', (_what, line) => {
   expect(() => parse(line)).toThrow(ProtocolError);
+});
+
+test('a run is given up for the reasons that it has, and no other', () => {
+  const own = readFileSync(join(import.meta.dirname, 'volatility', 'fatal.py'), 'utf8');
+  expect(/Literal\[(.*?)\]/s.exec(own)?.[1]?.match(/\w+/g)).toEqual(fatalReasons);
 });
 
 test('anything else is refused and never breaks the parser', () => {
@@ -95,4 +103,10 @@ test('anything else is refused and never breaks the parser', () => {
     }),
     { numRuns: fuzzRuns(2_000) },
   );
+});
+
+test('brackets within brackets are not parsed, and those in a text are no matter', () => {
+  const line = (junk: string): Buffer => Buffer.from(`{"type":"ready","text":"\\"[[[[{{{{","junk":${junk}}`);
+  expect(parseLine(line('[[1]]'))).toEqual({ type: 'ready' });
+  expect(() => parseLine(line('[[[1]]]'))).toThrow('values within values');
 });

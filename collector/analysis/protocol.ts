@@ -98,7 +98,12 @@ const kernel = v.object({
   kernelMismatch: flag,
 });
 
-const fatal = v.object({ type: v.literal('fatal'), reason: text, detail: text });
+/** Those of fatal.py. Others are our own, such as that somebody has canceled the analysis, of which nobody is told. */
+export const fatalReasons = [
+  ...['job_rejected', 'unconfined', 'kernel_unknown', 'symbols_rejected', 'symbols_mismatch'],
+  ...['image_rejected', 'image_unreadable', 'out_of_memory', 'crashed'],
+];
+const fatal = v.object({ type: v.literal('fatal'), reason: v.picklist(fatalReasons), detail: text });
 
 const started = v.pipe(
   v.object({ type: v.literal('plugin'), plugin: text, state: v.literal('started') }),
@@ -209,7 +214,26 @@ export function isCell(value: unknown): value is Cell {
   return value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }
 
+/** Of what a line may hold: rows of cells, within the line. */
+const maxDepth = 3;
+
+/** Returns true if values lie deeper in each other than in any line: parsing a megabyte of brackets takes a second. */
+function isTooDeep(line: Buffer): boolean {
+  let [depth, isInText] = [0, false];
+  for (let at = 0; at < line.length; at += 1) {
+    const byte = line[at];
+    if (isInText && byte === 0x5c) at += 1;
+    else if (byte === 0x22) isInText = !isInText;
+    else if (isInText) continue;
+    else if (byte === 0x5b || byte === 0x7b) depth += 1;
+    else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+    if (depth > maxDepth) return true;
+  }
+  return false;
+}
+
 function parseObject(line: Buffer): Record<string, unknown> {
+  if (isTooDeep(line)) throw new ProtocolError('the runner printed a line of values within values that no line has');
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };

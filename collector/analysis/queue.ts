@@ -1,12 +1,15 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { Worker } from '../background/worker.ts';
-import type { AnalysisEnding } from '../capture/capture.ts';
+import type { AnalysisEnding, AnalysisSpec } from '../capture/capture.ts';
 import type { Images } from '../custody/images.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
-import type { Symbols, SymbolsEnd } from '../symbols/symbols.ts';
-import type { Analysis, AnalysisReport, ImageSource } from './analysis.ts';
+import type { Symbols } from '../symbols/symbols.ts';
+import type { Analysis, AnalysisJob, AnalysisReport, ImageSource } from './analysis.ts';
+import { canceledBy, withoutSymbols } from './endings.ts';
+import { canceledReason } from './run.ts';
+import { pluginsOf } from './spec.ts';
 
 /** What is told to whoever listens: metrics and the log. */
 export interface QueueEvents {
@@ -35,6 +38,10 @@ const mostBeginnings = 3;
 /** One analysis: of which capture, and where its beginning and its end are put down. */
 interface Turn {
   readonly captureId: string;
+  /** Unset: the default profile. */
+  spec(): AnalysisSpec | undefined;
+  /** Plugins by name are added to the results that there are. */
+  readonly adds: boolean;
   /** How often it was begun before, by collectors that ended in its middle. */
   begun(): number;
   begin(): void;
@@ -50,6 +57,7 @@ export class AnalysisQueue {
   readonly #worker: Worker;
   /** Until the next start. */
   readonly #unreadable = new Set<string>();
+  #running: { readonly captureId: string; readonly canceling: AbortController } | undefined;
 
   constructor(deps: QueueDeps) {
     this.#deps = deps;
@@ -64,6 +72,28 @@ export class AnalysisQueue {
     this.#worker.wake();
   }
 
+  /** Stops the analysis of a capture that waits or runs. Throws Fault capture_unknown, capture_running before it is sealed, capture_ended, storage_failed. */
+  cancel(captureId: string, by: string): void {
+    const turn = this.#underWay(captureId);
+    this.#deps.again.noteCancel(captureId, by);
+    if (this.#running?.captureId === captureId) this.#running.canceling.abort(by);
+    else turn.end(canceledBy(by));
+  }
+
+  #underWay(captureId: string): Turn {
+    const { again, journal } = this.#deps;
+    const { phase } = journal.get(captureId).state;
+    if (phase === 'sealed' || phase === 'analyzing') return this.#first(captureId);
+    if (phase !== 'done')
+      throw new Fault(
+        'capture_running',
+        `capture ${captureId} is ${phase}, so its analysis has not begun: 'kcorder cancel ${captureId}' stops the capture`,
+      );
+    const wish = again.get(captureId);
+    if (wish !== undefined && wish.kind !== 'ended') return this.#again(captureId);
+    throw new Fault('capture_ended', `no analysis of capture ${captureId} waits or runs: there is nothing to cancel`);
+  }
+
   /** Ends the running analysis, which begins anew after a restart. */
   async close(): Promise<void> {
     await this.#worker.close();
@@ -73,32 +103,52 @@ export class AnalysisQueue {
   async #step(signal: AbortSignal): Promise<number | undefined> {
     const turn = this.#next();
     if (turn === undefined) return undefined;
+    const canceling = new AbortController();
+    this.#running = { captureId: turn.captureId, canceling };
     try {
-      turn.end(await this.#analyze(turn, signal));
+      turn.end(await this.#analyze(turn, signal, canceling.signal));
     } catch (error) {
       signal.throwIfAborted();
-      this.#deps.events.failed(turn.captureId, error);
-      const detail = 'the analysis broke down; the cause is in the log of the collector';
-      turn.end({ kind: 'failed', reason: 'internal', detail });
+      turn.end(canceling.signal.aborted ? canceledBy(canceling.signal.reason) : this.#brokenDown(turn, error));
+    } finally {
+      this.#running = undefined;
     }
     return 0;
   }
 
+  #brokenDown({ captureId }: Turn, error: unknown): AnalysisEnding {
+    this.#deps.events.failed(captureId, error);
+    const detail = 'the analysis broke down; the cause is in the log of the collector';
+    return { kind: 'failed', reason: 'internal', detail };
+  }
+
   #next(): Turn | undefined {
-    const { journal, again, events } = this.#deps;
     const sealed = this.#oldestReadable();
-    if (sealed !== undefined) {
-      return {
-        captureId: sealed,
-        begun: () => begunOf(journal.get(sealed)),
-        begin: () => void journal.apply(sealed, { kind: 'analysis_started', at: now() }, 'collector'),
-        end: (ending) => void journal.apply(sealed, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
-      };
-    }
-    const captureId = again.next();
-    if (captureId === undefined) return undefined;
+    if (sealed !== undefined) return this.#first(sealed);
+    const captureId = this.#deps.again.next();
+    return captureId === undefined ? undefined : this.#again(captureId);
+  }
+
+  /** The analysis that follows a capture. */
+  #first(captureId: string): Turn {
+    const { journal } = this.#deps;
     return {
       captureId,
+      spec: () => journal.get(captureId).request.analysis,
+      adds: false,
+      begun: () => begunOf(journal.get(captureId)),
+      begin: () => void journal.apply(captureId, { kind: 'analysis_started', at: now() }, 'collector'),
+      end: (ending) => void journal.apply(captureId, { kind: 'analysis_ended', at: now(), ending }, 'collector'),
+    };
+  }
+
+  /** One that was asked for later. */
+  #again(captureId: string): Turn {
+    const { again, events } = this.#deps;
+    return {
+      captureId,
+      spec: () => again.specOf(captureId),
+      adds: true,
       begun: () => again.begun(captureId),
       begin: () => again.begin(captureId),
       end: (ending) => {
@@ -124,7 +174,7 @@ export class AnalysisQueue {
     }
   }
 
-  async #analyze(turn: Turn, signal: AbortSignal): Promise<AnalysisEnding> {
+  async #analyze(turn: Turn, signal: AbortSignal, canceled: AbortSignal): Promise<AnalysisEnding> {
     const capture = this.#deps.journal.get(turn.captureId);
     const { request, state } = capture;
     if (!('evidence' in state) || state.evidence === undefined) throw new Error(`capture ${request.id} has no image`);
@@ -141,13 +191,13 @@ export class AnalysisQueue {
       return { kind: 'failed', reason: 'collector_died', detail };
     }
     turn.begin();
-    const symbols = await this.#deps.symbols.find(request.kernel, signal);
+    const symbols = await this.#deps.symbols.find(request.kernel, AbortSignal.any([signal, canceled]));
     if (symbols.kind !== 'ready') return withoutSymbols(symbols);
     try {
-      return await this.#run(capture, symbols, signal);
+      return await this.#run(capture, { symbols, canceled, ...choiceOf(turn) }, signal);
     } catch (error) {
-      // What is wrong with the image is known to the journal's readers by its own code.
-      if (error instanceof Fault && imageFaults.has(error.code))
+      // What is wrong with the image, or with what is to run, is known to the journal's readers by its own code.
+      if (error instanceof Fault && toldFaults.has(error.code))
         return { kind: 'failed', reason: error.code, detail: error.message };
       throw error;
     }
@@ -155,7 +205,7 @@ export class AnalysisQueue {
 
   async #run(
     capture: JournaledCapture,
-    symbols: SymbolsEnd & { kind: 'ready' },
+    choices: Pick<AnalysisJob, 'symbols' | 'plugins' | 'adds'> & { readonly canceled: AbortSignal },
     signal: AbortSignal,
   ): Promise<AnalysisEnding> {
     const { request } = capture;
@@ -164,7 +214,7 @@ export class AnalysisQueue {
       {
         captureId: request.id,
         image: image.image,
-        symbols,
+        ...choices,
         kernel: request.kernel,
         containers: this.#deps.journal.containersOf(request.id),
         outputDir: `${this.#deps.evidence.pathOf(request.id)}/analysis`,
@@ -172,6 +222,7 @@ export class AnalysisQueue {
       signal,
     );
     await this.#deps.events.analyzed(capture, report);
+    if (report.reason === canceledReason) return canceledBy(choices.canceled.reason);
     return report.state === 'done'
       ? { kind: 'done' }
       : { kind: 'failed', reason: report.reason, detail: report.detail };
@@ -194,32 +245,18 @@ export class AnalysisQueue {
 
 const begunOf = ({ state }: JournaledCapture): number => (state.phase === 'analyzing' ? (state.begun ?? 1) : 0);
 
-const imageFaults: ReadonlySet<string> = new Set([
+/** What is to run. Throws Fault invalid_argument for a profile that this collector does not know. */
+function choiceOf({ spec, adds }: Turn): Pick<AnalysisJob, 'plugins' | 'adds'> {
+  const asked = spec();
+  return asked === undefined ? {} : { plugins: pluginsOf(asked), adds: adds && 'plugins' in asked };
+}
+
+const toldFaults: ReadonlySet<string> = new Set([
+  'invalid_argument',
   'evidence_missing',
   'evidence_damaged',
   'evidence_deleted',
   'store_refused',
 ]);
-
-function withoutSymbols(symbols: Exclude<SymbolsEnd, { kind: 'ready' }>): AnalysisEnding {
-  switch (symbols.kind) {
-    case 'missing':
-      return {
-        kind: 'failed',
-        reason: 'symbols_missing',
-        detail: `${symbols.advice} Looked in: ${symbols.looked.join('; ')}`,
-      };
-    case 'mismatch':
-      return { kind: 'failed', reason: 'symbols_mismatch', detail: symbols.detail };
-    case 'rejected':
-      return { kind: 'failed', reason: 'symbols_rejected', detail: symbols.detail };
-    case 'unsupported':
-      return {
-        kind: 'failed',
-        reason: 'architecture_unsupported',
-        detail: `Volatility cannot analyse ${symbols.architecture}`,
-      };
-  }
-}
 
 const now = (): string => new Date().toISOString();

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfinementLevel } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ConfinementLevel } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { expect, test } from 'vitest';
 import { presentAnalysis } from '../api/present-analysis.ts';
 import { EvidenceDirectory } from '../evidence/evidence-directory.ts';

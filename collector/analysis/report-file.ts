@@ -44,7 +44,7 @@ export async function readReport(outputDir: string): Promise<AnalysisReport | un
 }
 
 function damaged(path: string, cause: unknown): Fault {
-  return new Fault('evidence_missing', `the analysis report ${path} cannot be read; analyse the capture again`, {
+  return new Fault('evidence_missing', `the analysis report ${path} cannot be read; analyze the capture again`, {
     cause,
   });
 }

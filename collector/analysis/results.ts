@@ -2,12 +2,12 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
-import type { AnalysisReport } from './analysis.ts';
+import type { AnalysisReport, PluginReport } from './analysis.ts';
 import { readLines } from './lines.ts';
 import { type PluginName, rowBoundOf } from './plugins.ts';
 import { joinProcesses, type PluginRows } from './processes.ts';
 import { type Cell, isCell } from './protocol.ts';
-import { rowPath } from './row-file.ts';
+import { reportedRowPath } from './row-file.ts';
 import { RowReader } from './row-reader.ts';
 
 export { readReport } from './report-file.ts';
@@ -23,7 +23,7 @@ const mostOfAnAnswer = { bytes: 32 * 2 ** 20, cells: 2_500_000 };
  */
 export async function* streamRows(
   outputDir: string,
-  report: AnalysisReport,
+  report: { readonly plugins: readonly Pick<PluginReport, 'name' | 'state' | 'rowCount' | 'columns'>[] },
   plugin: string,
 ): AsyncGenerator<Cell[], void, undefined> {
   const known = report.plugins.find(({ name }) => name === plugin);
@@ -33,11 +33,12 @@ export async function* streamRows(
   }
   if (known.state !== 'rows') return;
   let count = 0;
-  for await (const row of readRowFile(rowPath(outputDir, plugin), known.columns.length)) {
+  const path = reportedRowPath(outputDir, known);
+  for await (const row of readRowFile(path, known.columns.length)) {
     yield row;
     count += 1;
   }
-  if (count !== known.rowCount) throw missing(rowPath(outputDir, plugin), `${count} rows of ${known.rowCount}`);
+  if (count !== known.rowCount) throw missing(path, `${count} rows of ${known.rowCount}`);
 }
 
 /**
@@ -51,10 +52,10 @@ export async function checkAnswer(
 ): Promise<void> {
   let bytes = 0;
   let cells = 0;
-  for (const { name, state, rowCount, columns } of report.plugins) {
-    if (state !== 'rows' || !plugins.includes(name)) continue;
-    bytes += await sizeOf(rowPath(outputDir, name));
-    cells += rowCount * columns.length;
+  for (const plugin of report.plugins) {
+    if (plugin.state !== 'rows' || !plugins.includes(plugin.name)) continue;
+    bytes += await sizeOf(reportedRowPath(outputDir, plugin));
+    cells += plugin.rowCount * plugin.columns.length;
   }
   const { bytes: mostBytes, cells: mostCells } = mostOfAnAnswer;
   if (bytes <= mostBytes && cells <= mostCells) return;
@@ -91,7 +92,7 @@ async function openRows(outputDir: string, report: AnalysisReport, name: PluginN
   const plugin = report.plugins.find((each) => each.name === name);
   if (plugin?.state !== 'rows') return undefined;
   const most = rowBoundOf(name);
-  const bytes = await sizeOf(rowPath(outputDir, name));
+  const bytes = await sizeOf(reportedRowPath(outputDir, plugin));
   // An analysis of an earlier version kept more.
   if (plugin.rowCount > most.rows || bytes > most.bytes) {
     const message = `the plugin ${name} left ${plugin.rowCount} rows of ${bytes} bytes: at most ${most.rows} of ${most.bytes} are read. Analyze the capture again`;
@@ -123,7 +124,7 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 function missing(path: string, what: string, cause?: unknown): Fault {
-  return new Fault('evidence_missing', `the rows in ${path} cannot be read (${what}); analyse the capture again`, {
+  return new Fault('evidence_missing', `the rows in ${path} cannot be read (${what}); analyze the capture again`, {
     cause,
   });
 }

@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PluginReport } from './analysis.ts';
 import { type RowBound, rowBoundOf } from './plugins.ts';
 
 const flushBytes = 256 * 1024;
@@ -7,6 +8,18 @@ const flushBytes = 256 * 1024;
 /** Where a plugin's rows lie once it has ended with rows: one JSON array a line. */
 export function rowPath(outputDir: string, plugin: string): string {
   return join(outputDir, `${plugin}.jsonl`);
+}
+
+/** The same of a plugin in a report. */
+export function reportedRowPath(outputDir: string, { name, directory = '' }: ReportedPlugin): string {
+  return rowPath(join(outputDir, directory), name);
+}
+
+type ReportedPlugin = Pick<PluginReport, 'name' | 'directory'>;
+
+/** Where they lie until then. */
+export function draftRowPath(outputDir: string, plugin: string): string {
+  return `${rowPath(outputDir, plugin)}.part`;
 }
 
 /**
@@ -19,6 +32,7 @@ export class RowFile {
   readonly #path: string;
   #pending: string[] = [];
   #pendingBytes = 0;
+  #written: Promise<void> = Promise.resolve();
   #bytes = 0;
   #full = false;
   readonly #bound: RowBound;
@@ -36,7 +50,7 @@ export class RowFile {
 
   static async open(outputDir: string, plugin: string): Promise<RowFile> {
     const path = rowPath(outputDir, plugin);
-    const draft = `${path}.part`;
+    const draft = draftRowPath(outputDir, plugin);
     return new RowFile(await open(draft, 'w', 0o600), draft, path, rowBoundOf(plugin));
   }
 
@@ -52,14 +66,24 @@ export class RowFile {
       this.#pendingBytes += bytes;
       this.#bytes += bytes;
       this.rowCount += 1;
-      if (this.#pendingBytes >= flushBytes) await this.#flush();
+      if (this.#pendingBytes >= flushBytes) await this.flush();
     }
+  }
+
+  /** Has all rows that are kept written to the file, for whoever reads it. */
+  flush(): Promise<void> {
+    const text = this.#pending.join('');
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    // One write after the other: a reader asks for it while the plugin goes on.
+    if (text !== '') this.#written = this.#written.then(() => this.#file.appendFile(text));
+    return this.#written;
   }
 
   /** Puts the rows in their place; when that fails it has abandoned them. */
   async seal(): Promise<void> {
     try {
-      await this.#flush();
+      await this.flush();
       await this.#file.sync();
     } catch (error) {
       await this.abandon();
@@ -70,14 +94,8 @@ export class RowFile {
   }
 
   async abandon(): Promise<void> {
+    await this.#written.catch(() => undefined);
     await this.#file.close();
     await rm(this.#draft, { force: true });
-  }
-
-  async #flush(): Promise<void> {
-    const text = this.#pending.join('');
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    await this.#file.appendFile(text);
   }
 }

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises';
+import type { RangeSource } from '../store/range-source.ts';
 import type { AnalysisJob, Confined, ImageKernel } from './analysis.ts';
 import type { ChildEnd } from './child.ts';
 import { LineTooLong, readLines } from './lines.ts';
@@ -19,6 +20,12 @@ export interface RunSettings extends RunnerSettings {
   /** What is left of the whole analysis' time. */
   readonly wallMs: number;
 }
+
+/** Of an analysis that somebody ended. */
+export const canceledReason = 'canceled';
+
+/** Reasons after which no other run is begun, whatever has ended by then. */
+export const endsAll: ReadonlySet<string> = new Set(['image_unreadable', canceledReason]);
 
 export interface Break {
   readonly reason: string;
@@ -68,7 +75,7 @@ async function start(
   if (spare !== undefined) return spare;
   const images = image.kind === 'lime' ? image.path : '/nonexistent';
   try {
-    return await startRunner(settings, { symbols, plugins, images, dir: outputDir });
+    return await startRunner(settings, { symbols, plugins, images, dir: outputDir, copyDir: outputDir });
   } catch (error) {
     const { python, entry } = settings.program;
     return { broken: { reason: 'runner_unavailable', detail: `${python} cannot run ${entry}: ${textOf(error)}` } };
@@ -106,12 +113,20 @@ class Run {
 
   async follow(job: AnalysisJob): Promise<RunEnd> {
     const { child } = this.#runner;
+    const { canceled } = job;
+    const cancel = () => this.#watch.stop(canceledReason, 'the analysis was canceled');
     const served = new AbortController();
+    const { image } = job;
     const remaining = new Set(this.#record.remaining);
     this.#queue = runnerPlugins(job.plugins ?? defaultPlugins).filter(({ name }) => remaining.has(name));
     try {
+      canceled?.addEventListener('abort', cancel, { once: true });
+      if (canceled?.aborted === true) cancel();
+      const open =
+        image.kind === 'ranges' &&
+        (await this.#runner.copy.keep(image.source, served.signal, this.#settings.freeBytes));
       child.stdin.end(`${JSON.stringify(runnerJob(job))}\n`);
-      const ranges = this.#serve(job, served.signal);
+      const ranges = open === false ? undefined : this.#serve(open, served.signal);
       const followed = this.#slots.map((slot) => slot.follow());
       await Promise.all([this.#followParent(), ...followed]).catch(async (error: unknown) => {
         child.kill();
@@ -123,6 +138,7 @@ class Run {
       return this.#judge(await child.ended);
     } finally {
       child.kill();
+      canceled?.removeEventListener('abort', cancel);
       this.#watch.end();
       served.abort();
     }
@@ -141,7 +157,7 @@ class Run {
     // All slots were closed with plugins left.
     const closed = last?.type === 'done' ? (early ?? end.breaks.pop()) : early;
     const broken = stopped ?? said ?? closed ?? explain(exit, end);
-    const whole = last?.type === 'fatal' || end.kernel === undefined || broken.reason === 'image_unreadable';
+    const whole = last?.type === 'fatal' || end.kernel === undefined || endsAll.has(broken.reason);
     return { ...end, broken: { reason: broken.reason, detail: broken.detail, whole } };
   }
 
@@ -216,6 +232,7 @@ class Run {
         this.#end.kernel ??= { banner, pagingLevels, kernelOffset, dtb, ...(buildId === undefined ? {} : { buildId }) };
         this.#end.kernelMismatch ||= kernelMismatch;
       },
+      opened: () => this.#end.kernel !== undefined,
       fatal: (line) => this.#fatal(line),
       broke: (why, early) => {
         if (early) this.#early ??= ofEarly(why);
@@ -226,8 +243,7 @@ class Run {
   }
 
   /** Gives the workers what they read of the image, and ends the run when that cannot be read. Never rejects. */
-  async #serve({ image }: AnalysisJob, signal: AbortSignal): Promise<void> {
-    if (image.kind !== 'ranges') return;
+  async #serve(open: () => RangeSource, signal: AbortSignal): Promise<void> {
     const serving = this.#slots.map(async (slot, index) => {
       const channel = this.#runner.child.sockets[2 * index + 1];
       const failed = (error: unknown): void => {
@@ -238,7 +254,7 @@ class Run {
           slot.stop({ reason: 'protocol', detail: error.message });
         } else this.#watch.stop('image_unreadable', textOf(error));
       };
-      if (channel !== undefined) await serveRanges(channel, image.source, failed, signal);
+      if (channel !== undefined) await serveRanges(channel, open(), failed, signal);
     });
     await Promise.all(serving);
   }

@@ -1,10 +1,11 @@
 import { access, constants, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { JobSymbols } from './analysis.ts';
 import { type Child, startChild } from './child.ts';
 import { runnerEnvironment } from './environment.ts';
 import type { Surroundings } from './isolation.ts';
 import type { AnalysisLimits } from './limits.ts';
+import { PlainCopy } from './plain-copy.ts';
 import type { RunnerPreparation } from './protocol.ts';
 
 /** The program that analyses: `<python> <entry>`, both absolute paths. */
@@ -24,6 +25,8 @@ export interface RunnerSettings {
   /** False: Volatility's own code paths alone. */
   readonly accelerated: boolean;
   readonly limits: AnalysisLimits;
+  /** Of the disk that plain copies are on, what nobody is promised; all that is free without it. */
+  readonly freeBytes?: (() => Promise<number>) | undefined;
   /** How many plugins run at the same time. */
   readonly workers: number;
 }
@@ -37,12 +40,15 @@ export interface RunnerPurpose {
   readonly images: string;
   /** Where it has a directory for itself, until it is disposed of. */
   readonly dir: string;
+  /** Where it has its plain copy: of a file system that has room for one. */
+  readonly copyDir: string;
 }
 
 /** A process that loads the symbols of a kernel and waits for an image, once. Kill it, or let it end; then dispose of it. */
 export interface Runner extends AsyncDisposable {
   readonly child: Child;
   readonly workers: number;
+  readonly copy: PlainCopy;
   /** True once it has ended. */
   readonly gone: boolean;
 }
@@ -51,13 +57,19 @@ export interface Runner extends AsyncDisposable {
 export async function startRunner(settings: RunnerSettings, purpose: RunnerPurpose): Promise<Runner> {
   const { program, surroundings, workers } = settings;
   const privateDir = await mkdtemp(join(purpose.dir, runDirPrefix));
-  const removeDir = () => rm(privateDir, { recursive: true, force: true });
+  const copy = await PlainCopy.create(join(purpose.copyDir, `${basename(privateDir)}.copy`));
+  const removeAll = async () => {
+    await copy[Symbol.asyncDispose]();
+    await rm(privateDir, { recursive: true, force: true });
+  };
   try {
     await access(program.python, constants.X_OK);
     await access(program.entry, constants.R_OK);
     const argv = [...surroundings.argv, program.python, program.entry, String(workers)];
     const env = runnerEnvironment(privateDir);
-    const child = await startChild(argv, { cwd: privateDir, env, sockets: 2 * workers });
+    const inherited = copy.reader?.fd;
+    const child = await startChild(argv, { cwd: privateDir, env, sockets: 2 * workers, inherited });
+    await copy.reader?.close();
     child.stdin.write(`${JSON.stringify(preparation(settings, purpose, privateDir))}\n`);
     let gone = false;
     void child.ended.then(() => {
@@ -66,6 +78,7 @@ export async function startRunner(settings: RunnerSettings, purpose: RunnerPurpo
     return {
       child,
       workers,
+      copy,
       get gone() {
         return gone;
       },
@@ -73,11 +86,11 @@ export async function startRunner(settings: RunnerSettings, purpose: RunnerPurpo
         child.kill();
         for (const stream of [child.stdin, child.stdout, ...child.sockets]) stream.destroy();
         await child.ended;
-        await removeDir();
+        await removeAll();
       },
     };
   } catch (error) {
-    await removeDir();
+    await removeAll();
     throw error;
   }
 }

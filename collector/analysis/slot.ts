@@ -6,7 +6,7 @@ import { LineTooLong, readLines } from './lines.ts';
 import type { OutputBudget, OutputShare } from './output-budget.ts';
 import type { PluginRecord } from './plugin-record.ts';
 import type { RunnerPlugin } from './plugins.ts';
-import { killChild } from './process-tree.ts';
+import { isChild, killChild } from './process-tree.ts';
 import { type Dispatch, ProtocolError, parseLine, type RunnerLine } from './protocol.ts';
 import type { Stop, Watch, Watched } from './watch.ts';
 
@@ -29,6 +29,8 @@ export interface SlotRun {
   next(): { readonly plugin: RunnerPlugin; readonly last: boolean } | undefined;
   confined(told: Confined): void;
   kernel(told: LineOf<'kernel'>): void;
+  /** Whether a worker, of whichever slot, has opened the kernel. */
+  opened(): boolean;
   /** The whole run has come to nothing. */
   fatal(told: LineOf<'fatal'>): void;
   /** A worker broke off. `early`: before it could run a plugin, and then there is no other in this slot. */
@@ -104,8 +106,8 @@ export class Slot implements Watched {
         this.stop({ reason: 'output_limit', detail: `the runner printed ${bytes.message}` });
         return;
       }
-      if (bytes.at(-1) === cutOff) return;
       this.#count(bytes.length + 1);
+      if (bytes.at(-1) === cutOff) return;
       if (this.#stopped === undefined) await this.#take(parseLine(bytes));
       else if (isDeath(bytes)) await this.#died(parseLine(bytes));
     } catch (error) {
@@ -170,16 +172,18 @@ export class Slot implements Watched {
     if (this.#stopped === undefined) this.#dispatch();
   }
 
-  /** A worker that has opened the kernel takes no other with it, unless nobody could read the image. */
+  /** Where the kernel could be opened no worker speaks for the others: what has taken it over would end them all. */
   #takeFatal(line: LineOf<'fatal'>): void {
-    if (!this.#ready || line.reason === 'image_unreadable') this.#run.fatal(line);
-    else this.stop(line);
+    if (this.#run.opened()) this.stop(line);
+    else this.#run.fatal(line);
   }
 
   async #died(line: RunnerLine): Promise<void> {
     if (line.type !== 'died') return;
+    if (this.#lives()) throw new ProtocolError('a worker told that it has died');
     const plugin = this.#plugin;
-    const early = !this.#ready;
+    // The death of one that nobody has started, too, or what is sent from now on would be for another than it is meant for.
+    const early = !this.#ready || this.#starts <= this.#turn;
     const ended = this.#lines.writableEnded && plugin === undefined && this.#stopped === undefined;
     const why = this.#stopped ?? this.#run.stopped() ?? { reason: line.how, detail: `a worker ended with ${line.how}` };
     clearTimeout(this.#timer);
@@ -197,8 +201,14 @@ export class Slot implements Watched {
     else if (!this.#lines.writableEnded) this.#startTimer();
   }
 
+  /** Its parent has waited for a worker before it tells that it has died; one that another has replaced was waited for. */
+  #lives(): boolean {
+    return this.#starts === this.#turn + 1 && this.#pid !== undefined && isChild(this.#pid, this.#run.parent);
+  }
+
+  /** Gives the worker its next plugin, or time to end. */
   #dispatch(): void {
-    clearTimeout(this.#timer);
+    this.#startTimer();
     if (this.#lines.writableEnded) return;
     const next = this.#run.next();
     if (next === undefined) {
@@ -206,7 +216,6 @@ export class Slot implements Watched {
       return;
     }
     this.#plugin = next.plugin.name;
-    this.#startTimer();
     const dispatch: Dispatch = { turn: this.#turn, plugin: next.plugin };
     this.#lines.write(`${JSON.stringify(dispatch)}\n`);
     if (next.last) this.close();

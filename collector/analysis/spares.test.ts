@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ let outputDir: string;
 let analysis: RunnerAnalysis;
 beforeEach(async () => {
   outputDir = await mkdtemp(join(tmpdir(), 'kcorder-spares-'));
-  analysis = createAnalysis(program, limits, { workers: 2, spares: { most: 1, images: '/', plugins: [] } });
+  analysis = createAnalysis(program, limits, { workers: 2, spares: { most: 1, images: outputDir, plugins: [] } });
 });
 afterEach(async () => {
   await analysis.close();
@@ -77,6 +77,16 @@ test('one that has died is not used', async () => {
   process.kill(first, 'SIGKILL');
   await until(() => !runners().includes(first));
   expect(await parentOf(job)).not.toBe(first);
+});
+
+test('one has its plain copy beside the images, by no name, and can only read it', async () => {
+  analysis.expect(makeJob(outputDir, []).symbols);
+  const pid = await spare();
+  const fds = readdirSync(`/proc/${pid}/fd`);
+  const copy = fds.find((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${outputDir}/`));
+  expect(readlinkSync(`/proc/${pid}/fd/${copy}`)).toMatch(/\.copy \(deleted\)$/);
+  expect(readFileSync(`/proc/${pid}/fdinfo/${copy}`, 'latin1')).toMatch(/^flags:\s+0[0-7]*[04]$/m);
+  expect(readdirSync(outputDir)).toEqual([]);
 });
 
 test('when all is closed none is left, nor its directory, and none comes any more', async () => {

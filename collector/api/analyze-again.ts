@@ -1,4 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
+import type { AnalysisSpec } from '../capture/capture.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
@@ -12,13 +13,14 @@ export interface AnalyzeDeps {
 }
 
 /**
- * Has the image of an ended capture analysed again; a wish that waits already stays the only one. Throws capture_unknown, capture_running,
- * evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
+ * Has the image of an ended capture analysed again; a wish that waits already stays the only one. Without a spec it is for the default profile.
+ * Throws capture_unknown, capture_running, evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
  */
 export function analyzeAgain(
   { journal, storage, again }: AnalyzeDeps,
   captureId: string,
   actor: string,
+  spec?: AnalysisSpec,
 ): JournaledCapture {
   const capture = journal.get(captureId);
   const { state } = capture;
@@ -31,6 +33,6 @@ export function analyzeAgain(
     const message = `the image of capture ${captureId} is not complete (${state.outcome.kind}), and an analysis of it could hide what is missing: download it and look at it yourself`;
     throw new Fault('invalid_argument', message);
   }
-  again.ask(captureId, actor);
+  again.ask(captureId, actor, spec);
   return capture;
 }

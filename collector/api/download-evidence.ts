@@ -15,6 +15,7 @@ export interface Download {
   readonly captureId: string;
   readonly offset: number;
   readonly actor: string;
+  readonly payer: string;
   readonly signal: AbortSignal;
 }
 
@@ -43,7 +44,7 @@ export async function* downloadEvidence(
   { journal, evidence: directory, images, ahead }: DownloadDeps,
   download: Download,
 ): AsyncIterable<Response> {
-  const { captureId, offset, actor, signal } = download;
+  const { captureId, offset, actor, payer, signal } = download;
   const { state } = journal.get(captureId);
   if (!('outcome' in state) || state.phase === 'sealing') {
     throw new Fault(
@@ -58,7 +59,7 @@ export async function* downloadEvidence(
   // Before the manifest, which deleted evidence does not have any more.
   images.checkKept(captureId);
   const manifest = await directory.manifest(captureId);
-  using width = new Width(ahead, actor);
+  using width = new Width(ahead, payer);
   await using image = await images.open(captureId, 1);
   journal.recordReading(captureId, actor, 'downloaded', { offset });
   yield {
@@ -87,12 +88,12 @@ class Width implements Disposable {
   }
 
   tryWiden(): boolean {
-    this.#isWide ||= this.#budget.take(this.#whose, aheadBytes);
+    this.#isWide ||= this.#budget.take({ whose: this.#whose }, aheadBytes);
     return this.#isWide;
   }
 
   [Symbol.dispose](): void {
-    if (this.#isWide) this.#budget.give(this.#whose, aheadBytes);
+    if (this.#isWide) this.#budget.give({ whose: this.#whose }, aheadBytes);
   }
 }
 

@@ -17,7 +17,7 @@ import type { CaptureJournal } from '../journal/capture-journal.ts';
 import type { StorageJournal } from '../journal/storage-journal.ts';
 import type { EvidenceStore } from '../store/store.ts';
 import { callerOf } from './gate.ts';
-import { actorOf } from './identity.ts';
+import { actorOf, payerOf } from './identity.ts';
 import { Places, type PlacesOf } from './places.ts';
 import { presentStorage } from './present-storage.ts';
 import { verifyAudit } from './verify-audit.ts';
@@ -83,7 +83,7 @@ async function* verifyEvidence(
 ): AsyncIterable<MessageInitShape<typeof VerifyEvidenceResponseSchema>> {
   const { evidence } = storage.sealed(captureId);
   using taken = new DisposableStack();
-  taken.use(places.take(actor(context)));
+  taken.use(places.take(payer(context)));
   const totalBytes = BigInt(evidence.bytes);
   storage.noteVerificationAsked(captureId, actor(context));
   const place = taken.move();
@@ -131,7 +131,7 @@ async function* checkStore(
   places: Places,
   context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof CheckStoreResponseSchema>> {
-  using _place = places.take(actor(context));
+  using _place = places.take(payer(context));
   journal.recordAct(actor(context), 'store_checked', { place: store.place });
   for await (const { step, state, detail } of store.check(context.signal))
     yield { step, state: checkStates[state], detail };
@@ -143,3 +143,4 @@ function checkReason(reason: string, why: string): void {
 }
 
 const actor = (context: CallContext): string => actorOf(callerOf(context));
+const payer = (context: CallContext): string => payerOf(callerOf(context));

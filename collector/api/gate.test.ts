@@ -9,6 +9,11 @@ import {
   GetAnalysisRequestSchema,
   OperatorService,
 } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import {
+  ListRowsRequestSchema,
+  ResultsService,
+  WatchAnalysisRequestSchema,
+} from '@kcorder/proto/gen/kcorder/v1/results_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Deed, Person, Reviewer } from '../identity/person.ts';
@@ -72,17 +77,26 @@ test('the right to capture is asked for the node', async () => {
   expect(reviews.deeds).toEqual([{ resource: 'captures', verb: 'create', name: 'node-1' }]);
 });
 
-test('where a flag of the request needs a right of its own, that is asked for too, for whoever has a token', async () => {
-  const reviews = reviewer();
-  const gate = new Gate(reviews, peers);
-  const read = async (unmask: boolean) => {
-    const call = context({ method: method.getAnalysis, authorization: 'Bearer good' });
-    await gate.admit(call, create(GetAnalysisRequestSchema, { captureId: 'c', unmask }));
-    return reviews.deeds.splice(0).map(({ resource, verb }) => `${resource} ${verb}`);
-  };
-  expect(await read(false)).toEqual(['analyses get']);
-  expect(await read(true)).toEqual(['analyses get', 'analyses unmask']);
-});
+test.each([
+  { of: method.getAnalysis, request: GetAnalysisRequestSchema },
+  { of: ResultsService.method.listRows, request: ListRowsRequestSchema },
+  { of: ResultsService.method.watchAnalysis, request: WatchAnalysisRequestSchema },
+])(
+  'where a flag of a request to $of.name needs a right of its own, that is asked for too, for whoever has a token',
+  async ({ of, request }) => {
+    const reviews = reviewer();
+    const gate = new Gate(reviews, peers);
+    const read = async (unmask: boolean) => {
+      await gate.admit(
+        context({ method: of, authorization: 'Bearer good' }),
+        create(request, { captureId: 'c', unmask }),
+      );
+      return reviews.deeds.splice(0).map(({ resource, verb }) => `${resource} ${verb}`);
+    };
+    expect(await read(false)).toEqual(['analyses get']);
+    expect(await read(true)).toEqual(['analyses get', 'analyses unmask']);
+  },
+);
 
 test.each([
   { sentence: 'without a token', call: {}, code: 'unauthenticated' },
@@ -215,6 +229,40 @@ test('where pods run is told to whoever may list them; an operator by certificat
   await gate.admit(operator, undefined);
   await gate.admitToPods(operator, 'bank');
   await expect(gate.admitToPods(context(), 'shop')).rejects.toMatchObject({ code: 'unauthenticated' });
+});
+
+test('who calls, and their right, are asked again for a request that comes ten seconds after its headers', async () => {
+  const reviews = reviewer();
+  let nowMs = 0;
+  const pace = { everyMs: 25_000, againMs: 6_000, untoldMs: 600_000, now: () => nowMs };
+  const gate = new Gate(reviews, peers, pace);
+  const arrive = async () => {
+    const call = context({ method: method.listNodes, authorization: 'Bearer good' });
+    await gate.meet({ ...call, path: '/kcorder.v1.OperatorService/ListNodes' });
+    return call;
+  };
+  const [soon, late] = [await arrive(), await arrive()];
+  reviews.refusal = async () => new Fault('permission_denied', 'alice may not any more');
+  nowMs = 9_999;
+  await gate.admit(soon, undefined);
+  nowMs = 10_000;
+  await expect(gate.admit(late, undefined)).rejects.toMatchObject({ message: 'alice may not any more' });
+});
+
+test('service accounts of one namespace are counted together: whoever can make one there can make many', async () => {
+  const reviews = reviewer();
+  reviews.authenticate = async (token) => ({ ...alice, name: token });
+  const gate = new Gate(reviews, peers);
+  const counted = async (token: string) => {
+    const { metadata, peer, peerNames } = context({ authorization: `Bearer ${token}` });
+    return (await gate.meet({ path: '/grpc.health.v1.Health/Check', metadata, peer, peerNames })).identity;
+  };
+  const names = ['system:serviceaccount:shop:a', 'system:serviceaccount:shop:b', 'bob'];
+  expect(await Promise.all(names.map(counted))).toEqual([
+    'user/system:serviceaccount:shop',
+    'user/system:serviceaccount:shop',
+    'user/bob',
+  ]);
 });
 
 const enrolling = {

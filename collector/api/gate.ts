@@ -11,7 +11,7 @@ import type { PeerTrust } from '../identity/peer-trust.ts';
 import type { Asking, Person, Reviewer } from '../identity/person.ts';
 import type { Arrival, Welcome } from './door/guarded-call.ts';
 import { doorLimits } from './door/limits.ts';
-import { actorOf, type Identity, identityOf } from './identity.ts';
+import { type Identity, identityOf, payerOf } from './identity.ts';
 import { type Right, ruleOf } from './policy.ts';
 
 const callers = new WeakMap<CallContext, Identity>();
@@ -19,7 +19,7 @@ const persons = new WeakMap<CallContext, Person>();
 
 /** How a right is followed while a stream lives. Times in milliseconds. */
 export interface ReviewPace {
-  /** Between two questions; what they take may come on top, and all of it has to stay below a minute. */
+  /** Between two questions; what they take may come on top, and the farewell of a stream: all of it has to stay below a minute. */
   readonly everyMs: number;
   /** Before a refusal that an error led to is asked about once more; longer than a refused token is remembered. */
   readonly againMs: number;
@@ -29,12 +29,15 @@ export interface ReviewPace {
   now(): number;
 }
 
-const usualPace: ReviewPace = {
+export const usualPace: ReviewPace = {
   everyMs: 25_000,
   againMs: 6_000,
   untoldMs: 10 * 60_000,
   now: () => performance.now(),
 };
+
+/** How long what the headers of a call showed holds for its request, in milliseconds: a body may come minutes later. */
+const metMs = 10_000;
 
 /** The caller, by the headers of the call. */
 interface Met {
@@ -49,7 +52,7 @@ export class Gate {
   readonly #reviewer: Reviewer | undefined;
   readonly #peers: Pick<PeerTrust, 'check'>;
   readonly #pace: ReviewPace;
-  readonly #met = new WeakMap<Metadata, Met>();
+  readonly #met = new WeakMap<Metadata, Met & { readonly atMs: number }>();
   readonly #acts = new Paces(doorLimits.actsOfIdentity.burst, doorLimits.actsOfIdentity.everyMs);
 
   /** Without a reviewer there are certificates only. */
@@ -64,22 +67,28 @@ export class Gate {
    * this call; cluster_unavailable when nobody can tell; resource_exhausted.
    */
   async meet(arrival: Arrival): Promise<Welcome> {
+    const atMs = this.#pace.now();
     const met = await this.#meet(arrival);
-    this.#met.set(arrival.metadata, met);
-    return met.identity === undefined ? {} : { identity: holderOf(met.identity) };
+    this.#met.set(arrival.metadata, { ...met, atMs });
+    return met.identity === undefined ? {} : { identity: payerOf(met.identity) };
   }
 
-  /** Asks what only the request can tell, paces what adds to the audit log, and notes who calls. Throws as `meet` does. */
+  /**
+   * Asks what only the request can tell, and all again if the request came long after the headers; paces what adds to the audit log, and notes who
+   * calls. Throws as `meet` does.
+   */
   async admit(context: CallContext, request: AnyMessage | undefined): Promise<void> {
     const path = pathOf(context.method);
-    const { identity, person } = this.#met.get(context.metadata) ?? (await this.#meet({ ...context, path }));
+    const met = this.#met.get(context.metadata);
+    const isFresh = met !== undefined && this.#pace.now() - met.atMs < metMs;
+    const { identity, person } = isFresh ? met : await this.#meet({ ...context, path });
     const rule = ruleOf(path);
     if (person !== undefined && rule?.by === 'right') {
       if (rule.nameField !== undefined) await this.#checkRight(person, rule, nameIn(request, rule.nameField), 'call');
       await this.#checkFlag(person, rule, request, 'call');
     }
     if (identity !== undefined && rule?.by === 'right' && rule.onRecord)
-      this.#paceAct(actorOf(identity), path, request);
+      this.#paceAct(payerOf(identity), path, request);
     if (identity !== undefined) callers.set(context, identity);
     if (person !== undefined) persons.set(context, person);
   }
@@ -127,7 +136,12 @@ export class Gate {
     );
   }
 
-  async #checkRight(person: Person, { resource, verb }: Right, name: string, asking: Asking): Promise<void> {
+  async #checkRight(
+    person: Person,
+    { resource, verb }: Pick<Right, 'resource' | 'verb'>,
+    name: string,
+    asking: Asking,
+  ): Promise<void> {
     const refusal = await this.#reviewer?.refusal(person, { resource, verb, name }, asking);
     if (refusal !== undefined) throw refusal;
   }
@@ -199,6 +213,12 @@ export class Gate {
       throw new Fault('permission_denied', 'listing pods needs a bearer token, or the certificate of an operator');
   }
 
+  /** Throws permission_denied when somebody with a token may not unmask results; cluster_unavailable. */
+  async admitToUnmask(context: CallContext): Promise<void> {
+    const person = persons.get(context);
+    if (person !== undefined) await this.#checkRight(person, { resource: 'analyses', verb: 'unmask' }, '', 'call');
+  }
+
   async #recognize(token: string, peer: string, asking: Asking): Promise<Person> {
     if (this.#reviewer === undefined)
       throw new Fault('unauthenticated', 'this collector takes no tokens: use a client certificate');
@@ -219,10 +239,6 @@ export function callingNode(context: CallContext): Identity & { kind: 'node' } {
   if (identity.kind !== 'node') throw new Fault('permission_denied', 'only a node may call this');
   return identity;
 }
-
-/** By whom connections and calls are counted. */
-const holderOf = (identity: Identity): string =>
-  identity.kind === 'node' ? `${actorOf(identity)}/${identity.uid}` : actorOf(identity);
 
 function bearerToken(metadata: Metadata): string | undefined {
   const values = metadata.get('authorization');

@@ -1,5 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { NodeIdentity } from '../capture/capture.ts';
+import { holderOf } from '../identity/person.ts';
 
 /** Who is at the other end: by the certificate that was verified, or by the token that the cluster vouches for, and by nothing else. */
 export type Identity =
@@ -35,3 +36,7 @@ export function identityOf(peerNames: string): Identity {
 
 /** For the records: node/NAME, operator/NAME (by certificate) or user/NAME (by token). */
 export const actorOf = (identity: Identity): string => `${identity.kind}/${identity.name}`;
+
+/** By whom connections, calls and what they cost are counted. */
+export const payerOf = (identity: Identity): string =>
+  identity.kind === 'node' ? `${actorOf(identity)}/${identity.uid}` : `${identity.kind}/${holderOf(identity.name)}`;

@@ -1,7 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { oneAtATime, Turns, turnsOfOne } from './one-at-a-time.ts';
+import { oneAtATime } from '../background/one-at-a-time.ts';
+import { Turns, turnsOfOne } from './one-at-a-time.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

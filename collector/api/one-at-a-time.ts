@@ -1,14 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-
-/** Makes a function that runs what it is given in the order of the calls, each after the one before has settled. */
-export function oneAtATime(): <T>(run: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (run) => {
-    const turn = last.then(run);
-    last = turn.catch(() => undefined);
-    return turn;
-  };
-}
+import { oneAtATime } from '../background/one-at-a-time.ts';
 
 /** Calls of one caller that are served or wait. */
 export const turnsOfOne = 4;
@@ -16,13 +7,9 @@ export const turnsOfOne = 4;
 /** Calls of one caller: the one whose turn it is, and who is woken next. */
 type Waiting = Set<() => void>;
 
-/**
- * Makes large answers one at a time. The next turn of the same caller comes when the answer before it was taken, so that each caller has one
- * answer in memory at most, and others wait neither for that nor for more than one turn of this caller.
- */
-export class Turns {
+/** Makes answers of each caller one at a time: the next when the one before it was taken, so that each has one answer in memory at most. */
+export class Lanes {
   readonly #lanes = new Map<string, Waiting>();
-  readonly #inTurn = oneAtATime();
 
   /**
    * Runs this in its turn. `signal` fires when the call has ended, with its answer taken or without; then nothing is kept of it. Throws the signal's
@@ -33,10 +20,8 @@ export class Turns {
     await this.#turn(caller, signal);
     if (signal.aborted) this.#pass(caller);
     else signal.addEventListener('abort', () => this.#pass(caller), { once: true });
-    return await this.#inTurn(async () => {
-      signal.throwIfAborted();
-      return await make();
-    });
+    signal.throwIfAborted();
+    return await make();
   }
 
   async #turn(caller: string, signal: AbortSignal): Promise<void> {
@@ -74,4 +59,25 @@ export class Turns {
       next();
     }
   }
+}
+
+/** Makes large answers one at a time. Nobody waits until another takes an answer, nor for more than one turn of each other caller. */
+export class Turns {
+  readonly #lanes = new Lanes();
+  readonly #inTurn = oneAtATime();
+
+  /** Runs this in its turn, as `Lanes` does. */
+  async run<T>(caller: string, signal: AbortSignal, make: () => Promise<T>): Promise<T> {
+    return await this.#lanes.run(caller, signal, () => inTurnUnless(signal, this.#inTurn, make));
+  }
+}
+
+type InTurn = ReturnType<typeof oneAtATime>;
+
+/** Runs this in its turn. Throws the signal's reason if that has fired by then. */
+export function inTurnUnless<T>(signal: AbortSignal, inTurn: InTurn, make: () => Promise<T>): Promise<T> {
+  return inTurn(async () => {
+    signal.throwIfAborted();
+    return await make();
+  });
 }

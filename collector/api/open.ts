@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Access } from '../access.ts';
-import type { ResultsIndex } from '../analysis/index/results-index.ts';
+import type { OpenedAnalysis } from '../analysis/open.ts';
 import type { Config } from '../config.ts';
 import type { Custody } from '../custody/open.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
@@ -31,7 +31,7 @@ export interface ApiDeps {
   readonly evidence: EvidenceDirectory;
   readonly custody: Custody;
   readonly symbols: SymbolSearch;
-  readonly results: ResultsIndex;
+  readonly analysis: OpenedAnalysis;
   readonly schedules: OpenedSchedules;
   readonly metrics: Metrics;
   readonly agents: AttachmentEvents;
@@ -59,13 +59,17 @@ export async function openApi(deps: ApiDeps): Promise<RunningServer> {
 }
 
 function servicesOf(deps: ApiDeps, gate: Gate, present: PresentNode): ServerDeps['services'] {
-  const { config, version, journal, access, evidence, custody, symbols, schedules, agents, record, results } = deps;
+  const { config, version, journal, access, evidence, custody, symbols, schedules, agents, record, analysis } = deps;
   const { fleet, acquisitions, typesTransfers } = deps.fleet;
   return {
     operator: operatorOf(deps, gate),
     evidence: evidenceHandlers({ journal: journal.captures, auditCheck: journal.auditCheck, evidence, ...custody }),
-    results: resultsHandlers({ journal: journal.captures, evidence, images: custody.images, results }),
-    schedule: scheduleHandlers(schedules.schedules, (context, namespace) => gate.admitToPods(context, namespace)),
+    results: resultsHandlers({
+      journal: journal.captures,
+      again: journal.reanalyses,
+      ...{ evidence, images: custody.images, results: analysis.results, live: analysis.live },
+    }),
+    schedule: scheduleHandlers(schedules.schedules, gate),
     symbols: symbolsHandlers({ search: symbols, fleet, journal: journal.captures }),
     enrolment: enrolmentHandlers({
       ...access,
@@ -78,7 +82,7 @@ function servicesOf(deps: ApiDeps, gate: Gate, present: PresentNode): ServerDeps
 }
 
 function operatorOf(
-  { version, journal, access, fleet, evidence, custody, symbols }: ApiDeps,
+  { version, journal, access, fleet, evidence, custody, symbols, analysis }: ApiDeps,
   gate: Gate,
 ): OperatorHandlers {
   return operatorHandlers({
@@ -90,12 +94,14 @@ function operatorOf(
     storage: custody.storage,
     images: custody.images,
     again: journal.reanalyses,
+    analyses: analysis,
     findings: journal.findings,
     fleet: fleet.fleet,
     symbols,
     approvals: journal.approvals,
     waits: (id) => fleet.slots.waits(id),
     admitToPods: (context, namespace) => gate.admitToPods(context, namespace),
+    admitToUnmask: (context) => gate.admitToUnmask(context),
     ...(access.cluster && { places: access.cluster }),
   });
 }

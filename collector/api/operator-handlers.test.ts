@@ -167,7 +167,8 @@ test('a capture is watched from what it is to its end', async () => {
   await upload.finish(image);
   await watched;
   expect(seen[0]).toMatchObject({ phase: Phase.REQUESTED, durableBytes: 0n });
-  expect(seen.find(({ phase }) => phase === Phase.ACQUIRING)?.scannedBytes).toBe(400_000n);
+  const acquiring = seen.filter(({ phase }) => phase === Phase.ACQUIRING);
+  expect(acquiring.map(({ scannedBytes }) => scannedBytes)).toContain(400_000n);
   expect(seen.at(-1)).toMatchObject({
     phase: Phase.DONE,
     outcome: { kind: OutcomeKind.COMPLETE },

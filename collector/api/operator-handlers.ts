@@ -2,6 +2,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { CallContext, Handlers } from '@kcorder/proto/bridge/serve.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { oneAtATime } from '../background/one-at-a-time.ts';
 import type { Images } from '../custody/images.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Captures } from '../fleet/captures.ts';
@@ -13,20 +14,29 @@ import type { FindingJournal } from '../journal/finding-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
 import type { KernelIdentity, SymbolsStatus } from '../symbols/symbols.ts';
+import { presentPlugins, readSpec } from './analysis-spec.ts';
 import { analyzeAgain } from './analyze-again.ts';
 import { ByteBudget } from './door/byte-budget.ts';
 import { aheadLimits, downloadEvidence } from './download-evidence.ts';
 import { callerOf } from './gate.ts';
-import { actorOf } from './identity.ts';
-import { Turns } from './one-at-a-time.ts';
-import { presentCapture, presentNode } from './present.ts';
+import { actorOf, payerOf } from './identity.ts';
+import { inTurnUnless, Lanes, Turns } from './one-at-a-time.ts';
+import { presentCapture, presentNode, specOf } from './present.ts';
 import { presentAnalysis } from './present-analysis.ts';
-import { type PodPlaces, podsOn, resolvePods } from './targets.ts';
+import { type PodPlaces, type PodReading, podsOn, resolvePods } from './targets.ts';
 import { validity } from './validity.ts';
 import { watchCapture } from './watch-capture.ts';
 
 /** The handlers of the operator service. They know nothing of their transport but the context. */
 export type OperatorHandlers = Handlers<typeof OperatorService>;
+
+/** The analyses that wait and run. */
+export interface Analyses {
+  /** The name of the profile of analyses that name neither a profile nor plugins. */
+  readonly defaultProfile: string;
+  /** Stops one that waits or runs. Throws capture_unknown, capture_running, capture_ended, storage_failed. */
+  cancel(captureId: string, by: string): void;
+}
 
 /** What the handlers reach. */
 export interface OperatorDeps {
@@ -38,6 +48,7 @@ export interface OperatorDeps {
   readonly storage: { get(captureId: string): StorageRecord | undefined };
   readonly images: Images;
   readonly again: Reanalyses;
+  readonly analyses: Analyses;
   readonly findings: Pick<FindingJournal, 'of'>;
   readonly fleet: Fleet;
   readonly approvals: Approvals;
@@ -47,6 +58,8 @@ export interface OperatorDeps {
   readonly places?: PodPlaces;
   /** Throws permission_denied when the caller may not list the pods of a namespace, empty for all. */
   admitToPods(context: CallContext, namespace: string): Promise<void>;
+  /** Throws permission_denied when the caller may not unmask results. */
+  admitToUnmask(context: CallContext): Promise<void>;
   readonly symbols: { status(kernel: KernelIdentity): SymbolsStatus };
 }
 
@@ -62,6 +75,13 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
   const ahead = new ByteBudget(aheadLimits.most, aheadLimits.mostOfOne);
   // What is found may be large: that of one answer at once is read.
   const turns = new Turns();
+  // One question for pods is asked at a time: somebody's can be so large that reading them holds up everybody else.
+  const podLanes = new Lanes();
+  const inPodTurn = oneAtATime();
+  const podsFor = (context: CallContext): PodReading => ({
+    mayList: (namespace) => deps.admitToPods(context, namespace),
+    asked: (question) => inTurnUnless(context.signal, inPodTurn, question),
+  });
   const present = (capture: JournaledCapture) =>
     presentCapture(capture, {
       scannedBytes: acquisitions.live(capture.request.id)?.scannedBytes ?? 0,
@@ -70,16 +90,19 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
       symbols: symbols.status(capture.request.kernel),
       waiting: deps.waits(capture.request.id),
       again: deps.again.get(capture.request.id),
+      spec: specOf(capture, deps.again),
     });
   return {
-    createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted }, context) => {
+    createCapture: async ({ nodeName, reason, idempotencyKey, pods: wanted, analysis: spec }, context) => {
       checkNodeAndReason(nodeName, reason);
+      const analysis = await readSpec(spec, () => deps.admitToUnmask(context));
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit) {
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
       }
-      const pods = () => podsOn(places, nodeName, wanted, (namespace) => deps.admitToPods(context, namespace));
-      const spec = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
-      return { capture: present(await captures.create(spec)) };
+      const find = () => podsOn(places, nodeName, wanted, podsFor(context));
+      const pods = () => (wanted.length === 0 ? find() : podLanes.run(payer(context), context.signal, find));
+      const order = { nodeName, reason, idempotencyKey, pods, requestedBy: actor(context) };
+      return { capture: present(await captures.create({ ...order, ...(analysis && { analysis }) })) };
     },
     getCapture: async ({ captureId }) => ({ capture: present(journal.get(captureId)) }),
     listCaptures: async ({ nodeName, pageSize, pageToken }) => {
@@ -104,12 +127,12 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
     downloadEvidence: ({ captureId, offset }, context) =>
       downloadEvidence(
         { ...deps, ahead },
-        { captureId, offset: Number(offset), actor: actor(context), signal: context.signal },
+        { captureId, offset: Number(offset), actor: actor(context), payer: payer(context), signal: context.signal },
       ),
     getAnalysis: async ({ captureId, rowPlugins, unmask }, context) => {
       const capture = journal.get(captureId);
       const wanted = [...new Set(rowPlugins)];
-      const results = await turns.run(actor(context), context.signal, () =>
+      const results = await turns.run(payer(context), context.signal, () =>
         presentAnalysis(capture, evidence, { rowPlugins: wanted, unmask }, deps.findings),
       );
       // Nothing has left yet. Without results nothing is read, and all these names are of plugins that there are.
@@ -120,9 +143,15 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
         });
       return { ...results, capture: present(capture) };
     },
-    analyzeCapture: async ({ captureId }, context) => ({
-      capture: present(analyzeAgain(deps, captureId, actor(context))),
-    }),
+    analyzeCapture: async ({ captureId, analysis }, context) => {
+      const spec = await readSpec(analysis, () => deps.admitToUnmask(context));
+      return { capture: present(analyzeAgain(deps, captureId, actor(context), spec)) };
+    },
+    cancelAnalysis: async ({ captureId }, context) => {
+      deps.analyses.cancel(captureId, actor(context));
+      return { capture: present(journal.get(captureId)) };
+    },
+    listPlugins: async () => presentPlugins(deps.analyses.defaultProfile),
     listNodes: async () => {
       const running = journal.running();
       return {
@@ -134,7 +163,7 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
       };
     },
     resolvePods: async (request, context) =>
-      await resolvePods(places, request, (namespace) => deps.admitToPods(context, namespace)),
+      await podLanes.run(payer(context), context.signal, () => resolvePods(places, request, podsFor(context))),
     approveCapture: async ({ nodeName, reason, validFor }, context) => {
       checkNodeAndReason(nodeName, reason);
       const expiresAt = validity(validFor, approvalMs, 'an approval');
@@ -158,3 +187,4 @@ function checkNodeAndReason(nodeName: string, reason: string): void {
 }
 
 const actor = (context: CallContext): string => actorOf(callerOf(context));
+const payer = (context: CallContext): string => payerOf(callerOf(context));

@@ -2,7 +2,9 @@ import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { ClusterRig } from '../testing/cluster-rig.ts';
+import { until } from '../testing/files.ts';
 import { Parties } from '../testing/rig.ts';
+import { turnsOfOne } from './one-at-a-time.ts';
 
 const parties = new Parties();
 afterAll(() => parties[Symbol.dispose]());
@@ -36,6 +38,74 @@ test('where pods run is told to whoever may list them there', async () => {
     { resource: 'pods', verb: 'list', namespace: 'shop' },
   ]);
   expect(all.api.asked.filter((path) => path.includes('/namespaces/bank/'))).toEqual([]);
+});
+
+test('pods are looked for by one call at a time, and of one caller few calls wait', async () => {
+  await using all = await ClusterRig.start(parties, { n1: 'u1' });
+  const { answer } = all.api;
+  let [reading, most] = [0, 0];
+  all.api.answer = (method, path, body) => {
+    if (!path.endsWith('/namespaces/shop/pods/web')) return answer(method, path, body);
+    reading += 1;
+    most = Math.max(most, reading);
+    return new Promise((resolve) =>
+      setImmediate(() => {
+        reading -= 1;
+        resolve({ metadata: { namespace: 'shop', name: 'web', uid: 'u-web' }, spec: { nodeName: 'n1' } });
+      }),
+    );
+  };
+  const target = { case: 'pod' as const, value: { namespace: 'shop', name: 'web' } };
+  const callers = ['bob', 'carol'].map((name) => all.calls(OperatorService, name));
+  await Promise.all(callers.map((one) => one.getVersion({})));
+  const endings = await Promise.allSettled(
+    callers.flatMap((one) => Array.from({ length: turnsOfOne + 1 }, () => one.resolvePods({ target }))),
+  );
+  const refused = endings.filter((ending) => ending.status === 'rejected');
+  expect([most, refused.length]).toEqual([1, 2]);
+  for (const { reason } of refused) expect(reason).toMatchObject({ code: 'resource_exhausted', retryAfterMs: 1_000 });
+});
+
+test('a list of pods without an end keeps others waiting for one page of it, and is read until its call has ended', async () => {
+  await using all = await ClusterRig.start(parties, { n1: 'u1' });
+  const { answer } = all.api;
+  const web = { metadata: { namespace: 'shop', name: 'web', uid: 'u-web' }, spec: { nodeName: 'n1' } };
+  let pages = 0;
+  all.api.answer = (method, path, body) => {
+    if (path.endsWith('/namespaces/shop/pods/web')) return web;
+    if (!path.endsWith('/namespaces/evil/pods')) return answer(method, path, body);
+    pages += 1;
+    return { kind: 'PodList', metadata: { resourceVersion: '1', continue: 'more' }, items: [] };
+  };
+  const reading = new AbortController();
+  const mallory = all.calls(OperatorService, 'mallory');
+  const endless = mallory.resolvePods(
+    { target: { case: 'allInNamespace', value: 'evil' } },
+    { signal: reading.signal },
+  );
+  await until(() => pages > 2);
+  const target = { case: 'pod' as const, value: { namespace: 'shop', name: 'web' } };
+  const bob = all.calls(OperatorService, 'bob');
+  expect((await bob.resolvePods({ target })).nodes).toHaveLength(1);
+  reading.abort(new Error('given up'));
+  await expect(endless).rejects.toMatchObject({ code: 'canceled' });
+  // Their next one is served when the collector knows that the first has ended.
+  await mallory.resolvePods({ target });
+  const read = pages;
+  await bob.resolvePods({ target });
+  expect(pages).toBe(read);
+});
+
+test('service accounts of one namespace take turns as one person', async () => {
+  await using all = await ClusterRig.start(parties, { n1: 'u1' });
+  const { answer } = all.api;
+  all.api.answer = (method, path, body) =>
+    path.endsWith('/namespaces/shop/pods/web') ? new Promise(() => undefined) : answer(method, path, body);
+  const target = { case: 'pod' as const, value: { namespace: 'shop', name: 'web' } };
+  const accounts = Array.from({ length: turnsOfOne + 1 }, (_, i) => `system:serviceaccount:evil:account-${i}`);
+  await expect(
+    Promise.race(accounts.map((name) => all.calls(OperatorService, name).resolvePods({ target }))),
+  ).rejects.toMatchObject({ code: 'resource_exhausted', message: expect.stringContaining('serviceaccount:evil has') });
 });
 
 test('a schedule whose runs tell where pods are is made by whoever may list them', async () => {

@@ -1,19 +1,22 @@
+import { setImmediate } from 'node:timers/promises';
 import { create, fromJson, type MessageInitShape, toBinary, type UnknownField } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
 import { type ListValue, ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { PluginResultSchema, PluginState, type Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import {
   ConfinementLevel,
-  type GetAnalysisResponseSchema,
-  Severity,
-} from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+  PluginResultSchema,
+  PluginState,
+  type Process,
+} from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { type GetAnalysisResponseSchema, Severity } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import type { AnalysisReport, PluginReport } from '../analysis/analysis.ts';
 import { maskOf, maskSecrets } from '../analysis/masking.ts';
 import { checkAnswer, readProcesses, readReport, streamRows } from '../analysis/results.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/capture-journal.ts';
 import type { FindingJournal } from '../journal/finding-journal.ts';
+import { presentArguments } from './analysis-spec.ts';
 import { presentQuality } from './present-symbols.ts';
 
 type Response = Extract<MessageInitShape<typeof GetAnalysisResponseSchema>, { $typeName?: never }>;
@@ -29,9 +32,11 @@ const states = {
   empty: PluginState.EMPTY,
   failed: PluginState.FAILED,
   unsupported: PluginState.UNSUPPORTED,
+  waiting: PluginState.WAITING,
+  running: PluginState.RUNNING,
 } as const;
 
-/** How a plugin ended, by the word in its report. */
+/** How a plugin ended, by the word in its report, or how far it is. */
 export function presentState(state: string): PluginState {
   return Object.hasOwn(states, state) ? states[state as keyof typeof states] : PluginState.UNSPECIFIED;
 }
@@ -69,16 +74,21 @@ export async function presentAnalysis(
     const { name, reason, seconds } = plugin;
     const result = create(PluginResultSchema, {
       ...{ name, reason, seconds, state: states[plugin.state], rowCount: BigInt(plugin.rowCount) },
-      ...{ warnings: [...plugin.warnings], columns: [...plugin.columns] },
+      ...{
+        warnings: [...plugin.warnings],
+        columns: [...plugin.columns],
+        arguments: presentArguments(plugin.arguments),
+      },
     });
     if (rowPlugins.includes(name)) result.$unknown = await encodeRows(outputDir, report, plugin, unmask);
     plugins.push(result);
   }
   const { confined } = report.isolation;
   const processes = await readProcesses(outputDir, report);
+  if (!unmask) await maskProcesses(processes);
   return {
     plugins,
-    processes: unmask ? processes : processes.map(maskProcess),
+    processes,
     containers: report.containers.map((container) => ({ ...container })),
     kernelMismatch: report.kernelMismatch,
     findings: findings
@@ -91,10 +101,20 @@ export async function presentAnalysis(
   };
 }
 
-function maskProcess(process: Process): Process {
-  const { commandLine } = process;
-  if (commandLine !== undefined) process.commandLine = maskSecrets(commandLine);
-  return process;
+const charactersAtOnce = 64 << 10;
+
+/** In pieces, between which other calls have their turn: there may be 16 MiB of command lines. */
+async function maskProcesses(processes: readonly Process[]): Promise<void> {
+  let characters = 0;
+  for (const process of processes) {
+    const { commandLine } = process;
+    if (commandLine === undefined) continue;
+    process.commandLine = maskSecrets(commandLine);
+    characters += commandLine.length;
+    if (characters < charactersAtOnce) continue;
+    characters = 0;
+    await setImmediate();
+  }
 }
 
 const rowsAtOnce = 500;

@@ -7,8 +7,10 @@ import {
   type ScheduleSpecSchema,
   type ScheduleSpec as SpecMessage,
 } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.ts';
+import type { AnalysisSpec } from '../capture/capture.ts';
 import type { RunState as JournaledState, Run } from '../journal/run-journal.ts';
 import type { ScheduleSpec, StoredSchedule } from '../journal/schedule-journal.ts';
+import { presentSpec } from './analysis-spec.ts';
 
 const states: Record<JournaledState, RunState> = {
   waiting: RunState.WAITING,
@@ -22,7 +24,7 @@ const states: Record<JournaledState, RunState> = {
 const time = (iso: string) => timestampFromDate(new Date(iso));
 
 /** What somebody asks for, not checked yet. */
-export function specOf(message: SpecMessage | undefined): ScheduleSpec {
+export function specOf(message: SpecMessage | undefined, analysis: AnalysisSpec | undefined): ScheduleSpec {
   const { target, retention, jitter, startingDeadline } = message ?? {};
   return {
     name: message?.name ?? '',
@@ -35,6 +37,7 @@ export function specOf(message: SpecMessage | undefined): ScheduleSpec {
       podLabels: target?.podLabels ?? '',
     },
     analyze: message?.analyze ?? false,
+    ...(analysis && { analysis }),
     jitterMs: jitter === undefined ? 0 : durationMs(jitter),
     ...(startingDeadline === undefined ? {} : { startingDeadlineMs: durationMs(startingDeadline) }),
     maxConcurrent: message?.maxConcurrent ?? 0,
@@ -47,11 +50,12 @@ export function specOf(message: SpecMessage | undefined): ScheduleSpec {
   };
 }
 
-function presentSpec(spec: ScheduleSpec): MessageInitShape<typeof ScheduleSpecSchema> {
+function presentScheduleSpec(spec: ScheduleSpec): MessageInitShape<typeof ScheduleSpecSchema> {
   const { name, cron, timeZone, target, analyze, maxConcurrent, ignorePressure, retention, reason } = spec;
   const { ttlMs, keepLast } = retention;
   return {
     ...{ name, cron, timeZone, analyze, maxConcurrent, ignorePressure, reason },
+    ...(spec.analysis && { analysis: presentSpec(spec.analysis) }),
     target: { ...target, nodeNames: [...target.nodeNames], podNamespaces: [...target.podNamespaces] },
     jitter: durationFromMs(spec.jitterMs),
     ...(spec.startingDeadlineMs === undefined ? {} : { startingDeadline: durationFromMs(spec.startingDeadlineMs) }),
@@ -66,7 +70,7 @@ export function presentSchedule(
   newest: { readonly tick: string; readonly counts: ReadonlyMap<JournaledState, number> } | undefined,
 ): MessageInitShape<typeof ScheduleSchema> {
   return {
-    spec: presentSpec(spec),
+    spec: presentScheduleSpec(spec),
     configured,
     createdAt: time(createdAt),
     createdBy,

@@ -53,7 +53,7 @@ function presentState(state: State): Omit<Exclude<StatusInit, { $typeName: strin
     case 'rejected':
       return { state: SymbolsState.REJECTED, detail: state.detail };
     case 'unsupported':
-      return { state: SymbolsState.UNSUPPORTED, detail: `Volatility cannot analyse ${state.architecture}` };
+      return { state: SymbolsState.UNSUPPORTED, detail: `Volatility cannot analyze ${state.architecture}` };
   }
 }
 

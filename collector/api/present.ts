@@ -9,13 +9,14 @@ import {
   Phase,
 } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import type { NodeSchema, PreflightReason } from '@kcorder/proto/gen/kcorder/v1/node_pb.ts';
-import type { AnalysisEnding, CaptureState, Outcome } from '../capture/capture.ts';
+import type { AnalysisEnding, AnalysisSpec, CaptureState, Outcome } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { JournaledCapture } from '../journal/capture-journal.ts';
 import type { KnownNode } from '../journal/node-journal.ts';
-import type { Reanalysis } from '../journal/reanalyses.ts';
+import type { Reanalyses, Reanalysis } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
 import type { SymbolsStatus } from '../symbols/symbols.ts';
+import { presentSpec } from './analysis-spec.ts';
 import { presentStorage } from './present-storage.ts';
 import { presentStatus } from './present-symbols.ts';
 
@@ -30,6 +31,8 @@ const phases: Record<CaptureState['phase'], Phase> = {
 
 const time = (iso: string): MessageInitShape<typeof TimestampSchema> => timestampFromDate(new Date(iso));
 
+type StatusInit = Extract<MessageInitShape<typeof AnalysisStatusSchema>, { $typeName?: never }>;
+
 /** What is known of a capture beside its journal. */
 export interface CaptureSurroundings {
   /** 0 unless it runs. */
@@ -40,12 +43,14 @@ export interface CaptureSurroundings {
   /** True while others have to end first. */
   readonly waiting: boolean;
   readonly again: Reanalysis | undefined;
+  /** Of the latest analysis; undefined: the default profile. */
+  readonly spec: AnalysisSpec | undefined;
 }
 
 /** A capture as operators see it. */
 export function presentCapture(
   capture: JournaledCapture,
-  { scannedBytes, directory, stored, symbols, waiting, again }: CaptureSurroundings,
+  { scannedBytes, directory, stored, symbols, waiting, again, spec }: CaptureSurroundings,
 ): MessageInitShape<typeof CaptureSchema> {
   const { request, state, durableBytes } = capture;
   const acquired = state.phase === 'requested' ? undefined : state.phase === 'done' ? state.acquired : state;
@@ -67,7 +72,7 @@ export function presentCapture(
     scannedBytes: BigInt(scannedBytes),
     sha256: evidence?.sha256 ?? '',
     evidencePath: storage?.location ?? '',
-    analysis: analysisOf(state, again),
+    analysis: { ...presentAnalysisStatus(state, again), ...(spec && { spec: presentSpec(spec) }) },
     symbols: presentStatus(symbols),
     approvedBy: request.approvedBy ?? '',
     waiting,
@@ -98,8 +103,18 @@ export function presentOutcome(outcome: Outcome): MessageInitShape<typeof Outcom
   }
 }
 
+/** What the latest analysis of a capture runs, as far as it can be read; undefined for the default profile. */
+export function specOf({ request }: JournaledCapture, again: Reanalyses): AnalysisSpec | undefined {
+  try {
+    return again.get(request.id) === undefined ? request.analysis : again.specOf(request.id);
+  } catch {
+    // Damage of one row hides nothing else.
+    return undefined;
+  }
+}
+
 /** Of the latest analysis: that of the capture itself, or the one that was asked for after it. */
-function analysisOf(state: CaptureState, again: Reanalysis | undefined): MessageInitShape<typeof AnalysisStatusSchema> {
+export function presentAnalysisStatus(state: CaptureState, again: Reanalysis | undefined): StatusInit {
   if (state.phase === 'analyzing') return { state: AnalysisState.RUNNING };
   if (state.phase !== 'done') return { state: AnalysisState.PENDING };
   switch (again?.kind) {
@@ -114,7 +129,7 @@ function analysisOf(state: CaptureState, again: Reanalysis | undefined): Message
   }
 }
 
-function endingOf(analysis: AnalysisEnding): MessageInitShape<typeof AnalysisStatusSchema> {
+function endingOf(analysis: AnalysisEnding): StatusInit {
   switch (analysis.kind) {
     case 'done':
       return { state: AnalysisState.DONE };

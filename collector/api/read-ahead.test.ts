@@ -67,7 +67,7 @@ class Download {
       ahead,
     } as unknown as DownloadDeps;
     const { signal } = this.#ending;
-    const parts = downloadEvidence(deps, { captureId: 'c-1', offset: 0, actor, signal });
+    const parts = downloadEvidence(deps, { captureId: 'c-1', offset: 0, actor, payer: actor, signal });
     async function* messages() {
       for await (const part of parts) yield create(DownloadEvidenceResponseSchema, part);
     }

@@ -6,11 +6,13 @@ import { type MessageInitShape, toJson } from '@bufbuild/protobuf';
 import { ListValueSchema } from '@bufbuild/protobuf/wkt';
 import { type Calls, connect } from '@kcorder/proto/bridge/connect.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
+import { AnalysisState } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { type ListRowsRequestSchema, ResultsService } from '@kcorder/proto/gen/kcorder/v1/results_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cgroupOf, containerOf, leaveResults, podUid, processesOf } from '../analysis/index/testing/results.ts';
 import { AuditLog, type AuditRecord } from '../journal/audit-log.ts';
+import { until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';
 import { Parties, Rig } from '../testing/rig.ts';
 
@@ -58,10 +60,10 @@ afterAll(async () => {
 });
 
 /** The audit records of the capture, read while no collector has the database. */
-async function records(): Promise<AuditRecord[]> {
+async function records(of = captureId): Promise<AuditRecord[]> {
   await rig.stopCollector();
   const database = new DatabaseSync(join(rig.dataDir, 'kcorder.db'));
-  const found = new AuditLog(database).of(captureId);
+  const found = new AuditLog(database).of(of);
   database.close();
   await rig.startCollector();
   return found;
@@ -199,6 +201,30 @@ test('without a record there is no row', async () => {
   await rig.stopCollector();
   change('DROP TRIGGER refuse');
   await rig.startCollector();
+});
+
+test('a watch waits for an analysis that has not begun and ends with it; who watches rows is on record', async () => {
+  const { agent, captureId: running } = await rig.ordered('n4');
+  const told: (AnalysisState | undefined)[] = [];
+  const watched = (async () => {
+    for await (const { analysis } of results().watchAnalysis({ captureId: running, plugin: 'env', unmask: true }))
+      told.push(analysis?.state);
+  })();
+  await until(() => told.length > 0);
+  expect(told).toEqual([AnalysisState.PENDING]);
+  const upload = await agent.open(running);
+  await upload.chunks(image);
+  await upload.finish(image);
+  await watched;
+  expect(told.at(-1)).toBe(AnalysisState.FAILED);
+  expect((await rig.done(running)).analysis?.reason).toBe('symbols_missing');
+  expect(await records(running)).toContainEqual(
+    expect.objectContaining({
+      actor: 'operator/alice',
+      action: 'rows_read',
+      detail: { plugin: 'linux.envars.Envars', live: true, unmask: true },
+    }),
+  );
 });
 
 test('of a capture that runs, and of one whose evidence is deleted, there are no rows', async () => {

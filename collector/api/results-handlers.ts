@@ -15,21 +15,27 @@ import { pluginOf } from '@kcorder/proto/results/kinds.ts';
 import { parseFilter, parseOrder } from '../analysis/index/filter.ts';
 import type { RowPage, RowQuery } from '../analysis/index/query.ts';
 import type { ResultsIndex } from '../analysis/index/results-index.ts';
+import type { LiveAnalyses } from '../analysis/live.ts';
+import { checkPlugin } from '../analysis/spec.ts';
 import type { Images } from '../custody/images.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal } from '../journal/capture-journal.ts';
+import type { Reanalyses } from '../journal/reanalyses.ts';
 import { callerOf } from './gate.ts';
-import { actorOf } from './identity.ts';
+import { actorOf, payerOf } from './identity.ts';
 import { Turns } from './one-at-a-time.ts';
 import { Places, type PlacesOf } from './places.ts';
 import { presentState } from './present-analysis.ts';
+import { watchAnalysis } from './watch-analysis.ts';
 
 /** The handlers of the results service. They know nothing of their transport but the context. */
 export type ResultsHandlers = Handlers<typeof ResultsService>;
 
 /** What the handlers reach. */
 export interface ResultsDeps {
-  readonly journal: Pick<CaptureJournal, 'get' | 'recordReading'>;
+  readonly journal: Pick<CaptureJournal, 'get' | 'recordReading' | 'watch'>;
+  readonly again: Pick<Reanalyses, 'get' | 'watch'>;
+  readonly live: Pick<LiveAnalyses, 'of' | 'watch'>;
   readonly evidence: Pick<EvidenceDirectory, 'pathOf'>;
   readonly images: Pick<Images, 'lease' | 'checkKept'>;
   readonly results: Pick<ResultsIndex, 'page' | 'prepare' | 'prepareMissing'>;
@@ -40,14 +46,28 @@ const largestPageSize = 1_000;
 const chunkBytes = 256 << 10;
 /** Each reads a file of up to a gigabyte twice. */
 const downloads: PlacesOf = { refused: 'the results were not sent', doing: 'downloading results', most: 4 };
+const watches: PlacesOf = { refused: 'the rows were not sent', doing: 'watching the rows of an analysis', most: 8 };
 
 /** Makes the handlers. Who reads what is on record before it leaves. */
 export function resultsHandlers(deps: ResultsDeps): ResultsHandlers {
   const turns = new Turns();
   const downloading = new Places(downloads);
+  const watching = new Places(watches);
   return {
     listRows: (request, context) => listRows(deps, turns, request, context),
     downloadResults: (request, context) => downloadResults(deps, downloading, request, context),
+    watchAnalysis: ({ captureId, plugin, unmask }, context) =>
+      watchAnalysis(
+        { ...deps, places: watching, checkPlugin },
+        {
+          captureId,
+          plugin: pluginOf(plugin),
+          unmask,
+          actor: actor(context),
+          payer: payer(context),
+          signal: context.signal,
+        },
+      ),
   };
 }
 
@@ -63,7 +83,7 @@ async function listRows(
   using _lease = await deps.images.lease(captureId);
   // A file takes its time to be made, which nobody else's turn waits for.
   await results.prepareMissing(outputDir, query.unmask);
-  return await turns.run(actor(context), context.signal, async () => {
+  return await turns.run(payer(context), context.signal, async () => {
     const page = await results.page(outputDir, query, context.signal);
     // Nothing has left yet. What names nothing that there is was refused.
     deps.journal.recordReading(captureId, actor(context), 'rows_read', recordOf(request, query));
@@ -127,7 +147,7 @@ async function* downloadResults(
   context: CallContext,
 ): AsyncIterable<MessageInitShape<typeof DownloadResultsResponseSchema>> {
   const outputDir = outputDirOf(deps, captureId);
-  using _place = places.take(actor(context));
+  using _place = places.take(payer(context));
   using _lease = await deps.images.lease(captureId);
   // An open file stays as it is when another takes its name.
   await using file = await open(await results.prepare(outputDir, unmask), 'r');
@@ -155,3 +175,4 @@ async function* chunksOf(file: FileHandle, size: number, signal: AbortSignal): A
 }
 
 const actor = (context: CallContext): string => actorOf(callerOf(context));
+const payer = (context: CallContext): string => payerOf(callerOf(context));

@@ -5,17 +5,19 @@ import { Metadata, Server, status } from '@grpc/grpc-js';
 import { openAnonymousChannel } from '@kcorder/proto/bridge/channel.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
 import { LiveIdentity } from '@kcorder/proto/bridge/live-identity.ts';
-import { type Handlers, serve } from '@kcorder/proto/bridge/serve.ts';
+import { type CallContext, type Handlers, serve } from '@kcorder/proto/bridge/serve.ts';
+import { farewellMs } from '@kcorder/proto/bridge/stream.ts';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { EvidenceService } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
+import { ResultsService } from '@kcorder/proto/gen/kcorder/v1/results_pb.ts';
 import { SymbolsService } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import { afterAll, expect, test } from 'vitest';
 import { type Authority, makeAuthority } from '../../tools/certificates.ts';
 import type { Person } from '../identity/person.ts';
 import { until } from '../testing/files.ts';
 import { Door } from './door/door.ts';
-import { Gate } from './gate.ts';
+import { Gate, usualPace } from './gate.ts';
 import { addHealth } from './health.ts';
 import { addReflection } from './reflection.ts';
 import { openTlsPort } from './tls-port.ts';
@@ -77,10 +79,16 @@ async function rig() {
     yield {};
     await new Promise(() => undefined);
   }
-  const handlers = <T>(methods: readonly { localName: string }[]): T =>
-    Object.fromEntries(methods.map(({ localName }) => [localName, endless])) as T;
+  // As one that waits for its turn.
+  const waiting = (_request: unknown, { signal }: CallContext) =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  const handlers = <T>(methods: readonly { localName: string; methodKind: string }[]): T =>
+    Object.fromEntries(
+      methods.map(({ localName, methodKind }) => [localName, methodKind === 'unary' ? waiting : endless]),
+    ) as T;
   serve(server, OperatorService, handlers<Handlers<typeof OperatorService>>(OperatorService.methods), edge);
   serve(server, EvidenceService, handlers<Handlers<typeof EvidenceService>>(EvidenceService.methods), edge);
+  serve(server, ResultsService, handlers<Handlers<typeof ResultsService>>(ResultsService.methods), edge);
   serve(server, SymbolsService, handlers<Handlers<typeof SymbolsService>>(SymbolsService.methods), edge);
   addHealth(server);
   addReflection(server);
@@ -88,9 +96,10 @@ async function rig() {
   const port = await openTlsPort('127.0.0.1:0', { door, identity: new LiveIdentity(leaf), ended: () => undefined });
   const client = openAnonymousChannel(`127.0.0.1:${port.port}`, authority.ca, { serverName: 'localhost' });
   const headers = { headers: () => ({ authorization: 'Bearer token' }) };
-  const [operator, evidence, symbols] = [
+  const [operator, evidence, results, symbols] = [
     connect(OperatorService, client, headers),
     connect(EvidenceService, client, headers),
+    connect(ResultsService, client, headers),
     connect(SymbolsService, client, headers),
   ];
   const streams = {
@@ -98,10 +107,13 @@ async function rig() {
     DownloadEvidence: () => operator.downloadEvidence({ captureId: 'c-1' }),
     VerifyEvidence: () => evidence.verifyEvidence({ captureId: 'c-1' }),
     CheckStore: () => evidence.checkStore({}),
+    DownloadResults: () => results.downloadResults({ captureId: 'c-1' }),
+    WatchAnalysis: () => results.watchAnalysis({ captureId: 'c-1', plugin: 'env', unmask: true }),
     ExportSymbols: () => symbols.exportSymbols({}),
   };
   return {
     state,
+    operator,
     /** Opens a stream of a standard service, with a request in bytes, and waits for its first answer. */
     openStandard: async (path: string, request: Buffer) => {
       const asIs = (bytes: Buffer): Buffer => bytes;
@@ -131,7 +143,8 @@ async function rig() {
   };
 }
 
-test.each(['WatchCapture', 'DownloadEvidence', 'VerifyEvidence', 'CheckStore', 'ExportSymbols'] as const)(
+const asked = ['WatchCapture', 'DownloadEvidence', 'VerifyEvidence', 'CheckStore', 'ExportSymbols'] as const;
+test.each([...asked, 'DownloadResults', 'WatchAnalysis'] as const)(
   '%s ends when the right to it is taken away, and not before',
   async (name) => {
     using all = await rig();
@@ -158,6 +171,14 @@ test.each([
   state.fault = new Fault('unauthenticated', 'nobody vouches for it');
   expect(await ended).toBe(status.UNAUTHENTICATED);
   expect(state.faults).toEqual(['unauthenticated']);
+});
+
+test('a call that waits for its turn ends when the right to it is taken away', async () => {
+  using all = await rig();
+  const answer = all.operator.getAnalysis({ captureId: 'c-1' }).catch((error: unknown) => error);
+  await until(() => all.state.asked >= 4);
+  all.state.refusal = 'alice may not any more';
+  expect(await answer).toMatchObject({ code: 'permission_denied', message: 'alice may not any more' });
 });
 
 test('a stream ends when its token is worth nothing any more', async () => {
@@ -208,4 +229,8 @@ test('an API server that does not answer is no revocation; after ten minutes of 
   await refusedMore();
   state.nowMs += 10 * minute;
   expect(await next).toMatchObject({ code: 'cluster_unavailable' });
+});
+
+test('a minute is enough to ask, and to end a stream whose answers nobody takes', () => {
+  expect(usualPace.everyMs + farewellMs).toBeLessThan(minute - 15_000);
 });

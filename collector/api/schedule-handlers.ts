@@ -5,9 +5,10 @@ import type { ScheduleService } from '@kcorder/proto/gen/kcorder/v1/schedule_pb.
 import { Paces } from '../identity/pace.ts';
 import type { StoredSchedule } from '../journal/schedule-journal.ts';
 import type { Schedules } from '../schedule/schedules.ts';
+import { readSpec } from './analysis-spec.ts';
 import { doorLimits } from './door/limits.ts';
-import { callerOf } from './gate.ts';
-import { actorOf } from './identity.ts';
+import { callerOf, type Gate } from './gate.ts';
+import { actorOf, payerOf } from './identity.ts';
 import { presentRun, presentSchedule, specOf } from './present-schedule.ts';
 
 /** The handlers of the schedule service. They know nothing of their transport but the context. */
@@ -21,8 +22,7 @@ const mostRuns = 1_000;
 /** Makes the handlers. Every change is on the audit log before it is done. */
 export function scheduleHandlers(
   schedules: Schedules,
-  /** Throws permission_denied when the caller may not list the pods of a namespace, empty for all. */
-  admitToPods: (context: CallContext, namespace: string) => Promise<void>,
+  gate: Pick<Gate, 'admitToPods' | 'admitToUnmask'>,
 ): ScheduleHandlers {
   const present = (schedule: StoredSchedule) => {
     const [nextTickMs] = schedules.nextTicks(schedule, 1);
@@ -31,11 +31,12 @@ export function scheduleHandlers(
   const triggers = new Paces(doorLimits.triggersOfIdentity.burst, doorLimits.triggersOfIdentity.everyMs);
   return {
     createSchedule: async ({ spec }, context) => {
-      const wanted = specOf(spec);
+      const analysis = await readSpec(spec?.analysis, () => gate.admitToUnmask(context));
+      const wanted = specOf(spec, analysis);
       const { podNamespaces, podLabels } = wanted.target;
       // Its runs tell on which nodes such pods are.
       const namespaces = podNamespaces.length > 0 || podLabels === '' ? podNamespaces : [''];
-      for (const namespace of new Set(namespaces)) await admitToPods(context, namespace);
+      for (const namespace of new Set(namespaces)) await gate.admitToPods(context, namespace);
       return { schedule: present(schedules.create(wanted, actor(context))) };
     },
     getSchedule: async ({ name }) => {
@@ -51,7 +52,7 @@ export function scheduleHandlers(
     triggerSchedule: async ({ name, idempotencyKey }, context) => {
       if (idempotencyKey === '' || idempotencyKey.length > keyLimit)
         throw new Fault('invalid_argument', `an idempotency_key of 1 to ${keyLimit} characters is required`);
-      paceTrigger(triggers, actor(context));
+      paceTrigger(triggers, payer(context));
       const runs = await schedules.trigger(name, idempotencyKey, actor(context));
       return { runs: runs.map(presentRun) };
     },
@@ -72,6 +73,7 @@ export function scheduleHandlers(
 }
 
 const actor = (context: CallContext): string => actorOf(callerOf(context));
+const payer = (context: CallContext): string => payerOf(callerOf(context));
 
 function paceTrigger(triggers: Paces, who: string): void {
   const retryAfterMs = triggers.take(who);

@@ -92,7 +92,10 @@ export async function listen(
       ruleOf(pathOf(context.method))?.by === 'node'
         ? superviseNode(presentNode, context, end)
         : gate.supervise(context, request, end),
-    ended: events.ended,
+    ended: (context, fault) => {
+      if (fault !== undefined) door.failed(context.metadata, fault);
+      events.ended(context, fault);
+    },
   });
   door.serve(server);
   const portDeps = { door, identity, ended: events.connectionEnded };

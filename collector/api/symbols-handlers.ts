@@ -9,7 +9,7 @@ import { importIsf } from '../symbols/import.ts';
 import { sha256Of, withBanner } from '../symbols/isf-banner.ts';
 import type { KernelIdentity } from '../symbols/symbols.ts';
 import { callerOf } from './gate.ts';
-import { actorOf } from './identity.ts';
+import { actorOf, payerOf } from './identity.ts';
 import { Places, type PlacesOf } from './places.ts';
 import { presentEntry, presentKernel } from './present-symbols.ts';
 
@@ -136,7 +136,7 @@ async function* importSymbols(
   }
   const { fileName, buildId, size } = first.value.message.value;
   const importedBy = actorOf(callerOf(context));
-  using _place = deps.importing.take(importedBy);
+  using _place = deps.importing.take(payerOf(callerOf(context)));
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(tooLate()), importMs);
   try {

@@ -38,6 +38,15 @@ export interface NamedContainer {
   readonly configHash?: string;
 }
 
+/** What an analysis runs: the plugins of a profile, or plugins by name with their arguments as text. */
+export type AnalysisSpec = { readonly profile: string } | { readonly plugins: readonly PluginSpec[] };
+
+/** A plugin to run. */
+export interface PluginSpec {
+  readonly name: string;
+  readonly arguments?: Readonly<Record<string, string>>;
+}
+
 /** What holds for a capture from its request on. */
 export interface Request {
   readonly id: string;
@@ -57,6 +66,8 @@ export interface Request {
   readonly schedule?: { readonly name: string; readonly tick: string; readonly triggered?: true };
   /** False when no analysis follows. */
   readonly analyze?: boolean;
+  /** Unset: the default profile of the collector that analyzes it. */
+  readonly analysis?: AnalysisSpec;
 }
 
 /** A pod that ran on the node when the capture was asked for. */

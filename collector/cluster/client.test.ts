@@ -5,6 +5,8 @@ import { openClusterServices } from './open.ts';
 import { ClusterReviewer } from './people.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
+const now = <T>(question: () => Promise<T>): Promise<T> => question();
+
 let api: FakeApiServer;
 beforeEach(async () => {
   api = await FakeApiServer.start();
@@ -13,15 +15,39 @@ afterEach(async () => {
   await api[Symbol.asyncDispose]();
 });
 
+const fitting = { nodeLabels: '', podNamespaces: [], podLabels: '' };
+
+function open(failed: (error: unknown) => void) {
+  const names = { namespace: 'kcorder', secret: 's', configMap: 'c' };
+  const agents = { namespace: 'kcorder', serviceAccount: 'a', daemonSet: 'd' };
+  return openClusterServices(names, agents, false, { nodeGone: () => undefined, failed }, api.cluster);
+}
+
+test('however many schedules look for nodes by pods, one page at a time is read for them', async () => {
+  const cluster = open(() => undefined);
+  let [reading, most] = [0, 0];
+  api.answer = (_method, path) => {
+    if (!path.endsWith('/namespaces/shop/pods')) return undefined;
+    reading += 1;
+    most = Math.max(most, reading);
+    return new Promise((resolve) =>
+      setTimeout(() => {
+        reading -= 1;
+        resolve({ items: [], metadata: {} });
+      }, 1),
+    );
+  };
+  const wanted = Array.from({ length: 20 }, () => ({ ...fitting, podNamespaces: ['shop'] }));
+  await Promise.all(wanted.map((each) => cluster.nodesThatFit(each)));
+  expect(most).toBe(1);
+  cluster.close();
+});
+
 test('whatever an API server does not answer is given up, by its request too: no connection stays open', async () => {
   api.fault = 'silence';
   const failures: unknown[] = [];
-  const names = { namespace: 'kcorder', secret: 's', configMap: 'c' };
-  const agents = { namespace: 'kcorder', serviceAccount: 'a', daemonSet: 'd' };
-  const events = { nodeGone: () => undefined, failed: (error: unknown) => void failures.push(error) };
-  const cluster = openClusterServices(names, agents, false, events, api.cluster);
+  const cluster = open((error) => void failures.push(error));
   const person = { name: 'alice', uid: '', groups: [], extra: {} };
-  const fitting = { nodeLabels: '', podNamespaces: [], podLabels: '' };
   const questions = [
     cluster.store.read(),
     cluster.store.write([], undefined),
@@ -32,9 +58,9 @@ test('whatever an API server does not answer is given up, by its request too: no
     cluster.reviewer.refusal(person, { resource: 'captures', verb: 'get', name: '' }, 'call'),
     cluster.reviewer.podsRefusal(person, 'n'),
     cluster.nodesThatFit(fitting),
-    cluster.placeOf({ namespace: 'n', name: 'p' }),
-    cluster.placesOf('', ''),
-    cluster.placesOf('n', ''),
+    cluster.placeOf({ namespace: 'n', name: 'p' }, now),
+    cluster.placesOf('', '', now),
+    cluster.placesOf('n', '', now),
     cluster.tell({ request, state: states.sealed }),
   ];
   const ended = Promise.allSettled(questions);

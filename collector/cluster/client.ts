@@ -12,6 +12,7 @@ import {
   ServerConfiguration,
   setHeaderMiddleware,
 } from '@kubernetes/client-node';
+import { withoutBulk } from './bulk.ts';
 
 /** The API server, as the collector's own service account reaches it. */
 export interface Cluster {
@@ -42,17 +43,17 @@ export function openCluster(): Cluster {
 /** Milliseconds after which every question is given up and its connection let go. A watch has its own limit. */
 const answerMs = 8_000;
 
-/** Bytes of an answer, unpacked: of one object, and of a page of a list, which holds a hundred of the largest that etcd takes. */
+/** Bytes of an answer, unpacked: of one object, and of a page of a list, which holds twenty-five of the largest that etcd takes. */
 const mostBytes = { object: 4 << 20, page: 160 << 20 };
 
-const bounding = (most: number): ObservableMiddleware => ({
+const bounding = (most: number, shorten: (text: string) => string): ObservableMiddleware => ({
   pre: (request) => {
     request.setSignal(AbortSignal.timeout(answerMs));
     return new Observable(Promise.resolve(request));
   },
   post: (response) => {
     const { body } = response;
-    response.body = { ...body, text: () => textOf(body.stream(), most) };
+    response.body = { ...body, text: async () => shorten(await textOf(body.stream(), most)) };
     return new Observable(Promise.resolve(response));
   },
 });
@@ -71,16 +72,16 @@ async function textOf(body: ReadableStream<Uint8Array> | null, most: number): Pr
 
 /** The APIs of a configuration, each question of which ends within 8 s and with an answer that has an end. */
 export function clusterOf(config: KubeConfig): Cluster {
-  const bounded = (most: number) =>
+  const bounded = (most: number, shorten = (text: string): string => text) =>
     createConfiguration({
       baseServer: new ServerConfiguration(config.getCurrentCluster()?.server ?? '', {}),
       authMethods: { default: config },
-      middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), bounding(most)],
+      middleware: [setHeaderMiddleware('User-Agent', 'kcorder-collector'), bounding(most, shorten)],
     });
   const ofObjects = bounded(mostBytes.object);
   return {
     config,
-    core: new CoreV1Api(bounded(mostBytes.page)),
+    core: new CoreV1Api(bounded(mostBytes.page, withoutBulk)),
     apps: new AppsV1Api(ofObjects),
     authentication: new AuthenticationV1Api(ofObjects),
     authorization: new AuthorizationV1Api(ofObjects),

@@ -6,6 +6,8 @@ import { noticeOf } from './events.ts';
 import { placeOf, placesOf } from './pods.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
+const now = <T>(question: () => Promise<T>): Promise<T> => question();
+
 // Faults and answers that a real API server gives too seldom; its ordinary ones are in test/e2e.
 
 let api: FakeApiServer;
@@ -223,7 +225,7 @@ test('pods: where one runs, and why one runs nowhere', async () => {
     if (path.endsWith('/over')) return { metadata, spec: { nodeName: 'n1' }, status: { phase: 'Succeeded' } };
     return undefined;
   };
-  const place = (name: string) => placeOf(api.cluster, { namespace: 'shop', name });
+  const place = (name: string) => placeOf(api.cluster, { namespace: 'shop', name }, now);
   expect(await place('web')).toEqual({ namespace: 'shop', name: 'web', uid: 'u', nodeName: 'n1' });
   await expect(place('pending')).rejects.toMatchObject({
     message: expect.stringContaining('runs on no node (Pending)'),
@@ -232,7 +234,7 @@ test('pods: where one runs, and why one runs nowhere', async () => {
     message: expect.stringContaining('runs on no node (Succeeded)'),
   });
   await expect(place('nothing')).rejects.toMatchObject({ code: 'pod_unknown' });
-  await expect(placesOf(api.cluster, 'shop', 'app=x'))
+  await expect(placesOf(api.cluster, 'shop', 'app=x', now))
     .rejects.toMatchObject({ code: 'cluster_unavailable' })
     .catch(() => undefined);
 });

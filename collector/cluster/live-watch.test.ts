@@ -54,6 +54,17 @@ test.each([
   expect(crashes).toEqual([]);
 });
 
+test('an event whose object is of a wrong type ends its watch, and the list goes on', async () => {
+  const conditions = '{"conditions":1}';
+  api.watchAnswer = `{"type":"ADDED","object":{"metadata":{"name":"n9","resourceVersion":"9"},"status":${conditions}}}\n`;
+  follow(600_000);
+  await until(() => failures.some((failure) => failure.includes('/nodes failed: an event cannot be read')));
+  api.watchAnswer = undefined;
+  api.put('nodes', node('n1'));
+  await until(() => inventory.nodeUid('n1') !== undefined);
+  expect(crashes).toEqual([]);
+});
+
 test.each([
   ['nothing', ''],
   ['an error other than a version that is gone', '{"type":"ERROR","object":{"code":500}}\n'],

@@ -7,7 +7,9 @@ export interface WatchPace {
 }
 
 /** Told of each watch. */
-export interface WatchEvents {
+export interface WatchEvents<T> {
+  /** Told each object before the list has it. What it throws ends the watch: the list would keep an object of a wrong type. */
+  read(object: T): void;
   /** The API server has sent all that happened up to now. */
   live(): void;
   /** Nothing arrived for too long; the list is read again. */
@@ -16,17 +18,18 @@ export interface WatchEvents {
 
 /** Of the end of a watch, in ms: clocks here and there need not agree on more. */
 const slackMs = 500;
+const checkProxy = 'Check the proxy between the collector and the API server.';
 const phases: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'];
 
 /** Watches of one path that show whether they are alive: the API server bookmarks each before its early end. */
-export class LiveWatch extends Watch {
+export class LiveWatch<T> extends Watch {
   readonly #pace: WatchPace;
-  readonly #events: WatchEvents;
+  readonly #events: WatchEvents<T>;
   readonly #stop: AbortSignal;
   /** When this watch, or one before it, last proved to be alive; undefined before the first one after a list. */
   #silentSinceMs: number | undefined;
 
-  constructor(config: KubeConfig, pace: WatchPace, events: WatchEvents, stop: AbortSignal) {
+  constructor(config: KubeConfig, pace: WatchPace, events: WatchEvents<T>, stop: AbortSignal) {
     super(config);
     this.#pace = pace;
     this.#events = events;
@@ -58,6 +61,13 @@ export class LiveWatch extends Watch {
       // The list does not look at what it is given, and an exception there would end the process.
       if (refusal !== undefined) return;
       timer.refresh();
+      try {
+        this.#events.read(object as T);
+      } catch (cause) {
+        refusal = new Error(`watch of ${path} failed: an event cannot be read. ${checkProxy}`, { cause });
+        controller?.abort();
+        return;
+      }
       callback(phase, object, event);
       prove();
     };
@@ -74,7 +84,7 @@ export class LiveWatch extends Watch {
         this.#events.frozen(path);
         // As if the version were gone: a list shows what was missed, even where no watch gets through.
         done(Object.assign(new Error('the watch is frozen'), { code: 410 }));
-      } else done(error ?? refusal ?? null);
+      } else done(refusal ?? error ?? null);
     };
     try {
       const asked = { ...query, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
@@ -98,5 +108,5 @@ function refusalOf(path: string, phase: unknown, object: unknown): Error | undef
   const { resourceVersion } = (metadata ?? {}) as { resourceVersion?: unknown };
   if (phases.includes(phase) && resourceVersion) return undefined;
   const why = 'the answer holds something other than events of objects';
-  return new Error(`watch of ${path} failed: ${why}. Check the proxy between the collector and the API server.`);
+  return new Error(`watch of ${path} failed: ${why}. ${checkProxy}`);
 }

@@ -1,3 +1,4 @@
+import { oneAtATime } from '../background/one-at-a-time.ts';
 import type { Capture, NamedContainer, NodeIdentity } from '../capture/capture.ts';
 import type { AuthorityStore } from '../identity/authority-store.ts';
 import type { CredentialCheck } from '../identity/enrolment.ts';
@@ -9,7 +10,7 @@ import { noticeOf, tellCluster } from './events.ts';
 import { ExpectedAgents } from './expected-agents.ts';
 import { Inventory, type InventoryEvents } from './inventory.ts';
 import { ClusterReviewer } from './people.ts';
-import { type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
+import { type Asked, type PlacedPod, type PodName, placeOf, placesOf } from './pods.ts';
 import { type Fitting, nodesThatFit } from './selection.ts';
 
 /** All that the collector has of a cluster. */
@@ -30,8 +31,8 @@ export interface ClusterServices {
   nodesThatFit(wanted: Fitting): Promise<NodeIdentity[]>;
   /** Why a node is none of the cluster's; undefined when it is one, and while that is not known. */
   strangeness(node: NodeIdentity): string | undefined;
-  placeOf(pod: PodName): Promise<PlacedPod>;
-  placesOf(namespace: string, labels: string): Promise<PlacedPod[]>;
+  placeOf(pod: PodName, asked: Asked): Promise<PlacedPod>;
+  placesOf(namespace: string, labels: string, asked: Asked): Promise<PlacedPod[]>;
   /** Puts an Event on the node and the pods of a capture when it has come to a landmark. Throws cluster_unavailable. */
   tell(capture: Capture): Promise<void>;
   close(): void;
@@ -52,6 +53,8 @@ export function openClusterServices(
   inventory.start();
   const expected = new ExpectedAgents(cluster, agents, (error) => events.failed(error));
   expected.start();
+  // Schedules of one moment are many, and each may read every pod of the cluster: together they would hold up everybody else.
+  const inTurn = oneAtATime();
   return {
     store: new SecretStore(cluster, names),
     checkAgent: (token) => checkAgentToken(cluster, agents, token),
@@ -61,10 +64,10 @@ export function openClusterServices(
     containersOn: (nodeName) => inventory.containersOn(nodeName),
     pressureOn: (nodeName) => inventory.pressureOn(nodeName),
     nodeUid: (nodeName) => inventory.nodeUid(nodeName),
-    nodesThatFit: (wanted) => nodesThatFit(cluster, wanted),
+    nodesThatFit: (wanted) => nodesThatFit(cluster, wanted, inTurn),
     strangeness: (node) => inventory.strangeness(node, outsiders),
-    placeOf: (pod) => placeOf(cluster, pod),
-    placesOf: (namespace, labels) => placesOf(cluster, namespace, labels),
+    placeOf: (pod, asked) => placeOf(cluster, pod, asked),
+    placesOf: (namespace, labels, asked) => placesOf(cluster, namespace, labels, asked),
     tell: async (capture) => {
       const notice = noticeOf(capture);
       if (notice !== undefined) await tellCluster(cluster, capture, notice);

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { group } from '@kcorder/proto/rights/roles.ts';
 import type { V1ResourceAttributes, V1TokenReviewStatus } from '@kubernetes/client-node';
-import type { Asking, Deed, Person, Reviewer } from '../identity/person.ts';
+import { type Asking, type Deed, holderOf, type Person, type Reviewer } from '../identity/person.ts';
 import { audience } from './agent-tokens.ts';
 import { ask, type Cluster, reasonOf } from './client.ts';
-import { holderOf, Reviews } from './reviews.ts';
+import { Reviews } from './reviews.ts';
 import { type ReviewEnding, Strangers } from './strangers.ts';
 
 const rememberMs = 10_000;

@@ -20,9 +20,14 @@ export interface PlacedPod extends PodName {
 
 const mostPods = 5_000;
 
+/** Asks the API server one question, when it is its turn. */
+export type Asked = <T>(question: () => Promise<T>) => Promise<T>;
+
 /** Asks the API server where a pod runs. Throws pod_unknown, cluster_unavailable. */
-export async function placeOf(cluster: Cluster, { namespace, name }: PodName): Promise<PlacedPod> {
-  const pod = await ask(`get pod ${namespace}/${name}`, cluster.core.readNamespacedPod({ namespace, name }));
+export async function placeOf(cluster: Cluster, { namespace, name }: PodName, asked: Asked): Promise<PlacedPod> {
+  const pod = await asked(() =>
+    ask(`get pod ${namespace}/${name}`, cluster.core.readNamespacedPod({ namespace, name })),
+  );
   if (pod === undefined)
     throw new Fault(
       'pod_unknown',
@@ -40,7 +45,12 @@ export async function placeOf(cluster: Cluster, { namespace, name }: PodName): P
  * Asks the API server for the running pods that fit; `labels` as kubectl takes them, `namespace` empty for all. Throws pod_unknown when there is
  * none, invalid_argument for a selector that cannot be read, cluster_unavailable.
  */
-export async function placesOf(cluster: Cluster, namespace: string, labels: string): Promise<PlacedPod[]> {
+export async function placesOf(
+  cluster: Cluster,
+  namespace: string,
+  labels: string,
+  asked: Asked,
+): Promise<PlacedPod[]> {
   const selector = labels === '' ? {} : { labelSelector: labels };
   const list: ListPage<V1Pod> = async (page) => {
     const filter = { ...page, ...selector };
@@ -52,7 +62,7 @@ export async function placesOf(cluster: Cluster, namespace: string, labels: stri
   };
   const pods: PlacedPod[] = [];
   let seen = 0;
-  for await (const { items } of readPages(list)) {
+  for await (const { items } of readPages<V1Pod>((page) => asked(() => list(page)))) {
     seen += items.length;
     if (seen > mostPods)
       throw new Fault('invalid_argument', `more than ${mostPods} pods fit: name a namespace or more labels`);

@@ -26,7 +26,7 @@ export class Reflector<T extends V1Node | V1Pod> {
     const frozen = () =>
       failed(new Error(`watch of ${path} is frozen: nothing arrived for too long. The list is read again.`));
     const live = () => this.#noteStep(Date.now());
-    const watch = new LiveWatch(config, pace, { live, frozen }, this.#stopping.signal);
+    const watch = new LiveWatch<T>(config, pace, { read: slim, live, frozen }, this.#stopping.signal);
     const read = async () => {
       const askedMs = Date.now();
       const all = await listAll(list, slim, this.#pageSize);
@@ -36,7 +36,6 @@ export class Reflector<T extends V1Node | V1Pod> {
     // Watches end all the time, in good order: that is no reason to wait longer and longer.
     const delayFn = (ms: number) => sleep(Math.min(ms, firstRetryMs), undefined, { ref: false });
     this.objects = new ListWatch<T>(path, watch, read, false, undefined, undefined, { delayFn });
-    this.objects.on('change', slim);
     this.objects.on('error', (error) => this.#retry(error));
   }
 

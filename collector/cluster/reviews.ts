@@ -1,9 +1,13 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 
-/** Questions to the API server that run at once: for calls, for streams that go on, and of one holder of each. */
+/** Questions to the API server that run at once for calls, and for those of one holder. */
 const mostRunning = 64;
 const mostOfHolder = 8;
-const mostOfStreams = 32;
+/**
+ * For streams that go on, twice as many as one holder may have: where they wait for each other, they outlive their right by a slow API server's
+ * answers to all of them.
+ */
+const mostOfStreams = 128;
 
 /**
  * Bounds the questions about known people. What is asked already is not asked twice; nobody takes the places of others; and streams that go on have
@@ -12,11 +16,11 @@ const mostOfStreams = 32;
 export class Reviews {
   readonly #underway = new Map<string, Promise<unknown>>();
   readonly #calls = new Places();
-  readonly #streams = new Places();
+  #streams = 0;
   /** By holder, whose turn comes first first. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
-  /** For a call. `holder` is whoever pays for it, by `holderOf`; empty where another bound holds. Throws resource_exhausted. */
+  /** For a call. `holder` is whoever pays for it, by `holderOf` of identity/person.ts; empty where another bound holds. Throws resource_exhausted. */
   async ofCall<T>(holder: string, question: () => Promise<T>): Promise<T> {
     if (this.#calls.of(holder) >= mostOfHolder && holder !== '')
       throw tooMany(`too many calls of ${holder} are being authorized at once`);
@@ -31,36 +35,32 @@ export class Reviews {
 
   /** For a stream that goes on. */
   async ofStream<T>(holder: string, question: () => Promise<T>): Promise<T> {
-    if (this.#isFullFor(holder))
+    if (this.#streams >= mostOfStreams)
       await new Promise<void>((go) => {
         const queue = this.#waiting.get(holder) ?? [];
         queue.push(go);
         this.#waiting.set(holder, queue);
       });
-    else this.#streams.enter(holder);
+    else this.#streams += 1;
     try {
       return await question();
     } finally {
-      this.#streams.leave(holder);
-      this.#letNextIn();
+      this.#passOn();
     }
   }
 
-  #isFullFor(holder: string): boolean {
-    return this.#streams.all >= mostOfStreams || this.#streams.of(holder) >= mostOfHolder;
-  }
-
-  /** One holder after the other, however many questions each has. */
-  #letNextIn(): void {
-    for (const [holder, queue] of this.#waiting) {
-      if (this.#isFullFor(holder)) continue;
-      this.#waiting.delete(holder);
-      const go = queue.shift();
-      if (queue.length > 0) this.#waiting.set(holder, queue);
-      this.#streams.enter(holder);
-      go?.();
+  /** Gives the place of a question that has ended to the next: one holder after the other, however many questions each has. */
+  #passOn(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#streams -= 1;
       return;
     }
+    const [holder, queue] = next;
+    this.#waiting.delete(holder);
+    const go = queue.shift();
+    if (queue.length > 0) this.#waiting.set(holder, queue);
+    go?.();
   }
 
   /** Asks once for all that want the same answer at the same time. `key` says the whole question. */
@@ -93,11 +93,6 @@ class Places {
     if (left === 0) this.#of.delete(holder);
     else this.#of.set(holder, left);
   }
-}
-
-/** Whoever pays for questions about somebody: of service accounts their namespace, as whoever can make one there can make many. */
-export function holderOf(name: string): string {
-  return /^system:serviceaccount:[^:]+/.exec(name)?.[0] ?? name;
 }
 
 const tooMany = (what: string): Fault =>

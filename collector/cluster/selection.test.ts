@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { nodesThatFit } from './selection.ts';
+import { type Fitting, nodesThatFit } from './selection.ts';
 import { slimNode } from './slim.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
@@ -10,6 +10,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await api[Symbol.asyncDispose]());
 
+const select = (wanted: Fitting) => nodesThatFit(api.cluster, wanted, (question) => question());
 const everything = { nodeLabels: '', podNamespaces: [], podLabels: '' };
 const pod = (name: string, nodeName: string, phase = 'Running') => ({
   metadata: { name, namespace: 'shop', uid: `p-${name}` },
@@ -18,19 +19,19 @@ const pod = (name: string, nodeName: string, phase = 'Running') => ({
 });
 
 test('nodes by their labels, as the API server judges them', async () => {
-  expect(
-    (await nodesThatFit(api.cluster, { ...everything, nodeLabels: 'pool in (a, b)' })).map(({ name }) => name),
-  ).toEqual(['n1', 'n2', 'n3']);
+  expect((await select({ ...everything, nodeLabels: 'pool in (a, b)' })).map(({ name }) => name)).toEqual([
+    'n1',
+    'n2',
+    'n3',
+  ]);
   expect(api.asked.map((path) => decodeURIComponent(path.replaceAll('+', ' ')))).toEqual([
-    '/api/v1/nodes?labelSelector=pool in (a, b)&limit=500',
+    '/api/v1/nodes?labelSelector=pool in (a, b)&limit=5',
   ]);
 });
 
 test('nodes on which such pods run; pods that have ended or have no node count for nothing', async () => {
   for (const each of [pod('a', 'n1'), pod('b', 'n2', 'Succeeded'), pod('c', ''), pod('d', 'n9')]) api.put('pods', each);
-  expect(await nodesThatFit(api.cluster, { ...everything, podLabels: 'app=web' })).toEqual([
-    { name: 'n1', uid: 'u-n1' },
-  ]);
+  expect(await select({ ...everything, podLabels: 'app=web' })).toEqual([{ name: 'n1', uid: 'u-n1' }]);
   expect(api.asked.at(-1)).toContain('/api/v1/pods?labelSelector=app%3Dweb');
 });
 
@@ -47,9 +48,20 @@ test('pods are looked for in each namespace, page by page', async () => {
     first = false;
     return answer;
   };
-  const found = await nodesThatFit(api.cluster, { ...everything, podNamespaces: ['shop', 'bank'] });
+  const found = await select({ ...everything, podNamespaces: ['shop', 'bank'] });
   expect(found.map(({ name }) => name)).toEqual(['n2', 'n3']);
   expect(api.asked.filter((path) => path.includes('namespaces'))).toHaveLength(3);
+});
+
+test('pods as large as they may be keep no schedule from its nodes', async () => {
+  for (let i = 0; i < 30; i += 1) {
+    const { spec, ...rest } = pod(`p${i}`, 'n1');
+    api.put('pods', { ...rest, ...{ spec: { ...spec, hostname: 'x'.repeat(400_000) } } });
+  }
+  await select({ ...everything, podLabels: 'app=web' });
+  const limits = api.asked.flatMap((path) => (path.includes('/pods?') ? [/limit=(\d+)/.exec(path)?.[1]] : []));
+  // The first page shows how large they are.
+  expect(limits).toEqual(['5', '10', '10', '10']);
 });
 
 test.each([
@@ -57,7 +69,7 @@ test.each([
   { fault: { status: 400, message: 'bad selector' }, message: 'does not take a selector of nodes: bad selector' },
 ])('an API server that answers $fault.status', async ({ fault, message }) => {
   api.fault = fault;
-  await expect(nodesThatFit(api.cluster, everything)).rejects.toMatchObject({
+  await expect(select(everything)).rejects.toMatchObject({
     code: 'cluster_unavailable',
     message: expect.stringContaining(message),
   });

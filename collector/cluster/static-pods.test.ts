@@ -4,6 +4,8 @@ import { placeOf } from './pods.ts';
 import { configHashOf } from './static-pods.ts';
 import { FakeApiServer } from './testing/api-server.ts';
 
+const now = <T>(question: () => Promise<T>): Promise<T> => question();
+
 const hash = '5d41402abc4b2a76b9719d911017c592';
 const set = 'c0ffee00-1111-4222-8333-444455556666';
 const of = (annotations?: Record<string, string>) =>
@@ -31,12 +33,12 @@ test('pods: a static pod has the uid that its node has for it too, one that clai
     return { metadata, spec: { nodeName: 'n1' }, status: { phase: 'Running' } };
   };
   const known = { namespace: 'shop', uid: 'u', nodeName: 'n1' };
-  expect(await placeOf(api.cluster, { namespace: 'shop', name: 'etcd' })).toEqual({
+  expect(await placeOf(api.cluster, { namespace: 'shop', name: 'etcd' }, now)).toEqual({
     ...known,
     name: 'etcd',
     configHash: hash,
   });
-  expect(await placeOf(api.cluster, { namespace: 'shop', name: 'evil' })).toEqual({ ...known, name: 'evil' });
+  expect(await placeOf(api.cluster, { namespace: 'shop', name: 'evil' }, now)).toEqual({ ...known, name: 'evil' });
 });
 
 test('an Event about a static pod is where `kubectl describe pod` looks for it: under its config hash', async () => {

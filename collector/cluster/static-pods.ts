@@ -14,5 +14,8 @@ export function configHashOf({ metadata }: V1Pod): string | undefined {
   return hash === mirror && uidShape.test(hash) ? hash : undefined;
 }
 
+/** Returns true for the annotations that `configHashOf` reads. */
+export const isMirrorAnnotation = (key: string): boolean => key === hashKey || key === mirrorKey;
+
 /** Returns the annotations of a mirror pod that `configHashOf` reads. */
 export const mirrorAnnotations = (hash: string): Record<string, string> => ({ [hashKey]: hash, [mirrorKey]: hash });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { NodeIdentity, PodOnNode, Request } from '../capture/capture.ts';
+import type { AnalysisSpec, NodeIdentity, PodOnNode, Request } from '../capture/capture.ts';
 import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { Acquisitions } from '../ingest/acquisitions.ts';
 import { imageCeilingBytes } from '../ingest/image-progress.ts';
@@ -28,6 +29,8 @@ export interface CaptureSpec {
   };
   /** False when no analysis follows. */
   readonly analyze?: boolean;
+  /** Unset: the default profile. */
+  readonly analysis?: AnalysisSpec;
 }
 
 /** The room that a capture is given. */
@@ -64,7 +67,7 @@ export class Captures {
     if (before !== undefined) return sameSpec(before, spec);
     const agent = this.#deps.fleet.capturable(spec.nodeName, spec.nodeUid);
     const { name, uid, kernel, agentVersion } = agent.node;
-    const { schedule, analyze } = spec;
+    const { schedule, analyze, analysis } = spec;
     const approval = this.#deps.limits.approval && schedule?.configured !== true ? this.#approvalOf(spec) : undefined;
     const pods = await spec.pods();
     const freeBytes = await this.#deps.evidence.freeBytes(this.#deps.limits.reserveBytes);
@@ -81,6 +84,7 @@ export class Captures {
       ...(approval === undefined ? {} : { approvedBy: approval.approvedBy }),
       ...(schedule === undefined ? {} : { schedule: roundOf(schedule) }),
       ...(analyze === false ? { analyze } : {}),
+      ...(analysis === undefined ? {} : { analysis }),
     };
     const { capture, created } = this.#deps.journal.create(request, spec.idempotencyKey, freeBytes, () => {
       if (approval !== undefined && !this.#deps.approvals.use(approval)) throw approvalRequired(spec);
@@ -177,11 +181,14 @@ const roundOf = ({ name, tick, triggered }: CaptureSpec['schedule'] & object): R
   triggered ? { name, tick, triggered } : { name, tick };
 
 function sameSpec(capture: JournaledCapture, spec: CaptureSpec): JournaledCapture {
-  const { id, node } = capture.request;
-  if (node.name === spec.nodeName) return capture;
+  const { id, node, analysis } = capture.request;
+  const isOfNode = node.name === spec.nodeName;
+  // A schedule can have changed since, and its tick stays the same.
+  if (isOfNode && (spec.schedule !== undefined || isDeepStrictEqual(analysis, spec.analysis))) return capture;
+  const other = isOfNode ? 'with another analysis' : `of node ${node.name}`;
   throw new Fault(
     'invalid_argument',
-    `idempotency key ${spec.idempotencyKey} belongs to capture ${id} of node ${node.name}: use a new key`,
+    `idempotency key ${spec.idempotencyKey} belongs to capture ${id} ${other}: use a new key`,
   );
 }
 

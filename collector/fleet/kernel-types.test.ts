@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { smallKallsyms, smallKernel } from '@kcorder/isf/testing/btf-writer.ts';
 import { connect } from '@kcorder/proto/bridge/connect.ts';
@@ -79,6 +79,23 @@ test('nodes that would send the same send once; one that would send something el
     symbols: Record<string, unknown>;
   };
   expect(isf.symbols).toHaveProperty('schedule');
+});
+
+test('a node whose transfer broke is asked again', async () => {
+  await using rig = await Rig.start(parties);
+  const agent = rig.agent('n1');
+  await agent.attach(helloWith(kallsyms));
+  const transferId = await ordered(agent);
+  const broken = connect(IngestService, rig.channel(parties.node('n1'))).sendKernelTypes();
+  await broken.send({ message: { case: 'open', value: { transferId } } });
+  await broken.send({ message: { case: 'btf', value: btf } });
+  await until(() => globSync('**/btf', { cwd: rig.dataDir }).length > 0);
+  broken.cancel();
+  await send(rig, 'n1', await ordered(agent, 2), kallsyms);
+  await until(async () => {
+    const { nodes } = await rig.operator().listNodes({});
+    return nodes[0]?.symbols?.state === SymbolsState.READY;
+  });
 });
 
 test('a node that cannot send is followed by another that tells the same', async () => {

@@ -8,6 +8,11 @@ export interface Person {
   readonly extra: Readonly<Record<string, readonly string[]>>;
 }
 
+/** Whoever pays for what somebody does: of service accounts their namespace, as whoever can make one there can make many. */
+export function holderOf(name: string): string {
+  return /^system:serviceaccount:[^:]+/.exec(name)?.[0] ?? name;
+}
+
 /** What somebody wants to do: a verb on one of our virtual resources, perhaps on one object alone. */
 export interface Deed {
   readonly resource: string;

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { SendKernelTypesRequest, SendKernelTypesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/ingest_pb.ts';
@@ -12,6 +13,8 @@ type Response = MessageInitShape<typeof SendKernelTypesResponseSchema>;
 /** Most that a node may send of each part, in bytes. A kernel's have some 5 and 10 MB. */
 const partLimits = { btf: 64 << 20, kallsyms: 128 << 20 } as const;
 const transferMs = 120_000;
+/** How long after the end of the requests a reset of the call may come. */
+const resetMs = 1_000;
 
 /** What a node sent, as files whose digest is the one that it had told. */
 export interface ReceivedTypes {
@@ -111,6 +114,8 @@ async function take(
   }
   const found = createHash('sha256').update(btf.digest()).update(kallsyms.digest()).digest('hex');
   if (found !== digest) {
+    // A client of Node ends its requests before it resets the call, so what broke off looks whole at first.
+    await sleep(resetMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     throw new Fault(
       'checksum_mismatch',
       `node ${node.name} sent kernel types with the digest ${found} and had told ${digest}: it changed, or it lies`,

@@ -73,6 +73,19 @@ test('a detail that no record takes, of whatever somebody sent, does not stand i
   expect(opened.log.firstBroken()).toBeUndefined();
 });
 
+test('whoever has half of a character in their name does not break the chain', () => {
+  using opened = openLog();
+  opened.log.append({ at, captureId: 'c-1', actor: 'user/\ud800', action: 'released', detail: {} });
+  expect(opened.log.firstBroken()).toBeUndefined();
+});
+
+test('of a record that cannot be read the others are shown, and its size', () => {
+  using opened = openLog();
+  opened.database.exec(`UPDATE audit SET detail = '{"offset' WHERE seq = 3`);
+  expect(opened.log.of('c-1').map(({ detail }) => detail)).toEqual([{ offset: 1 }, { leftOutBytes: 8 }, { offset: 5 }]);
+  expect(opened.log.firstBroken()).toBe(3);
+});
+
 test.each([
   { sentence: 'a changed time', edit: `UPDATE audit SET at = '2027-01-01T00:00:00.000Z' WHERE seq = 3`, broken: 3 },
   { sentence: 'another capture', edit: `UPDATE audit SET capture_id = 'c-9' WHERE seq = 1`, broken: 1 },

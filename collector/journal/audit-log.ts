@@ -58,7 +58,8 @@ export class AuditLog {
    * an act impossible by what the record of it would say.
    */
   append(told: AuditRecord): void {
-    const record = { ...told, detail: bounded(told.detail) };
+    // The database gives no half of a character back as it was, and the hash would not fit.
+    const record = { ...told, actor: told.actor.toWellFormed(), detail: bounded(told.detail) };
     const last = this.head();
     const seq = last.seq + 1;
     const hash = hashOf(last.hash, seq, record);
@@ -69,11 +70,11 @@ export class AuditLog {
 
   /**
    * The records of one capture, oldest first: the first 1,000 and the newest 1,000, what lies between as one record `left_out` with their number.
-   * Of a detail beyond 64 KiB, which older versions wrote, only the size.
+   * Of a detail beyond 64 KiB, which older versions wrote, and of one that cannot be read, only the size.
    */
   of(captureId: string): AuditRecord[] {
     const all = 'FROM audit WHERE capture_id = ? AND seq > 0';
-    const detail = `CASE WHEN octet_length(detail) <= ${longestDetail} THEN detail ELSE json_object('leftOutBytes', octet_length(detail)) END`;
+    const detail = `CASE WHEN octet_length(detail) <= ${longestDetail} AND json_valid(detail) THEN detail ELSE json_object('leftOutBytes', octet_length(detail)) END`;
     const read = (order: 'ASC' | 'DESC', limit: number) =>
       this.#database
         .prepare(

@@ -96,8 +96,12 @@ export class CaptureJournal extends OpenCaptures {
           encode(state),
           request.schedule?.name ?? '',
         );
-      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node, pods, approvedBy, schedule } = request;
-      const more = { ...(pods && { pods }), ...(approvedBy && { approvedBy }), ...(schedule && { schedule }) };
+      const { id: captureId, requestedAt: at, requestedBy: actor, reason, node } = request;
+      const { pods, approvedBy, schedule, analysis } = request;
+      const more = {
+        ...{ ...(pods && { pods }), ...(approvedBy && { approvedBy }) },
+        ...{ ...(schedule && { schedule }), ...(analysis && { analysis }) },
+      };
       const detail = { reason, node: node.name, ...more };
       this.audit.append({ at, captureId, actor, action: 'requested', detail });
       return { capture: { request, state, durableBytes: 0 }, created: true };

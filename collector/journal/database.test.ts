@@ -64,7 +64,7 @@ test.each<Row>([
       database.exec('PRAGMA user_version = 1000');
       database.close();
     },
-    says: 'has schema 1000, this collector knows 6: start the newer collector that wrote it',
+    says: 'has schema 1000, this collector knows 7: start the newer collector that wrote it',
   },
 ])('a database that $sentence is refused by its path, and the evidence is not touched', ({ damage, says }) => {
   using scratch = makeScratch();

@@ -188,6 +188,7 @@ const steps: readonly (string | ((database: DatabaseSync) => void))[] = [
   ) STRICT;
 `,
   'ALTER TABLE analyses_again ADD COLUMN begun INTEGER NOT NULL DEFAULT 0',
+  `ALTER TABLE analyses_again ADD COLUMN spec TEXT NOT NULL DEFAULT ''`,
 ];
 
 const schemaVersion = steps.length;

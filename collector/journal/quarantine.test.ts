@@ -273,8 +273,8 @@ test.each([
 test('a row that violates a check does not stop a migration', () => {
   using scratch = makeScratch();
   const database = openDatabase(scratch.dir);
-  database.exec(`PRAGMA ignore_check_constraints = ON; INSERT INTO analyses_again VALUES ('c-done', 'never', 'x', '', 0);
-    ALTER TABLE analyses_again DROP COLUMN begun; PRAGMA user_version = 5`);
+  database.exec(`PRAGMA ignore_check_constraints = ON; INSERT INTO analyses_again VALUES ('c-done', 'never', 'x', '', 0, '');
+    ALTER TABLE analyses_again DROP COLUMN begun; ALTER TABLE analyses_again DROP COLUMN spec; PRAGMA user_version = 5`);
   database.close();
   const migrated = openDatabase(scratch.dir);
   expect(quarantined(migrated)).toContainEqual({ source: 'analyses_again', why: 'again_texts', count: 1 });

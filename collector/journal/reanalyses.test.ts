@@ -57,6 +57,25 @@ test('asked twice while it waits or runs it is one wish; after its end it is ano
   expect(j.actions('c-1').at(-1)).toBe('analysis_asked by operator/bob');
 });
 
+test('what is to run is kept and on record; another wish beside one that waits is refused', () => {
+  using j = journal();
+  const spec = { plugins: [{ name: 'linux.bash.Bash', arguments: { pid: '7' } }] };
+  j.again.ask('c-1', 'operator/alice', spec);
+  expect(new Reanalyses(j.database).specOf('c-1')).toEqual(spec);
+  expect(new AuditLog(j.database).of('c-1')).toMatchObject([{ action: 'analysis_asked', detail: spec }]);
+  j.again.ask('c-1', 'operator/bob', { plugins: [{ arguments: { pid: '7' }, name: 'linux.bash.Bash' }] });
+  for (const other of [undefined, { profile: 'deep' }])
+    expect(() => j.again.ask('c-1', 'operator/bob', other)).toThrow(
+      expect.objectContaining({
+        code: 'capture_running',
+        message: expect.stringContaining("'kcorder cancel c-1 --analysis'"),
+      }),
+    );
+  j.again.end('c-1', { kind: 'done' });
+  j.again.ask('c-1', 'operator/bob');
+  expect(j.again.specOf('c-1')).toBeUndefined();
+});
+
 test('the one that has waited longest is next, and a restart forgets none of them', () => {
   using j = journal();
   j.again.ask('c-2', 'operator/alice');

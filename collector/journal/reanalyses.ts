@@ -1,7 +1,9 @@
 // Why it is done this way: docs/decisions/027-analysing-again.md
 
 import type { DatabaseSync } from 'node:sqlite';
-import type { AnalysisEnding } from '../capture/capture.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { Fault } from '@kcorder/proto/fault.ts';
+import type { AnalysisEnding, AnalysisSpec } from '../capture/capture.ts';
 import { AuditLog } from './audit-log.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
@@ -36,21 +38,41 @@ export class Reanalyses {
     return { kind: captureId === this.#running ? 'running' : 'waiting' };
   }
 
-  /** Puts a wish on record. One that waits or runs stays as it is. */
-  ask(captureId: string, actor: string): void {
+  /**
+   * Puts a wish on record; without a spec it is for the default profile. One that waits or runs stays as it is, and one for something else beside it
+   * is refused as capture_running.
+   */
+  ask(captureId: string, actor: string, spec?: AnalysisSpec): void {
     const known = this.get(captureId);
-    if (known !== undefined && known.kind !== 'ended') return;
+    if (known !== undefined && known.kind !== 'ended') {
+      if (isDeepStrictEqual(this.specOf(captureId), spec)) return;
+      throw busy(captureId, known.kind);
+    }
     const at = new Date().toISOString();
     transact(this.#database, () => {
       this.#database
         .prepare(
-          `INSERT INTO analyses_again (capture_id, requested_at, requested_by) VALUES (?1, ?2, ?3)
-           ON CONFLICT (capture_id) DO UPDATE SET requested_at = ?2, requested_by = ?3, ending = '', begun = 0`,
+          `INSERT INTO analyses_again (capture_id, requested_at, requested_by, spec) VALUES (?1, ?2, ?3, ?4)
+           ON CONFLICT (capture_id) DO UPDATE SET requested_at = ?2, requested_by = ?3, spec = ?4, ending = '', begun = 0`,
         )
-        .run(captureId, at, actor);
-      this.#audit.append({ at, captureId, actor, action: 'analysis_asked', detail: {} });
+        .run(captureId, at, actor, spec === undefined ? '' : encode(spec));
+      this.#audit.append({ at, captureId, actor, action: 'analysis_asked', detail: spec ?? {} });
     });
     this.tell(captureId);
+  }
+
+  /** Returns what the latest wish is for; undefined for the default profile, or if there was none. */
+  specOf(captureId: string): AnalysisSpec | undefined {
+    const row = this.#database.prepare('SELECT spec FROM analyses_again WHERE capture_id = ?').get(captureId);
+    return row === undefined || row.spec === '' ? undefined : decode<AnalysisSpec>(String(row.spec));
+  }
+
+  /** Puts on record that somebody stops an analysis of a capture, its own or another; call it before that is done. */
+  noteCancel(captureId: string, actor: string): void {
+    const at = new Date().toISOString();
+    transact(this.#database, () =>
+      this.#audit.append({ at, captureId, actor, action: 'analysis_canceled', detail: {} }),
+    );
   }
 
   /** The capture whose wish has waited longest. */
@@ -80,7 +102,7 @@ export class Reanalyses {
   end(captureId: string, ending: AnalysisEnding): void {
     const at = new Date().toISOString();
     transact(this.#database, () => this.#putEnd(captureId, at, ending));
-    this.#running = undefined;
+    if (this.#running === captureId) this.#running = undefined;
     this.tell(captureId);
   }
 
@@ -111,6 +133,12 @@ export class Reanalyses {
     for (const changed of this.#watchers) changed(captureId);
   }
 }
+
+const busy = (captureId: string, state: 'waiting' | 'running'): Fault =>
+  new Fault(
+    'capture_running',
+    `another analysis of capture ${captureId} is ${state}: wait for its end, or stop it with 'kcorder cancel ${captureId} --analysis'`,
+  );
 
 const evidenceIsDeleted: AnalysisEnding = {
   kind: 'skipped',

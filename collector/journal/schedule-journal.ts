@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
 import * as v from 'valibot';
+import type { AnalysisSpec } from '../capture/capture.ts';
 import { transact } from './database.ts';
 import { decode, encode } from './encode.ts';
 import { setScheduleAside } from './quarantine.ts';
@@ -21,6 +22,8 @@ export interface ScheduleSpec {
   readonly timeZone: string;
   readonly target: ScheduleTarget;
   readonly analyze: boolean;
+  /** Unset: the default profile. */
+  readonly analysis?: AnalysisSpec;
   readonly jitterMs: number;
   /** Unset: half of the time to the next tick, within bounds. */
   readonly startingDeadlineMs?: number;
@@ -137,6 +140,14 @@ const shape = v.object({
     podLabels: v.string(),
   }),
   analyze: v.boolean(),
+  analysis: v.optional(
+    v.union([
+      v.object({ profile: v.string() }),
+      v.object({
+        plugins: v.array(v.object({ name: v.string(), arguments: v.optional(v.record(v.string(), v.string())) })),
+      }),
+    ]),
+  ),
   jitterMs: count,
   startingDeadlineMs: v.optional(count),
   maxConcurrent: count,

@@ -1,3 +1,4 @@
+import { failedAgain } from '../analysis/addition.ts';
 import { type AnalysisReport, confinementLevels, pluginStates } from '../analysis/analysis.ts';
 import { pluginRow, pluginTable } from '../analysis/plugins.ts';
 import type { AnalysisEnding } from '../capture/capture.ts';
@@ -31,6 +32,10 @@ const failedReasons = [
   'storage_failed',
   'store_refused',
   'collector_died',
+  'canceled',
+  'symbols_changed',
+  'versions_changed',
+  'invalid_argument',
   'internal',
   'other',
 ];
@@ -111,8 +116,11 @@ export class AnalysisSeries {
 
   /** The plugins of an analysis have run. */
   ran(report: AnalysisReport): void {
-    for (const { name, state } of report.plugins)
-      this.#plugins.inc({ plugin: pluginRow(name)?.name ?? 'other', state });
+    const { added } = report;
+    for (const plugin of report.plugins.filter(({ name }) => added?.includes(name) ?? true)) {
+      const state = failedAgain(plugin) ? 'failed' : plugin.state;
+      this.#plugins.inc({ plugin: pluginRow(plugin.name)?.name ?? 'other', state });
+    }
     const { confined } = report.isolation;
     if (confined !== undefined) this.#confined.inc({ level: confined.level });
   }

@@ -87,6 +87,18 @@ test('an analysis that ran is counted by how far it was confined', async () => {
   expect(await on.series('kcorder_analysis_confinement_total')).toEqual(levels);
 });
 
+test('plugins that were added later are counted alone', async () => {
+  const names = ['processes', 'linux.bash.Bash', 'linux.lsof.Lsof'];
+  const warnings = ['not_replaced: the plugin ran again and failed (timeout), so this is its earlier result'];
+  const plugins = names.map((name) => ({ name, state: 'rows', warnings: name === 'linux.lsof.Lsof' ? warnings : [] }));
+  const added = ['linux.bash.Bash', 'linux.lsof.Lsof'];
+  on.metrics.analysisRan({ plugins, added, isolation: {} } as unknown as AnalysisReport);
+  const counts = await on.series('kcorder_analysis_plugins_total');
+  expect(counts['{plugin="processes",state="rows"}']).toBe(0);
+  expect(counts['{plugin="linux.bash.Bash",state="rows"}']).toBe(1);
+  expect(counts['{plugin="linux.lsof.Lsof",state="failed"}']).toBe(1);
+});
+
 test('what waits for its analysis is counted with the age of the oldest', async () => {
   expect(await on.series('kcorder_analyses_waiting')).toEqual({ '': 0 });
   expect(await on.series('kcorder_analysis_oldest_waiting_timestamp_seconds')).toEqual({});

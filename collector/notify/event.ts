@@ -71,7 +71,8 @@ export function storeFilling(usedBytes: number, limitBytes: number): NotifiedEve
 export function captureEvent(action: string, { request, state }: JournaledCapture): NotifiedEvent | undefined {
   const captureId = request.id;
   if (action === 'analysis_ended') {
-    if (state.phase !== 'done' || state.analysis.kind !== 'failed') return undefined;
+    if (state.phase !== 'done' || state.analysis.kind !== 'failed' || state.analysis.reason === 'canceled')
+      return undefined;
     return { kind: 'analysis_failed', captureId, reason: state.analysis.reason };
   }
   if (!endings.has(action) || !('endedAt' in state)) return undefined;

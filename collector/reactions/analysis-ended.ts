@@ -25,7 +25,8 @@ export function whenAnalysisEnds(
     },
     again: (captureId, ending) => {
       metrics.analysisAgainEnded(ending);
-      if (ending.kind !== 'failed') return;
+      // Canceling is somebody's own doing.
+      if (ending.kind !== 'failed' || ending.reason === 'canceled') return;
       const requestedAt = new Date().toISOString();
       notifier.tell({ kind: 'analysis_failed', captureId, reason: ending.reason, requestedAt });
     },

@@ -114,6 +114,7 @@ function scheduling(
         pods: async () => [],
         schedule: { name: run.schedule, tick: run.tick, triggered: run.triggered, configured },
         analyze: spec.analyze,
+        ...(spec.analysis && { analysis: spec.analysis }),
       });
       return capture.request.id;
     },

@@ -29,8 +29,9 @@ const entrySchema = (inCluster: boolean) =>
   v.pipe(
     scheduleSchema(inCluster, duration),
     v.transform(
-      ({ jitter: jitterMs = 0, startingDeadline: startingDeadlineMs, retention, ...same }): ScheduleSpec => ({
+      ({ jitter: jitterMs = 0, startingDeadline: startingDeadlineMs, retention, analysis, ...same }): ScheduleSpec => ({
         ...same,
+        ...(analysis === undefined ? {} : { analysis }),
         jitterMs,
         ...(startingDeadlineMs === undefined ? {} : { startingDeadlineMs }),
         retention: {

@@ -117,6 +117,32 @@ describe('a file of schedules', () => {
     expect(read([])).toEqual({ kind: 'good', specs: [] });
   });
 
+  test('says what its analyses run, or what is wrong with that', () => {
+    const plugins = [{ name: 'linux.bash.Bash', arguments: { pid: '7' } }, { name: 'linux.lsof.Lsof' }];
+    const wrong: [unknown, RegExp][] = [
+      [{ profile: 'all' }, /\.analysis cannot be run: there is no profile "all"; there are quick, standard, deep$/],
+      [{ plugins: [{ name: 'Lsof' }] }, /cannot be run: there is no plugin "Lsof": did you mean linux\.lsof\.Lsof/],
+      [{ plugins, profile: 'deep' }, /is neither a profile nor plugins, or both/],
+      [JSON.parse('{"plugins":[{"name":"linux.bash.Bash","arguments":{"__proto__":"7"}}]}'), /no argument "__proto__"/],
+      [{}, /is neither a profile nor plugins, or both/],
+      [{ plugins: ['linux.bash.Bash'] }, /analysis\.plugins\[0\] is not an object/],
+      [
+        { plugins: [{ name: 'linux.bash.Bash', arguments: { pid: 7 } }] },
+        /plugins\[0\]\.arguments is not an object of texts/,
+      ],
+    ];
+    for (const analysis of [{ profile: 'deep' }, { plugins }])
+      expect(read([{ ...full, analysis }])).toMatchObject({ kind: 'good', specs: [{ analysis }] });
+    for (const [analysis, what] of wrong) {
+      const result = read([{ ...full, analysis }]);
+      expect(result.kind === 'bad' && sentenceOf(result.problems)).toMatch(what);
+    }
+    const result = read([{ ...full, analyze: false, analysis: { profile: 'deep' } }]);
+    expect(result.kind === 'bad' && sentenceOf(result.problems)).toBe(
+      'schedules[0].analysis is for nothing, as analyze is false',
+    );
+  });
+
   test('tells each thing that is wrong with its place', () => {
     const wrong = [
       { ...full, jitter: 5, retention: { keepLast: '3', forever: true } },

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { ScheduleSpec } from '../journal/schedule-journal.ts';
 import { check, exactly, finds, type Problem } from '../problems.ts';
+import { analysisSchema } from './analysis-schema.ts';
 import { selectorProblem } from './selector.ts';
 import { cronProblem, timeZoneProblem } from './ticks.ts';
 
@@ -42,7 +43,7 @@ const names = v.pipe(
 /** The schema of a schedule, its times read by `time`. What is missing has a default, of no use for `name` and `cron`. */
 export function scheduleSchema(inCluster: boolean, time: (span: Span) => v.GenericSchema<unknown, number>) {
   const selector = v.optional(v.pipe(text, finds(selectorProblem), inClusterOnly(inCluster)), '');
-  return exactly({
+  const fields = exactly({
     name: v.optional(
       v.pipe(
         text,
@@ -65,6 +66,7 @@ export function scheduleSchema(inCluster: boolean, time: (span: Span) => v.Gener
       {},
     ),
     analyze: flag,
+    analysis: v.optional(analysisSchema),
     jitter: v.optional(time(within(0, dayMs, 'between 0 and 24 h'))),
     startingDeadline: v.optional(time(within(1_000, 7 * dayMs, 'between 1 s and 168 h'))),
     maxConcurrent: count,
@@ -78,6 +80,11 @@ export function scheduleSchema(inCluster: boolean, time: (span: Span) => v.Gener
     ),
     reason: v.optional(v.pipe(text, v.maxLength(1024, 'is longer than 1024 characters')), ''),
   });
+  const isUsed = v.check<v.InferOutput<typeof fields>, string>(
+    ({ analyze, analysis }) => analyze || analysis === undefined,
+    'is for nothing, as analyze is false',
+  );
+  return v.pipe(fields, v.forward(isUsed, ['analysis']));
 }
 
 /** All that is wrong with a schedule at once; nothing when it can be used. */

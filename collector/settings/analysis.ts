@@ -58,7 +58,7 @@ export const analysisSettings = {
     'KCORDER_ANALYSIS_PROFILE',
     oneOf('quick', 'standard', 'deep'),
     'standard',
-    'which plugins an analysis runs: `quick`, the processes with their sockets; `standard`; `deep`, also every mapping, stack and cached file, and scans of the memory',
+    'profile of analyses that name neither a profile nor plugins: `quick`, the processes with their sockets; `standard`; `deep`, also every mapping, stack and cached file, and scans of the memory',
   ),
   analysisWorkers: setting(
     'KCORDER_ANALYSIS_WORKERS',

@@ -136,6 +136,24 @@ test('of two files that fit, what was kept of the one stays when the other is ta
   expect(search.kept({ ...kernel, banner: ubuntu })?.entry.source).toContain('b.json');
 });
 
+const honest = {
+  ...kernel,
+  banner: 'Linux version 6.1.0 (b@h) (gcc) #1',
+  release: '6.1.0',
+  typesDigest: 'ab'.repeat(32),
+};
+
+/** A node that sends small types, whatever digest it is asked by. */
+async function nodeWithTypes(): Promise<ListedSource> {
+  const types = smallKernel();
+  types.struct('taint_flag', 24, []);
+  const names = `${smallKallsyms.replace(/^f{8}9b/gm, 'ffffffff81').replace(/^f{8}9c/gm, 'ffffffff82')}ffffffff82000800 D taint_flags\n`;
+  const paths = { btfPath: join(home, 'btf'), kallsymsPath: join(home, 'kallsyms') };
+  await writeFile(paths.btfPath, types.bytes());
+  await writeFile(paths.kallsymsPath, names);
+  return listed('node', { seek: async () => ({ kind: 'types', ...paths, from: 'a node' }) });
+}
+
 describe('a node that lies about its kernel changes nothing for the others', () => {
   test('by the build-id of another kernel and the banner of a file that is there', async () => {
     const otherBanner = 'Linux version 5 (b) #1';
@@ -167,19 +185,7 @@ describe('a node that lies about its kernel changes nothing for the others', () 
   });
 
   test('by its release, beside types and a banner that are those of the others', async () => {
-    const types = smallKernel();
-    types.struct('taint_flag', 24, []);
-    const names = `${smallKallsyms.replace(/^f{8}9b/gm, 'ffffffff81').replace(/^f{8}9c/gm, 'ffffffff82')}ffffffff82000800 D taint_flags\n`;
-    const paths = { btfPath: join(home, 'btf'), kallsymsPath: join(home, 'kallsyms') };
-    await writeFile(paths.btfPath, types.bytes());
-    await writeFile(paths.kallsymsPath, names);
-    const node = listed('node', { seek: async () => ({ kind: 'types', ...paths, from: 'a node' }) });
-    const honest = {
-      ...kernel,
-      banner: 'Linux version 6.1.0 (b@h) (gcc) #1',
-      release: '6.1.0',
-      typesDigest: 'ab'.repeat(32),
-    };
+    const node = await nodeWithTypes();
     for (const release of ['5.15.0', honest.release]) {
       const end = await (await open(node)).find({ ...honest, release }, never);
       if (end.kind !== 'ready') throw new Error(JSON.stringify(end));
@@ -187,6 +193,15 @@ describe('a node that lies about its kernel changes nothing for the others', () 
       expect(symbols.taint_flags.type).toMatchObject({ count: 19 });
     }
   });
+
+  test.each(['short', 'AB'.repeat(32)])(
+    'by types under the digest %s, which would stand for all of its build-id',
+    async (typesDigest) => {
+      const search = await open(await nodeWithTypes());
+      await expect(search.find({ ...honest, typesDigest }, never)).rejects.toMatchObject({ code: 'internal' });
+      expect(search.cache.list()).toEqual([]);
+    },
+  );
 
   test('by a release or BUILD_ID of its own, which would be shown to all beside symbols that they share', async () => {
     const search = await open(server(await vmlinux(ubuntu)));

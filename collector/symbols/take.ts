@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { builderRevision } from '@kcorder/isf/isf.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { type BuildInput, buildIsf } from './build/builder.ts';
 import type { SymbolCache } from './cache/cache.ts';
 import { bannerKey, type CacheEntry, kernelKey, nodeKey, toldKey } from './cache/entry.ts';
@@ -57,7 +58,9 @@ export async function take(
       break;
   }
   const elfKey = end.bannerTold ? toldKey(kernel) : kernelKey(kernel);
-  const key = answer.kind === 'elf' ? elfKey : (nodeKey(kernel) ?? kernelKey(kernel));
+  const key = answer.kind === 'elf' ? elfKey : nodeKey(kernel);
+  // Under the kernel's own name, others would get what this node says.
+  if (key === undefined) throw new Fault('internal', `${answer.from} came without a digest to keep it by`);
   const quality = answer.kind === 'elf' ? 'dwarf' : 'btf';
   const entry = entryOf(kernel, { key, quality, source: answer.from, origin: '' }, end);
   await deps.cache.keep(draftPath, entry);

@@ -70,7 +70,8 @@ export async function everySeries(identity: Access['serving']['identity']['curre
   metrics.watchNotifications(() => ['chat']);
   metrics.auditChecked({ head: journal.audit.head() }, true);
   metrics.callFaulted('/kcorder.v1.OperatorService/GetCapture', 'capture_unknown');
-  metrics.analysisRan({ plugins: [{ name: 'processes', state: 'rows' }], isolation: {} } as unknown as AnalysisReport);
+  const plugin = { name: 'processes', state: 'rows', warnings: [] };
+  metrics.analysisRan({ plugins: [plugin], isolation: {} } as unknown as AnalysisReport);
   journal.apply(
     'acquiring',
     { kind: 'finished', at: now, end: states.sealing.end, durableBytes: 0 },

@@ -41,6 +41,7 @@ export async function openDoor(
   });
   return {
     budget: door.budget,
+    failed: door.failed.bind(door),
     answersLeft: (): number => door.connections.answersLeft('node/n1'),
     session: (settings: Settings = {}): ClientHttp2Session =>
       rawSession(port.port, authority.ca, authority.agent('n1', 'u1'), settings),

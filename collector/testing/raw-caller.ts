@@ -23,10 +23,14 @@ export function rawSession(
   ca: Buffer,
   identity?: TlsIdentity,
   settings: http2.Settings = {},
+  localAddress = '127.0.0.1',
 ): ClientHttp2Session {
   const shown = identity && { cert: identity.certificate, key: identity.key };
   return http2
-    .connect(`https://127.0.0.1:${port}`, { ca, servername: 'localhost', settings, maxSessionMemory: 1_000, ...shown })
+    .connect(`https://127.0.0.1:${port}`, {
+      ...{ ca, servername: 'localhost', settings, maxSessionMemory: 1_000, localAddress },
+      ...shown,
+    })
     .on('error', () => undefined);
 }
 

@@ -129,6 +129,11 @@ export const bounds: Bounds = {
   'kcorder.v1.DownloadEvidenceRequest': { capture_id: id, offset: size },
   'kcorder.v1.GetAnalysisRequest': { capture_id: id, row_plugins: list(64, text(128)) },
   'kcorder.v1.AnalyzeCaptureRequest': oneCapture,
+  'kcorder.v1.CancelAnalysisRequest': oneCapture,
+  // The collector takes 32 KiB in all.
+  'kcorder.v1.AnalysisSpec': { profile: text(64), plugins: list(64) },
+  'kcorder.v1.PluginSpec': { name: text(128), arguments: list(16) },
+  'kcorder.v1.PluginArgument': { name: text(64), value: text(4 * kib) },
   'kcorder.v1.ResolvePodsRequest': { all_in_namespace: name },
   'kcorder.v1.PodSelector': { namespace: name, labels },
   'kcorder.v1.ApproveCaptureRequest': { node_name: name, reason: sentence },
@@ -147,6 +152,7 @@ export const bounds: Bounds = {
     page_token: text(64),
   },
   'kcorder.v1.DownloadResultsRequest': oneCapture,
+  'kcorder.v1.WatchAnalysisRequest': { capture_id: id, plugin: text(128) },
 
   'kcorder.v1.ScheduleSpec': {
     ...scheduleName,

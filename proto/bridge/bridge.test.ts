@@ -25,6 +25,8 @@ const nothing: Operator = {
   downloadEvidence: none,
   getAnalysis: unexpected,
   analyzeCapture: unexpected,
+  cancelAnalysis: unexpected,
+  listPlugins: unexpected,
   listNodes: unexpected,
   resolvePods: unexpected,
   approveCapture: unexpected,

@@ -51,7 +51,10 @@ export type Handlers<S extends DescService> = { [K in keyof S['method']]: Handle
 export interface Edge {
   /** Throws a fault when this call must not reach its handler. The request is unset where the caller streams. */
   admit(context: CallContext, request: AnyMessage | undefined): void | Promise<void>;
-  /** Watches a stream that was admitted, as long as it lives: `end` ends it with a fault. Returns the function that stops the watching. */
+  /**
+   * Watches a call that was admitted, as long as its handler works: `end` ends a stream with a fault, and a call with one answer where its handler
+   * waits for its signal. Returns the function that stops the watching.
+   */
   supervise?(context: CallContext, request: AnyMessage | undefined, end: (fault: Fault) => void): () => void;
   /** Sees every call's ending: undefined when it went well. */
   ended(context: CallContext, fault: Fault | undefined): void;
@@ -80,8 +83,10 @@ function implement(method: DescMethod, handler: AnyHandler, edge: Edge) {
   switch (method.methodKind) {
     case 'unary':
       return (call: ServerUnaryCall<AnyMessage, AnyMessage>, callback: sendUnaryData<AnyMessage>): void => {
-        const { context } = contextOf(method, call);
-        run(edge, context, call.request, async () => build(await handler(call.request, context))).then(
+        const { context, end } = contextOf(method, call);
+        run(edge, context, call.request, () =>
+          supervised(edge, context, call.request, end, async () => build(await handler(call.request, context))),
+        ).then(
           (message) => callback(null, message),
           (fault: Fault) => callback(fault.toStatus()),
         );
@@ -138,16 +143,16 @@ async function run<T>(
   }
 }
 
-async function supervised(
+async function supervised<T>(
   edge: Edge,
   context: CallContext,
   request: AnyMessage | undefined,
   end: (fault: Fault) => void,
-  body: () => Promise<void>,
-): Promise<void> {
+  body: () => Promise<T>,
+): Promise<T> {
   const stop = edge.supervise?.(context, request, end);
   try {
-    await body();
+    return await body();
   } finally {
     stop?.();
   }

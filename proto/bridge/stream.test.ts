@@ -77,3 +77,20 @@ test('a fault waits until what was given to the stream is sent: the status that 
   send();
   await expect(pumped).rejects.toBe(fault);
 });
+
+test('a stream whose last message is not sent is not over: the right to it may still end', async () => {
+  const { sink, send } = slowSink();
+  const { asked, messages } = counted(1);
+  const controller = new AbortController();
+  let isOver = false;
+  const pumped = pump(messages, sink, controller.signal).finally(() => {
+    isOver = true;
+  });
+  while (asked.times < 1) await turn();
+  for (let i = 0; i < 20; i += 1) await turn();
+  expect(isOver).toBe(false);
+  const fault = new Fault('permission_denied', 'alice may not any more');
+  controller.abort(fault);
+  send();
+  await expect(pumped).rejects.toBe(fault);
+});

@@ -20,12 +20,12 @@ export async function* streamed<T extends AnyMessage>(call: Readable): AsyncGene
 /** Messages that are given to a stream before it has sent the first of them: one on its way, and one for when that has been sent. */
 const mostUnsent = 2;
 
-/** How long the status of a call that failed waits for messages before it that are on their way. */
-const farewellMs = 60_000;
+/** How long the status of a call that failed waits for messages before it that are on their way: with it a stream ends within a minute of the right to it. */
+export const farewellMs = 15_000;
 
 /**
- * Writes every message, and asks for the next one when all but one are sent. Ends with the signal's reason at once, also while it waits for the
- * next message or for the stream.
+ * Writes every message, asks for the next one when all but one are sent, and ends when all are: until then its right is asked for. Ends with the
+ * signal's reason at once, also while it waits for the next message or for the stream.
  */
 export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, signal: AbortSignal): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
@@ -33,6 +33,11 @@ export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, 
   let sent: () => unknown = () => undefined;
   let unsent = 0;
   const abort = () => interrupt(signal.reason);
+  const oneSent = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      interrupt = reject;
+      sent = resolve;
+    });
   // Not waited for: it comes to its end when what it waits for does.
   const leave = (): void => void iterator.return?.().catch(() => undefined);
   signal.addEventListener('abort', abort, { once: true });
@@ -51,11 +56,11 @@ export async function pump(messages: AsyncIterable<AnyMessage>, sink: Writable, 
         unsent -= 1;
         sent();
       });
-      if (unsent < mostUnsent) continue;
-      await new Promise<void>((resolve, reject) => {
-        interrupt = reject;
-        sent = resolve;
-      });
+      if (unsent >= mostUnsent) await oneSent();
+    }
+    while (unsent > 0) {
+      signal.throwIfAborted();
+      await oneSent();
     }
     signal.throwIfAborted();
   } catch (error) {

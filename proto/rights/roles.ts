@@ -31,7 +31,7 @@ export const admin: Role = {
   rules: [
     { resource: 'captures', verbs: ['get', 'list', 'create', 'cancel', 'approve'] },
     { resource: 'evidence', verbs: ['download', 'verify', 'hold', 'release', 'delete'] },
-    { resource: 'analyses', verbs: ['get', 'create', 'unmask'] },
+    { resource: 'analyses', verbs: ['get', 'create', 'cancel', 'unmask'] },
     { resource: 'nodes', verbs: ['list', 'create'] },
     { resource: 'schedules', verbs: ['get', 'list', 'create', 'pause', 'trigger', 'delete'] },
     { resource: 'stores', verbs: ['check'] },
@@ -52,7 +52,7 @@ export const roles: readonly Role[] = [
     rules: [
       ...viewer,
       { resource: 'captures', verbs: ['create', 'cancel'] },
-      { resource: 'analyses', verbs: ['get', 'create'] },
+      { resource: 'analyses', verbs: ['get', 'create', 'cancel'] },
       { resource: 'evidence', verbs: ['hold'] },
       { resource: 'schedules', verbs: ['trigger'] },
     ],
@@ -64,7 +64,7 @@ export const roles: readonly Role[] = [
     rules: [
       ...viewer,
       // Whoever may download an image has all that is in it.
-      { resource: 'analyses', verbs: ['get', 'create', 'unmask'] },
+      { resource: 'analyses', verbs: ['get', 'create', 'cancel', 'unmask'] },
       { resource: 'evidence', verbs: ['download', 'verify'] },
       { resource: 'symbols', verbs: ['find', 'create', 'download'] },
     ],

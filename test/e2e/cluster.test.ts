@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { repoDir } from '../../tools/setup/cache.ts';
 import { ClusterStage, namespace } from '../../tools/stage/cluster-stage.ts';
 import { describeCluster, describeEnd } from '../lab/cluster.ts';
 import { describeAccess } from './access.ts';
 import { agentOn } from './agent-pod.ts';
-import { watchWire } from './wire.ts';
+import { describeCapture } from './capture.ts';
 
 // The lab's cluster, and the chart on it as a user meets it. One cluster for all: the tests build on each other, in this order.
 
@@ -81,117 +80,7 @@ test('the agent has the three capabilities that it needs and no more, no rights 
   expect(rights).not.toMatch(/secrets|pods|nodes|kcorder\.dev/);
 });
 
-describe('a capture of the node that runs the test pod', () => {
-  let captureId = '';
-  const marker = `marker-${randomBytes(12).toString('hex')}`;
-
-  test('by the name of the pod: its processes by name, those of the privileged pod too; nothing of memory on the wire in plain', async () => {
-    // In the node's memory only: made there, and brought there outside of the wire that is watched.
-    await stage.cluster.onGuest(`MARKER=${marker} setsid sleep 3600 >/dev/null 2>&1 </dev/null &`);
-    const stopWatching = await watchWire(stage, marker);
-    const spec = ['capture', '--pod', 'default/forensics-test', '--reason', 'INC-4711 beacon', '--wait'];
-    const { stdout, stderr, exitCode } = await stage.kcorder(spec);
-    const watched = await stopWatching();
-    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-    captureId = /c\d{8}t\d{6}-[0-9a-f]{8}/.exec(stderr + stdout)?.[0] ?? '';
-    expect(stdout).toMatch(/node1 > default > forensics-test > netcat[\s\S]*tcp \*:4444\s+nc -l -k -p 4444/);
-    expect(stdout).toMatch(/node1 > default > forensics-test > script[\s\S]*tcp \*:8000\s+python3 \/app\/beacon\.py/);
-    expect(stdout).toMatch(/node1 > default > privileged-shell > shell\n[\s\S]*sleep infinity/);
-    expect(stdout).toMatch(/node1 > shop > checkout > web\n/);
-    expect(stdout).toMatch(new RegExp(`node1 > ${namespace} > kcorder-agent-\\w+ > agent\\n[\\s\\S]*avml acquire`));
-    expect(watched.bytes).toBeGreaterThan(100 << 20);
-    expect(watched.found).toBe(0);
-  });
-
-  test('the marker is in the image, so the wire was watched for the right thing', async () => {
-    const script = `
-      const { createReadStream } = require('node:fs');
-      let tail = ''; let found = 0;
-      createReadStream('/var/lib/kcorder/evidence/${captureId}/image.lime', { encoding: 'latin1', highWaterMark: 1 << 20 })
-        .on('data', (part) => { if ((tail + part).includes('${marker}')) found += 1; tail = part.slice(-64); })
-        .on('end', () => console.log('found', found));`;
-    expect(
-      await must('exec', '-n', namespace, 'kcorder-collector-0', '--', '/usr/local/bin/node', '-e', script),
-    ).not.toMatch(/found 0/);
-  });
-
-  test('the manifest has the pods that it is about and every container that the API server knew there', async () => {
-    const script = `process.stdout.write(require('node:fs').readFileSync('/var/lib/kcorder/evidence/${captureId}/manifest.json'))`;
-    const manifest = JSON.parse(
-      await must('exec', '-n', namespace, 'kcorder-collector-0', '--', '/usr/local/bin/node', '-e', script),
-    ) as {
-      capture: Record<string, unknown>;
-      containers: { podName: string; containerName: string }[];
-      inventoryAsOf: string;
-    };
-    expect(manifest.capture).toMatchObject({
-      requestedBy: `user/system:serviceaccount:${namespace}:responder`,
-      reason: 'INC-4711 beacon',
-      pods: [expect.objectContaining({ namespace: 'default', name: 'forensics-test' })],
-    });
-    const names = manifest.containers.map(
-      ({ podName, containerName }) => `${podName.replace(/^(kcorder-agent)-\w{5}$/, '$1')}/${containerName}`,
-    );
-    expect(names.sort()).toEqual(
-      [
-        'checkout/web',
-        'forensics-test/netcat',
-        'forensics-test/script',
-        'kcorder-agent/agent',
-        'privileged-shell/shell',
-      ].sort(),
-    );
-    expect(Date.parse(manifest.inventoryAsOf)).toBeGreaterThan(Date.now() - 10 * 60_000);
-  });
-
-  test('in the pod the analysis was confined in full', async () => {
-    const { stdout, stderr, exitCode } = await stage.kcorder(['ps', captureId, '-o', 'json']);
-    expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
-    const { confinement } = JSON.parse(stdout) as { confinement?: { landlockAbi: number } };
-    expect(confinement).toMatchObject({ level: 'CONFINEMENT_LEVEL_FULL', seccomp: true });
-    expect(confinement?.landlockAbi).toBeGreaterThan(0);
-  });
-
-  test('kubectl shows it on the node and on the pod', async () => {
-    const events = await must('get', 'events', '-A', '-o', 'json');
-    const { items } = JSON.parse(events) as {
-      items: { reason: string; involvedObject: { kind: string; name: string } }[];
-    };
-    const ours = items.filter(({ reason }) => reason.startsWith('MemoryCapture'));
-    expect(ours.map(({ reason, involvedObject: { kind, name } }) => `${reason} ${kind}/${name}`).sort()).toEqual([
-      'MemoryCaptureComplete Node/node1',
-      'MemoryCaptureComplete Pod/forensics-test',
-      'MemoryCaptureStarted Node/node1',
-      'MemoryCaptureStarted Pod/forensics-test',
-    ]);
-  });
-
-  test('by labels and by namespace the same node is found, and what is not there is said so', async () => {
-    const gone = await stage.kcorder(['capture', '--pod', 'default/nothing', '--reason', 'x']);
-    expect(gone).toMatchObject({
-      exitCode: 1,
-      stderr: expect.stringContaining('there is no pod nothing in namespace default'),
-    });
-    const bad = await stage.kcorder(['capture', '--selector', 'app in', '--reason', 'x']);
-    expect(bad.exitCode).toBe(2);
-    expect(bad.stderr).toContain('does not take the selector');
-    const none = await stage.kcorder(['capture', '--selector', 'app=nobody', '--reason', 'x']);
-    expect(none.stderr).toContain('no running pod with the labels app=nobody was found');
-    const { stderr, stdout } = await stage.kcorder([
-      'capture',
-      '--all-in-namespace',
-      'shop',
-      '--reason',
-      'x',
-      '-o',
-      'json',
-    ]);
-    expect(stdout + stderr).toContain('node1');
-    const [{ capture } = { capture: { id: '' } }] = JSON.parse(stdout) as { capture: { id: string } }[];
-    await stage.kcorder(['cancel', capture.id]);
-  });
-});
-
+describeCapture(() => stage);
 describeAccess(() => stage);
 
 test('upgraded: evidence, authority and agents stay', async () => {

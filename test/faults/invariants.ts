@@ -57,6 +57,7 @@ const besides: ReadonlySet<string> = new Set([
   'analysis_read',
   'analysis_asked',
   'analysed_again',
+  'analysis_canceled',
   ...custodyActions,
 ]);
 

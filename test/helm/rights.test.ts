@@ -25,19 +25,19 @@ const allowed: Record<string, string[]> = {
   'ClusterRole responder': [
     ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
     ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/captures: create,cancel', 'kcorder.dev/analyses: get,create'],
+    ...['kcorder.dev/captures: create,cancel', 'kcorder.dev/analyses: get,create,cancel'],
     ...['kcorder.dev/evidence: hold', 'kcorder.dev/schedules: trigger'],
   ],
   'ClusterRole analyst': [
     ...['kcorder.dev/captures: get,list', 'kcorder.dev/nodes: list'],
     ...['kcorder.dev/schedules: get,list', 'kcorder.dev/symbols: list'],
-    ...['kcorder.dev/analyses: get,create,unmask', 'kcorder.dev/evidence: download,verify'],
+    ...['kcorder.dev/analyses: get,create,cancel,unmask', 'kcorder.dev/evidence: download,verify'],
     'kcorder.dev/symbols: find,create,download',
   ],
   'ClusterRole admin': [
     'kcorder.dev/captures: get,list,create,cancel,approve',
     'kcorder.dev/evidence: download,verify,hold,release,delete',
-    'kcorder.dev/analyses: get,create,unmask',
+    'kcorder.dev/analyses: get,create,cancel,unmask',
     'kcorder.dev/nodes: list,create',
     'kcorder.dev/schedules: get,list,create,pause,trigger,delete',
     'kcorder.dev/stores: check',

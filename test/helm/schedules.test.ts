@@ -28,6 +28,7 @@ describe('schedules', () => {
           podLabels: 'app in (api, worker)',
         },
         analyze: true,
+        analysis: { plugins: [{ name: 'linux.bash.Bash', arguments: { pid: '1' } }] },
         jitter: '30m',
         startingDeadline: '1h',
         maxConcurrent: 2,

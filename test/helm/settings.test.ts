@@ -37,6 +37,7 @@ test('values arrive as what they mean', async () => {
     orderMs: 300_000,
     analysisMemoryBytes: 8192 * 2 ** 20,
     pluginMs: 600_000,
+    analysisProfile: 'deep',
     analysisMustBeConfined: true,
     symbolCacheBytes: 4096 * 2 ** 20,
     symbolDirs: ['/symbols'],

@@ -17,8 +17,8 @@ const proven = new Set<string>();
 
 afterAll(() => {
   const head = [
-    '| kernel | paging | memory | processes found | in their pod | plugins that fail | DWARF and BTF |',
-    '|---|---|---|---|---|---|---|',
+    '| kernel | paging | memory | processes found | in their pod | plugins that fail | unsupported | DWARF and BTF | drgn |',
+    '|---|---|---|---|---|---|---|---|---|',
   ];
   process.stdout.write(`\n${[...head, ...rows].join('\n')}\n`);
 });
@@ -33,7 +33,7 @@ test.each([...kernels, large])(
     });
     const paging = `${la57 ? 5 : 4}-level`;
     if (offered === undefined) {
-      rows.push(`| ${kernel} | ${paging} | | not offered | | | |`);
+      rows.push(`| ${kernel} | ${paging} | | not offered | | | | | |`);
       return;
     }
     const key = `${offered.release} ${paging} ${memoryMiB}`;
@@ -51,6 +51,7 @@ test.each([...kernels, large])(
       expect(proof.recall.inPods).toBeGreaterThan(5);
       expect(proof.untyped).toEqual([]);
       expect(proof.differing ?? []).toEqual([]);
+      expect(proof.disagreements ?? []).toEqual([]);
       expect(proof.accelerated).toEqual([]);
       expect(proof.failed).toEqual([]);
       expect(proof.exitCode).toBe(0);
@@ -60,16 +61,18 @@ test.each([...kernels, large])(
   },
 );
 
-function cells({ recall, failed, differing }: KernelProof): string[] {
+function cells({ recall, failed, unsupported, differing, disagreements }: KernelProof): string[] {
   const { lived, missing, inPods, misplaced } = recall;
   return [
     `${lived - missing.length} of ${lived}`,
     `${inPods - misplaced.length} of ${inPods}`,
     failed.join('; ') || 'none',
+    unsupported.join('; ') || 'none',
     differing === undefined
       ? 'no -dbg: BTF alone'
       : differing.length === 0
         ? 'the same rows'
         : `differ: ${differing.join(', ')}`,
+    disagreements === undefined ? '' : disagreements.length === 0 ? 'agrees' : `${disagreements.length} rows differ`,
   ];
 }

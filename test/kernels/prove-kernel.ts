@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { defaultPlugins } from '../../collector/analysis/profiles.ts';
+import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
 import { buildIsf } from '../../collector/symbols/build/builder.ts';
 import { confineBy } from '../../collector/symbols/confine.ts';
 import { Btf } from '../../isf/btf/btf.ts';
@@ -11,9 +11,11 @@ import { ensureVmlinux, hasVmlinux } from '../../tools/setup/vmlinux.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { btfOfImage } from '../symbols/kernel-image.ts';
 import { acceleratedPlugins, differingAccelerated } from './accelerated.ts';
+import { disagreements } from './drgn/agreement.ts';
 import { type ListedProcess, type Recall, recallOf } from './recall.ts';
 import { type KernelNode, readRecording, record } from './record.ts';
 import { type Analyzed, analyzeAgain, type ReplayedNode, replay } from './replay.ts';
+import { failedUnlessSmeared } from './smeared.ts';
 
 /** How the product fared on one kernel. */
 export interface KernelProof {
@@ -21,10 +23,14 @@ export interface KernelProof {
   readonly recall: Recall;
   /** Exit code of `kcorder ps`. */
   readonly exitCode: number;
-  /** Plugins that failed, by name with their reason. */
+  /** Plugins of the largest profile that ended neither with rows nor as empty or unsupported: name, state and reason. */
   readonly failed: readonly string[];
+  /** Plugins that this kernel lacks something for: name and reason. */
+  readonly unsupported: readonly string[];
   /** Plugins whose rows differ between symbols of the vmlinux and those of the node's BTF; undefined where Debian has no -dbg. */
   readonly differing: readonly string[] | undefined;
+  /** Threads, modules and mounts that drgn and ours do not agree on; undefined where Debian has no -dbg. */
+  readonly disagreements: readonly string[] | undefined;
   /** Plugins whose rows are not the same with and without accelerations. */
   readonly accelerated: readonly string[];
   /** Variables that the kernel has and whose types its BTF does not give. */
@@ -39,21 +45,35 @@ export async function proveKernel(dir: string, options: KernelNode): Promise<Ker
   const { exitCode, stdout, stderr } = await kcorder(node.rig.context, ['ps', node.name, '-o', 'json']);
   if (stdout === '') throw new Error(`kcorder ps printed nothing: ${stderr}`);
   const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
-  const btf = await analyzeAgain(node, node.btfPath, join(dir, 'btf'));
+  const plugins = [...profiles.deep, 'linux.kallsyms.Kallsyms'];
+  const btf = await analyzeAgain(node, node.btfPath, join(dir, 'btf'), { plugins });
   const dwarf = await withDwarf(node, options.kernel, dir);
   return {
     release: node.release,
     recall: recallOf(recording.lived, processes),
     exitCode,
-    failed: btf.report.plugins
-      .filter(({ state }) => state === 'failed')
+    failed: failedUnlessSmeared(btf.report.plugins).map(({ name, reason }) => `${name}: ${reason}`),
+    unsupported: btf.report.plugins
+      .filter(({ state }) => state === 'unsupported')
       .map(({ name, reason }) => `${name}: ${reason}`),
     differing: dwarf && differingPlugins(btf, dwarf),
+    disagreements: await disagreementsOn(node, options.kernel, dir),
     accelerated: await differingAccelerated(node, node.btfPath, dir, [
       ...new Set([...acceleratedPlugins, ...peerPlugins]),
     ]),
     untyped: await untypedGlobals(node, options.kernel),
   };
+}
+
+/** What drgn and ours do not agree on, with the kernel's own vmlinux; undefined where Debian offers no -dbg. */
+export async function disagreementsOn(
+  node: ReplayedNode,
+  series: string,
+  dir: string,
+): Promise<readonly string[] | undefined> {
+  const kernel = await ensureKernel(series);
+  if (!(await hasVmlinux(kernel))) return undefined;
+  return await disagreements(node, node.btfPath, await ensureVmlinux(kernel), dir);
 }
 
 /** The names of the plugins whose state, warnings or rows differ between two analyses of one image. */

@@ -114,8 +114,8 @@ export function describeCluster(cluster: () => LabCluster): void {
       expect(await askedFrom('privileged-shell', archiver, 8080)).toBe('kept\n');
       expect(await askedFrom('keeper', script, 8000)).toBe('beacon\n');
       const service = (await get(['service/keeper'])).spec.clusterIP;
-      await expect.poll(() => askedFrom('privileged-shell', service, 80), { timeout: 30_000 }).toBe('kept\n');
-      await expect.poll(() => askedFrom('keeper', service, 80), { timeout: 30_000 }).toBe('kept\n');
+      await expect.poll(() => askedFrom('privileged-shell', service, 80), { timeout: 120_000 }).toBe('kept\n');
+      await expect.poll(() => askedFrom('keeper', service, 80), { timeout: 120_000 }).toBe('kept\n');
     });
 
     test('pods find a service by its name', async () => {

@@ -164,7 +164,7 @@ export function describeNode(node: () => LabNode): void {
       await node().stopAgent();
       expect(await node().must('ls /var/log/containers')).not.toContain('kcorder-agent');
       server.close();
-    }, 120_000);
+    }, 240_000);
 
     test('a second node of the same name is refused', async () => {
       await expect(startNode({ name: node().name })).rejects.toThrow(/is up already/);

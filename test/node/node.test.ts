@@ -1,7 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import { type LabNode, startNode } from '../../tools/lab/node.ts';
 import { describeNode } from '../lab/node.ts';
-import { describeRecorder } from '../recorder/recorder.ts';
 import { describeStory } from '../story/story.ts';
 
 // Booting is slow, so one node serves all, in this order; the first run of all also fetches and builds what a node is made of.
@@ -17,4 +16,3 @@ afterAll(async () => {
 
 describeNode(() => node);
 describeStory(() => node);
-describeRecorder(() => node);

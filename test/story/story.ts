@@ -10,6 +10,7 @@ import { command } from '../../tools/setup/command.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { Stage } from '../../tools/stage/stage.ts';
+import { isSmear } from '../kernels/smeared.ts';
 import { askProc, livedThrough, type OracleProcess } from './oracle.ts';
 
 interface JsonProcess {
@@ -60,7 +61,7 @@ export function describeStory(lab: () => LabNode): void {
     const attached = async (): Promise<void> => {
       await expect
         .poll(async () => (await run('get', 'nodes', node.name, '-o', 'json')).stdout, {
-          timeout: 90_000,
+          timeout: 240_000,
           interval: 2_000,
         })
         .toMatch(/"online": true/);
@@ -80,7 +81,7 @@ export function describeStory(lab: () => LabNode): void {
     test('its symbols are there before anybody asks for a capture, made of what its own kernel tells', async () => {
       await expect
         .poll(async () => (await run('get', 'nodes', node.name, '-o', 'json')).stdout, {
-          timeout: 60_000,
+          timeout: 240_000,
           interval: 1_000,
         })
         .toMatch(/"state": "SYMBOLS_STATE_READY"/);
@@ -90,28 +91,49 @@ export function describeStory(lab: () => LabNode): void {
       expect(stdout).toContain(`BTF and kallsyms of node ${node.name}`);
     });
 
-    describe('a capture that is waited for', () => {
+    describe('a capture during which the collector is killed twice', () => {
       let capture: JsonCapture;
       let processes: JsonProcess[];
+      let isTorn: boolean;
       let lived: OracleProcess[];
 
       test('ends with the analysis of a complete image', async () => {
         await attached();
         const before = await askProc(node);
-        const { stdout, stderr, exitCode } = await run(
-          'capture',
-          node.name,
-          '--reason',
-          'INC-1: odd connections',
-          '--wait',
-          '-o',
-          'json',
-        );
+        const waited = run('capture', node.name, '--reason', 'INC-1: odd connections', '--wait', '-o', 'json');
+        const durableBytes = async (): Promise<number> => {
+          const { captures } = JSON.parse((await run('get', 'captures', '-o', 'json')).stdout) as {
+            captures: JsonCapture[];
+          };
+          return Number(captures[0]?.durableBytes ?? 0);
+        };
+        for (const bytes of [8 << 20, 64 << 20]) {
+          await expect.poll(durableBytes, { timeout: 300_000, interval: 200 }).toBeGreaterThan(bytes);
+          await stage.collector.stop('SIGKILL');
+          await sleep(500);
+          await stage.collector.start();
+        }
+        const { exitCode, stdout, stderr } = await waited;
         lived = livedThrough(before, await askProc(node));
-        expect(exitCode, stderr).toBe(0);
-        const answer = JSON.parse(stdout) as { capture: JsonCapture; analysis: { processes: JsonProcess[] } };
+        const answer = JSON.parse(stdout) as {
+          capture: JsonCapture;
+          analysis: { processes: JsonProcess[]; plugins: { state: string; reason?: string; warnings?: string[] }[] };
+        };
+        const { plugins } = answer.analysis;
+        const failures = plugins.filter(
+          ({ state, reason = '' }) => state === 'PLUGIN_STATE_FAILED' && !isSmear(reason),
+        );
+        expect({ failures, exitCode, stderr }).toMatchObject({ failures: [], exitCode: expect.toBeOneOf([0, 1]) });
         capture = answer.capture;
         processes = answer.analysis.processes;
+        isTorn = plugins.some(({ warnings = [] }) =>
+          warnings.some((text) => /^The task list (is broken|leads over)/.test(text)),
+        );
+        expect(capture.outcome?.kind).toBe('OUTCOME_KIND_COMPLETE');
+        expect(capture.interruptions).toHaveLength(2);
+        const digest = createHash('sha256').update(readFileSync(capture.evidencePath)).digest('hex');
+        expect(digest).toBe(capture.sha256);
+        expect(await node.agentLog()).toContain(digest);
       });
 
       test('every process that lived through it is found, as the node itself tells of it', () => {
@@ -164,7 +186,9 @@ export function describeStory(lab: () => LabNode): void {
           await command(vol, args, { env: { XDG_CACHE_HOME: join(dir, 'vol-cache'), HOME: join(dir, 'home') } }),
         ) as { PID: number; COMM: string }[];
         const ours = processes.filter(({ state }) => state !== 'zombie' && state !== 'leader exited');
-        expect(rows.map(({ PID }) => PID).sort()).toEqual(ours.map(({ pid }) => pid).sort());
+        const [stock, known] = [rows.map(({ PID }) => PID).sort(), ours.map(({ pid }) => pid).sort()];
+        // It goes no further than the links of the list.
+        expect(stock).toEqual(isTorn ? known.filter((pid) => stock.includes(pid)) : known);
       });
 
       test('the download is the evidence, byte for byte, with its manifest', async () => {
@@ -182,34 +206,11 @@ export function describeStory(lab: () => LabNode): void {
       });
     });
 
-    test('the collector is killed twice in the middle of a capture, and the capture is complete', async () => {
-      const ordered = await run('capture', node.name, '--reason', 'INC-2', '-o', 'json');
-      const { id } = JSON.parse(ordered.stdout) as JsonCapture;
-      const now = async (): Promise<JsonCapture> =>
-        JSON.parse((await run('get', 'captures', id, '-o', 'json')).stdout) as JsonCapture;
-      for (const bytes of [8 << 20, 64 << 20]) {
-        await expect
-          .poll(async () => Number((await now()).durableBytes ?? 0), { timeout: 300_000, interval: 200 })
-          .toBeGreaterThan(bytes);
-        await stage.collector.stop('SIGKILL');
-        await sleep(500);
-        await stage.collector.start();
-      }
-      const { exitCode, stdout, stderr } = await run('watch', id, '-o', 'json');
-      expect(exitCode, stderr).toBe(0);
-      const { capture } = JSON.parse(stdout) as { capture: JsonCapture };
-      expect(capture.outcome?.kind).toBe('OUTCOME_KIND_COMPLETE');
-      expect(capture.interruptions).toHaveLength(2);
-      const digest = createHash('sha256').update(readFileSync(capture.evidencePath)).digest('hex');
-      expect(digest).toBe(capture.sha256);
-      expect(await node.agentLog()).toContain(digest);
-    });
-
     test('AVML dies in mid-stream: the capture is partial, says so, and is not analysed', async () => {
       const ordered = await run('capture', node.name, '--reason', 'INC-3', '-o', 'json');
       const { id } = JSON.parse(ordered.stdout) as JsonCapture;
       await expect
-        .poll(async () => (await run('get', 'captures', id, '-o', 'json')).stdout, { timeout: 60_000 })
+        .poll(async () => (await run('get', 'captures', id, '-o', 'json')).stdout, { timeout: 240_000 })
         .toContain('PHASE_ACQUIRING');
       await expect
         .poll(
@@ -217,7 +218,7 @@ export function describeStory(lab: () => LabNode): void {
             Number(
               (JSON.parse((await run('get', 'captures', id, '-o', 'json')).stdout) as JsonCapture).durableBytes ?? 0,
             ),
-          { timeout: 60_000 },
+          { timeout: 240_000 },
         )
         .toBeGreaterThan(1 << 20);
       await node.must('kill -9 $(pidof avml)');
@@ -248,13 +249,16 @@ export function describeStory(lab: () => LabNode): void {
         /kcorder_captures_ended_total\{trigger="manual",outcome="partial",reason="acquirer_died"\} 1/,
       );
       // The agent tells with its next heartbeat that it is free again.
-      await expect.poll(metrics, { timeout: 30_000 }).toMatch(/kcorder_nodes\{online="true",capturable="true"\} 1/);
+      await expect.poll(metrics, { timeout: 120_000 }).toMatch(/kcorder_nodes\{online="true",capturable="true"\} 1/);
     });
 
     test('an agent that is gone makes its node offline, and a capture of it is refused', async () => {
       await node.stopAgent('KILL');
       await expect
-        .poll(async () => (await run('capture', node.name, '--reason', 'x')).stderr, { timeout: 60_000, interval: 500 })
+        .poll(async () => (await run('capture', node.name, '--reason', 'x')).stderr, {
+          timeout: 240_000,
+          interval: 500,
+        })
         .toMatch(/not attached/);
     });
 

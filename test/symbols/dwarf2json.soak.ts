@@ -9,6 +9,7 @@ import { ensureKernel } from '../../tools/setup/kernel.ts';
 import { ensureVmlinux } from '../../tools/setup/vmlinux.ts';
 import { differingPlugins, isfOfVmlinux } from '../kernels/prove-kernel.ts';
 import { ensureRecording } from '../kernels/record.ts';
+import { recordedNode } from '../kernels/recorded.ts';
 import { analyzeAgain, replay } from '../kernels/replay.ts';
 import { knownFaults, lines, Workshop } from './compiled.ts';
 import { contentByDwarf2json, contentByUs } from './dwarf2json.ts';
@@ -58,7 +59,7 @@ test.each(['6.1', '6.12'])('the ISF of Debian %s is that of dwarf2json, and so a
 
 test("an image of Debian 6.1 gives the same rows with dwarf2json's symbols as with ours, for every plugin", async () => {
   const dir = mkdtempSync(join(tmpdir(), 'kcorder-dwarf2json-'));
-  const recording = await ensureRecording({ name: 'rows-6-1', kernel: '6.1', la57: false, memoryMiB: 512 });
+  const recording = await ensureRecording(recordedNode('6.1', false));
   await using node = await replay(recording);
   try {
     const dwarfPath = (await isfOfVmlinux(node, '6.1', dir)) ?? '';

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
-import type { PluginRequest } from '../../collector/analysis/plugin-arguments.ts';
 import { pluginTable } from '../../collector/analysis/plugins.ts';
 import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
 import { readColumn } from '../../collector/analysis/results.ts';
+import type { PluginSpec } from '../../collector/capture/capture.ts';
 import { openFile } from '../../collector/store/file-source.ts';
 import { openFrames } from '../../collector/store/frames/open-frames.ts';
 import { packImage } from '../../collector/store/frames/pack.ts';
@@ -19,10 +19,12 @@ import { repoDir } from '../../tools/setup/cache.ts';
 import { ensureVolatility } from '../../tools/setup/volatility.ts';
 import { kcorder } from '../../tools/stage/command-line.ts';
 import { acceleratedPlugins, differingAccelerated } from '../kernels/accelerated.ts';
-import { differingPlugins, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
+import { differingPlugins, disagreementsOn, isfOfVmlinux, untypedGlobals } from '../kernels/prove-kernel.ts';
 import { type ListedProcess, recallOf } from '../kernels/recall.ts';
 import { ensureRecording, type KeptRecording } from '../kernels/record.ts';
+import { recordedNode } from '../kernels/recorded.ts';
 import { type Analyzed, analyzeAgain, type ReplayedNode, replay } from '../kernels/replay.ts';
+import { failedUnlessSmeared } from '../kernels/smeared.ts';
 import { isSameType } from './same-type.ts';
 
 const never = new AbortController().signal;
@@ -43,12 +45,7 @@ describe.each([
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'kcorder-rows-'));
-    recording = await ensureRecording({
-      name: `rows-${series.replace('.', '-')}`,
-      kernel: series,
-      la57,
-      memoryMiB: 512,
-    });
+    recording = await ensureRecording(recordedNode(series, la57));
     node = await replay(recording);
     btf = await analyzeAgain(node, node.btfPath, join(dir, 'btf'));
   }, 1_200_000);
@@ -72,7 +69,7 @@ describe.each([
   test('gives the same rows with symbols of the node and of its vmlinux, for every plugin that the product runs', async () => {
     const isolation = { confined: { level: 'full' } };
     expect(btf.report, btf.report.detail).toMatchObject({ state: 'done', kernelMismatch: false, isolation });
-    expect(btf.report.plugins.filter(({ state }) => state === 'failed')).toEqual([]);
+    expect(failedUnlessSmeared(btf.report.plugins)).toEqual([]);
     expect(btf.report.plugins.map(({ name }) => name)).toEqual(defaultPlugins);
     expect(btf.rows.get('linux.pslist.PsList')?.length).toBeGreaterThan(40);
     const dwarfPath = await isfOfVmlinux(node, series, dir);
@@ -81,9 +78,13 @@ describe.each([
     expect(differingPlugins(btf, await analyzeAgain(node, dwarfPath, join(dir, 'dwarf')))).toEqual([]);
   });
 
+  test('shows the threads, modules and mounts that drgn finds with the DWARF of the kernel, and no others', async () => {
+    expect((await disagreementsOn(node, series, dir)) ?? []).toEqual([]);
+  });
+
   test('gives what every plugin of Volatility lists, also those of no profile', async () => {
     const base = String((await readColumn(join(dir, 'btf'), btf.report, 'linux.lsmod.Lsmod', 'Offset'))[0]);
-    const named: PluginRequest[] = [
+    const named: PluginSpec[] = [
       { name: 'linux.vmaregexscan.VmaRegExScan', arguments: { pid: '1', pattern: 'PATH=[^\\x00]+' } },
       { name: 'linux.vmayarascan.VmaYaraScan', arguments: { pid: '1', yara_string: 'PATH=' } },
       { name: 'linux.kallsyms.Kallsyms', arguments: {} },
@@ -96,7 +97,8 @@ describe.each([
     });
     const { plugins } = all.report;
     expect(plugins.map(({ name }) => name).sort()).toEqual(pluginTable.map(({ name }) => name).sort());
-    expect(plugins.filter(({ state }) => state === 'failed' || state === 'unsupported')).toEqual([]);
+    expect(failedUnlessSmeared(plugins)).toEqual([]);
+    expect(plugins.filter(({ state }) => state === 'unsupported')).toEqual([]);
     const found = plugins.filter(({ state }) => state === 'rows').map(({ name }) => name);
     for (const { name } of named) expect(found).toContain(name);
   });
@@ -141,24 +143,32 @@ describe.each([
     expect(await differingAccelerated(node, node.btfPath, dir, acceleratedPlugins)).toEqual([]);
   });
 
-  test('tells a module that has taken itself off the list of the kernel, and no other', async () => {
-    const copy = join(dir, 'hidden.lime');
+  test('tells a module that has taken itself off the list of the kernel, and no other, and has every process of a torn task list', async () => {
+    const copy = join(dir, 'altered.lime');
     await copyFile(node.imagePath, copy);
     const { job, btfPath } = node;
-    const isf = { isfPath: btfPath, isfSha256: sha256(btfPath) };
     const entry = join(repoDir, 'collector/analysis/volatility');
-    const python = await ensureVolatility();
-    const script = join(import.meta.dirname, 'hide-module.py');
-    const hidden = execFileSync(python, ['-B', script, entry, copy], {
-      input: JSON.stringify({ ...isf, ...job.kernel }),
+    const script = join(import.meta.dirname, 'alter-image.py');
+    const hidden = execFileSync(await ensureVolatility(), ['-B', script, entry, copy], {
+      input: JSON.stringify({ isfPath: btfPath, isfSha256: sha256(btfPath), ...job.kernel }),
       encoding: 'utf8',
     }).trim();
-    const outputDir = join(dir, 'hidden');
-    const symbols = { ...isf, source: 'btf', quality: 'btf' } as const;
-    const image = { kind: 'lime', path: copy } as const;
-    const analysis = createAnalysis({ python, entry: join(entry, 'run.py') });
-    const report = await analysis.analyze({ ...job, image, symbols, outputDir, plugins: ['hiddenModules'] }, never);
+    const outputDir = join(dir, 'altered');
+    const plugins = ['hiddenModules', 'processes', 'linux.pslist.PsList'];
+    const altered = { job: { ...job, image: { kind: 'lime', path: copy } as const } };
+    const { report } = await analyzeAgain(altered, btfPath, outputDir, { plugins });
     expect(await readColumn(outputDir, report, 'hiddenModules', 'name')).toEqual([hidden]);
+    for (const [plugin, column] of [
+      ['processes', 'pid'],
+      ['linux.pslist.PsList', 'PID'],
+    ] as const) {
+      const found = new Set(await readColumn(outputDir, report, plugin, column));
+      const known = await readColumn(join(dir, 'btf'), btf.report, plugin, column);
+      expect(known.filter((pid) => !found.has(pid))).toEqual([]);
+      expect(report.plugins.find(({ name }) => name === plugin)?.warnings.join()).toMatch(
+        /^The task list is broken in this image \(smear or tampering\): \d+ were found by the table of PIDs instead/,
+      );
+    }
   });
 
   test('has the symbols that another boot of the kernel gives, byte for byte', async () => {

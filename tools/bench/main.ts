@@ -1,5 +1,5 @@
 import { say } from '../setup/progress.ts';
-import { benchAnalysis } from './analysis.ts';
+import { benchAnalysis, benchCrowd } from './analysis.ts';
 import { benchFleet } from './fleet.ts';
 import { benchFlood } from './flood.ts';
 import { benchMainJob } from './main-job.ts';
@@ -25,7 +25,11 @@ const benches: Readonly<Record<string, (imageDir?: string) => Promise<Row[]>>> =
   flood: () => benchFlood({ seconds: 10 }),
   schedules: () => benchSchedules({ nodes: 1_000, cap: 20, jitterSeconds: 60, scrapes: 20 }),
   'main-job': () => benchMainJob({ runs: 3 }),
-  analysis: (imageDir) => benchAnalysis({ runs: 3, ...(imageDir !== undefined && { imageDir }) }),
+  analysis: async (imageDir) => [
+    ...(await benchAnalysis({ runs: 3, ...(imageDir !== undefined && { imageDir }) })),
+    ...(await benchCrowd({ runs: 3 })),
+  ],
+  'analysis:crowd': () => benchCrowd({ runs: 3 }),
 };
 
 const whole = [

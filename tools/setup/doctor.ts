@@ -7,7 +7,7 @@ import { findProgram } from './environment.ts';
 import { goVersion } from './go-build.ts';
 import { hostPackages, missingHostPackages } from './host-packages.ts';
 import { formatBytes } from './progress.ts';
-import { findPython } from './volatility.ts';
+import { findPython } from './python-packages.ts';
 
 /** `ok`: there. `later`: set-up brings it by itself. `missing`: somebody has to do something. */
 interface Check {
@@ -104,6 +104,7 @@ function cacheChecks(): Check[] {
     made('vmlinux, for tests and --symbols dwarf', 'vmlinux', /-amd64$/),
     made('ISF by dwarf2json, for tests', 'isf', /\.json$/),
     made('Volatility 3', '.', /^volatility-[0-9a-f]+$/),
+    made('drgn, for tests', '.', /^drgn-[0-9a-f]+$/),
     made('root disk of the lab nodes', 'lab/root-images', /^[0-9a-f]+$/),
     made('Kubernetes and CoreDNS', '.', /^(kubernetes|coredns)-[\d.]+$/),
     made('Helm and other programs of Go', 'go', /-\d+\.\d+\.\d+$/),

@@ -3,6 +3,7 @@ import { prepareCluster } from '../lab/cluster/launch.ts';
 import { ensureInitrd } from '../lab/initrd.ts';
 import { ensureRootImage } from '../lab/root-image.ts';
 import { ensureAgentRuntime } from './agent-runtime.ts';
+import { ensureDrgn } from './drgn.ts';
 import { explain } from './failure.ts';
 import { ensureFakeGcs } from './fake-gcs.ts';
 import { ensureHclfmt } from './hclfmt.ts';
@@ -26,6 +27,7 @@ export async function ensureEverything(): Promise<number> {
   const ended = await Promise.allSettled([
     ensureAgentRuntime(),
     ensureVolatility(),
+    ensureDrgn(),
     ensurePrometheus(),
     ensureClusterAndCharts(),
     ensureRootImage().then(async (root) => {

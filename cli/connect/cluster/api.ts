@@ -5,12 +5,12 @@ import {
   AuthenticationV1Api,
   AuthorizationV1Api,
   CoreV1Api,
-  type KubeConfig,
   Observable,
   type ObservableMiddleware,
   VersionApi,
 } from '@kubernetes/client-node';
 import { type Asked, denial, type ServerName, silence } from './api-faults.ts';
+import type { Kubeconfig } from './kubeconfig.ts';
 
 const answerMs = 15_000;
 
@@ -34,18 +34,26 @@ export interface Api {
   find<T>(asked: Asked, call: (options: CallOptions) => Promise<T>): Promise<T | undefined>;
 }
 
-/** Calls of the API server that a kubeconfig's context names. Each ends after 15 s, or with the signal. */
-export function apiOf(kubeconfig: KubeConfig, interrupt: AbortSignal): Api {
+/** Calls of the API server that a kubeconfig's context names. Each ends after 15 s, or with the signal. A caller who was known is asked for anew once. */
+export function apiOf(kubeconfig: Kubeconfig, interrupt: AbortSignal): Api {
   const server = serverOf(kubeconfig);
   const authentication = kubeconfig.makeApiClient(AuthenticationV1Api);
+  let isKnown = false;
   const attempt = async <T>(asked: Asked, call: (options: CallOptions) => Promise<T>): Promise<T | undefined> => {
     const signal = AbortSignal.any([interrupt, AbortSignal.timeout(answerMs)]);
     try {
-      return await call({ middleware: [endingWith(signal)], middlewareMergeStrategy: 'append' });
+      const answer = await call({ middleware: [endingWith(signal)], middlewareMergeStrategy: 'append' });
+      isKnown = true;
+      return answer;
     } catch (error) {
       if (interrupt.aborted) throw new Fault('canceled', 'interrupted', { cause: error });
       if (!(error instanceof ApiException)) throw silence(server, error);
       if (error.code === 404) return undefined;
+      if (error.code === 401 && isKnown) {
+        isKnown = false;
+        kubeconfig.reload();
+        return await attempt(asked, call);
+      }
       throw denial(server, asked, error.code, messageOf(error.body), error);
     }
   };
@@ -74,7 +82,7 @@ export function apiOf(kubeconfig: KubeConfig, interrupt: AbortSignal): Api {
   };
 }
 
-function serverOf(kubeconfig: KubeConfig): ServerName {
+function serverOf(kubeconfig: Kubeconfig): ServerName {
   return {
     url: kubeconfig.getCurrentCluster()?.server ?? '',
     context: kubeconfig.getCurrentContext(),

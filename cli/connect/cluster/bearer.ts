@@ -5,6 +5,7 @@ import { fileProblem } from '../connection.ts';
 import type { Credential } from '../target.ts';
 import type { Api } from './api.ts';
 import { causeText } from './causes.ts';
+import type { Kubeconfig } from './kubeconfig.ts';
 
 /** The token that says who calls. */
 export interface Bearer {
@@ -12,43 +13,67 @@ export interface Bearer {
   renew(): Promise<void>;
   /** The last one that was fetched. */
   readonly token: string;
+  /** The collector has taken the last one. */
+  accept(): void;
+  /** Returns true when there is another token than this one, which was refused. One that was taken before is not shown again, whatever its date. */
+  replace(refused: string): Promise<boolean>;
 }
 
 const audience = 'kcorder';
-const lifetimeS = 600;
+/** As `kubectl create token` has it: a stream is ended with the token that opened it, and a verification cannot go on. */
+const lifetimeS = 3600;
 const spareMs = 60_000;
 
 /** Where the token comes from: the kubeconfig's user, a service account, or a file. */
-export function bearerOf(credential: Credential, kubeconfig: KubeConfig, api: Api): Bearer {
+export function bearerOf(credential: Credential, kubeconfig: Kubeconfig, api: Api): Bearer {
+  const reload = () => kubeconfig.reload();
   switch (credential.kind) {
     case 'kubeconfig':
       // client-node remembers tokens, and runs a plugin again when its token has ended.
-      return renewed(async () => ({ token: await kubeconfigToken(kubeconfig, api), goodUntilMs: 0 }));
+      return renewed(async () => ({ token: await kubeconfigToken(kubeconfig, api), goodUntilMs: 0 }), reload);
     case 'service-account':
-      return renewed(() => accountToken(api, credential));
+      return renewed(() => accountToken(api, credential), reload);
     case 'token-file':
-      return renewed(async () => ({ token: fileToken(credential.path), goodUntilMs: 0 }));
+      return renewed(async () => ({ token: fileToken(credential.path), goodUntilMs: 0 }), reload);
   }
 }
 
-function renewed(fetch: () => Promise<{ token: string; goodUntilMs: number }>): Bearer {
+function renewed(fetch: () => Promise<{ token: string; goodUntilMs: number }>, reload: () => void): Bearer {
   let last = { token: '', goodUntilMs: 0 };
+  let accepted: string | undefined;
   let running: Promise<void> | undefined;
-  const renew = async (): Promise<void> => {
+  const load = async (): Promise<void> => {
     try {
       last = await fetch();
     } finally {
       running = undefined;
     }
   };
+  const renew = async (): Promise<void> => {
+    if (Date.now() < last.goodUntilMs) return;
+    running ??= load();
+    await running;
+  };
   return {
-    renew: async () => {
-      if (Date.now() < last.goodUntilMs) return;
-      running ??= renew();
-      await running;
-    },
+    renew,
     get token() {
       return last.token;
+    },
+    accept: () => {
+      accepted = last.token;
+    },
+    replace: async (refused) => {
+      try {
+        if (refused === accepted) {
+          accepted = undefined;
+          last = { token: refused, goodUntilMs: 0 };
+          reload();
+        }
+        await renew();
+      } catch {
+        // That it was refused says more.
+      }
+      return last.token !== refused;
     },
   };
 }

@@ -50,7 +50,7 @@ test('a service account is asked for a token for kcorder alone, once for all cal
   });
   expect(ran.exit).toBe(0);
   const asked = rig.kubernetes.seen.filter((request) => request.path.endsWith('/token'));
-  expect(asked.map(({ body }) => JSON.parse(body).spec)).toEqual([{ audiences: ['kcorder'], expirationSeconds: 600 }]);
+  expect(asked.map(({ body }) => JSON.parse(body).spec)).toEqual([{ audiences: ['kcorder'], expirationSeconds: 3600 }]);
   expect(rig.tokens).toEqual(['Bearer of-account', 'Bearer of-account']);
 });
 

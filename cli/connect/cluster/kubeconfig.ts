@@ -14,7 +14,19 @@ interface RawUser {
 }
 
 /** A kubeconfig whose WebSockets do not wait for ever, and with tokens from files, which client-node looks for under another name. */
-class Kubeconfig extends KubeConfig {
+export class Kubeconfig extends KubeConfig {
+  readonly #target: ClusterTarget;
+
+  constructor(target: ClusterTarget) {
+    super();
+    this.#target = target;
+  }
+
+  /** Reads the files again, and forgets what plugins gave: client-node keeps a token until its date, and one without a date for ever. */
+  reload(): void {
+    Object.assign(this, loadKubeconfig(this.#target));
+  }
+
   override async applyToHTTPSOptions(options: Parameters<KubeConfig['applyToHTTPSOptions']>[0]): Promise<void> {
     await super.applyToHTTPSOptions(options);
     Object.assign(options, { handshakeTimeout: handshakeTimeoutMs });
@@ -22,7 +34,8 @@ class Kubeconfig extends KubeConfig {
 }
 
 /** Loads the kubeconfig of a way, with its context chosen. Throws config_invalid for whatever is wrong with it. */
-export function loadKubeconfig({ kubeconfigs, named, context }: ClusterTarget): KubeConfig {
+export function loadKubeconfig(target: ClusterTarget): Kubeconfig {
+  const { kubeconfigs, named, context } = target;
   const paths = named ? kubeconfigs : kubeconfigs.filter((path) => existsSync(path));
   if (paths.length === 0) {
     const looked =
@@ -32,7 +45,7 @@ export function loadKubeconfig({ kubeconfigs, named, context }: ClusterTarget): 
       `there is no kubeconfig (${looked}), and no collector is given. Set --kubeconfig or KUBECONFIG; a collector outside of Kubernetes is named by --collector and --tls-dir.`,
     );
   }
-  const merged = new Kubeconfig();
+  const merged = new Kubeconfig(target);
   for (const path of paths) mergeInto(merged, fileConfig(path));
   merged.addAuthenticator({
     isAuthProvider: (user) => tokenPathOf(user) !== undefined,

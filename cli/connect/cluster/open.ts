@@ -29,7 +29,7 @@ export async function openClusterConnection(way: ClusterTarget, interrupt: Abort
   const headers = () => ({ authorization: `Bearer ${bearer.token}` });
   return {
     place: `${place} (context ${api.server.context})`,
-    calls: (service) => authorised(service, connect(service, client, { headers }), bearer.renew),
+    calls: (service) => authorised(service, connect(service, client, { headers }), bearer),
     explained: (fault) => explained(fault, place, local.problem),
     close: () => {
       client.close();

@@ -5,14 +5,14 @@ import type { AnalysisReport, PluginReport } from '../analysis.ts';
 import { type Mask, maskOf } from '../masking.ts';
 import { knownColumns } from '../plugins.ts';
 import { streamRows } from '../results.ts';
-import { RowReader } from '../row-reader.ts';
 import { Devices, mountPlugin } from './devices.ts';
 import { Draft } from './draft.ts';
 import { tableNames } from './names.ts';
+import { eachRow, readTasks } from './read-tasks.ts';
 import { readMarkedReport } from './report-mark.ts';
 import { RowPlacer } from './row-placer.ts';
 import { applicationId, indexVersion } from './schema.ts';
-import { Tasks } from './tasks.ts';
+import type { Tasks } from './tasks.ts';
 
 /** How much goes into one file. */
 export interface IndexBounds {
@@ -134,33 +134,10 @@ function maskedNote(mask: Mask | undefined): string[] {
   return columns.length === 0 ? [] : [`masked: ${columns.join(', ')}; whoever may unmask results can read the values`];
 }
 
-async function readTasks(outputDir: string, report: AnalysisReport): Promise<Tasks> {
-  const tasks = new Tasks(report.containers);
-  await each(outputDir, report, 'processes', (cells, row) => tasks.add(cells, row));
-  await each(outputDir, report, 'linux.pidhashtable.PIDHashTable', (cells, row) => {
-    const [tid, pid] = [cells.uint32(row, 'TID'), cells.uint32(row, 'PID')];
-    if (tid !== undefined && pid !== undefined) tasks.addThread(tid, pid);
-  });
-  return tasks;
-}
-
 async function readDevices(outputDir: string, report: AnalysisReport, tasks: Tasks): Promise<Devices> {
   const devices = new Devices(tasks);
-  await each(outputDir, report, mountPlugin, (cells, row) => devices.add(cells, row));
+  await eachRow(outputDir, report, mountPlugin, (cells, row) => devices.add(cells, row));
   return devices;
-}
-
-/** Reads the rows of a plugin, if it has any. */
-async function each(
-  outputDir: string,
-  report: AnalysisReport,
-  name: string,
-  take: (cells: RowReader, row: readonly unknown[]) => void,
-): Promise<void> {
-  const plugin = report.plugins.find((other) => other.name === name);
-  if (plugin?.state !== 'rows') return;
-  const cells = new RowReader(plugin.columns);
-  for await (const row of streamRows(outputDir, report, name)) take(cells, row);
 }
 
 const changed = (outputDir: string): Fault =>

@@ -20,6 +20,16 @@ const rows = Array.from({ length: 200 }, (_, index): Cell[] => [
   index,
 ]);
 
+/** Integers that JSON would round are texts, among them the size of a sparse file that anybody can make on tmpfs. */
+const files: Cell[][] = [
+  ['/small', 1, 100],
+  ['/9007199254740993', 2, null],
+  ['/dev/shm/sparse', '18446744073709551615', '9223372036854775807'],
+  ['/dev/shm/large', '9007199254740993', '9007199254740993'],
+  ['/below', 3, '-9007199254740993'],
+  ['/forged', 4, '9007199254740993 or so'],
+];
+
 beforeAll(async () => {
   outputDir = await mkdtemp(join(tmpdir(), 'kcorder-page-'));
   const path = join(outputDir, 'results.sqlite');
@@ -35,6 +45,7 @@ beforeAll(async () => {
       'linux.lsmod.Lsmod': { columns: ['Name'], rows: [['ext4']] },
       'linux.large.Large': { columns: ['Text'], rows: Array(9).fill(['x'.repeat(10 ** 6)]) },
       'linux.bash.Bash': { state: 'failed', reason: 'timeout' },
+      'linux.pagecache.Files': { columns: ['FilePath', 'InodeNum', 'InodeSize'], rows: files },
       hiddenModules: { state: 'empty' },
     },
     { containers: [containerOf(1, 1), containerOf(1, 2)] },
@@ -114,6 +125,19 @@ describe('a filter finds', () => {
   });
 });
 
+test.each<[string, string[]]>([
+  ['InodeSize > 1000000', ['/dev/shm/sparse', '/dev/shm/large']],
+  ['InodeSize > 9007199254740992', ['/dev/shm/sparse', '/dev/shm/large']],
+  ['InodeSize > 9007199254740993', ['/dev/shm/sparse']],
+  ['InodeSize <= 100', ['/small', '/below']],
+  ['InodeSize >= 9223372036854775807', ['/dev/shm/sparse']],
+  ['InodeNum > 9223372036854775807', ['/dev/shm/sparse']],
+  ['InodeNum = 9007199254740993', ['/dev/shm/large']],
+])('integers that JSON would round are compared as numbers: %s', (filter, paths) => {
+  const page = read({ plugin: 'linux.pagecache.Files', conditions: parseFilter(filter) });
+  expect(page.rows.map(([path]) => path)).toEqual(paths);
+});
+
 test('rows are found by pod, container and pid', () => {
   expect(found({ namespace: 'shop', pod: 'pod-1' })).toEqual(numbers((row) => row[0] !== 20));
   expect(found({ namespace: 'shop', pod: 'pod-1', container: 'main-2' })).toEqual(numbers((row) => row[0] === 12));
@@ -187,6 +211,25 @@ test('an order has nulls first, then numbers, then texts', () => {
   expect([...new Set(kinds)]).toEqual(['null', 'number', 'string']);
 });
 
+test('an order has large integers among the numbers, on every page', () => {
+  for (const [column, sizes] of [
+    ['InodeNum', ['1', '2', '3', '4', '9007199254740993', '18446744073709551615']],
+    [
+      'InodeSize',
+      ['null', '-9007199254740993', '100', '9007199254740993', '9223372036854775807', '9007199254740993 or so'],
+    ],
+  ] as const) {
+    const cells: string[] = [];
+    let pageToken = '';
+    do {
+      const page = read({ plugin: 'linux.pagecache.Files', order: parseOrder(column), pageSize: 1, pageToken });
+      cells.push(...page.rows.map((row) => String(row[page.columns.findIndex(({ name }) => name === column)])));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    expect(cells).toEqual(sizes);
+  }
+});
+
 test('a page of large rows has fewer of them', () => {
   const first = read({ plugin: 'linux.large.Large' });
   expect(first.rows).toHaveLength(4);
@@ -199,4 +242,13 @@ test('what the tick throws ends a search', () => {
     throw new Error('late');
   };
   expect(() => readPage(database, queryOf({}), 'sha', late)).toThrow('late');
+});
+
+test('a search in large cells is asked after each of them whether it may go on', () => {
+  let ticks = 0;
+  const conditions = parseFilter('Text ~ y');
+  readPage(database, queryOf({ plugin: 'linux.large.Large', conditions }), 'sha', () => {
+    ticks += 1;
+  });
+  expect(ticks).toBe(1 + 9);
 });

@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
-import { type Clause, clauseOf } from './conditions.ts';
+import { type Clause, clauseOf, sortKey, tickFunction } from './conditions.ts';
 import type { RowOrder } from './filter.ts';
 import { placeColumns, quoted } from './names.ts';
 import { makePageToken, readPageToken } from './page-token.ts';
@@ -78,6 +78,13 @@ class Table {
     );
   }
 
+  /** Returns the SQL that rows are ordered by. */
+  sortKey(word: string): string {
+    const column = this.column(word);
+    const type = this.columns.find(({ name }) => name === column)?.type;
+    return type === 'mixed' || type === 'text' ? sortKey(quoted(column)) : quoted(column);
+  }
+
   get pid(): string {
     if (this.#pid !== undefined) return this.#pid;
     throw new Fault('invalid_argument', `the rows of ${this.#plugin} name no process: ask without a pid`);
@@ -91,17 +98,17 @@ function search(
   query: RowQuery,
   { after, tick }: { readonly after: number | undefined; readonly tick: Tick },
 ): number[] {
-  const order = query.order && { ...query.order, column: table.column(query.order.column) };
+  const order = query.order && { ...query.order, key: table.sortKey(query.order.column) };
   // Asked for one row in a thousand, since calls into JavaScript would be what a search takes most time for; and first, or it would be asked only for
   // rows that fit.
-  const clauses: Clause[] = [{ sql: '((rowid & 1023) <> 0 OR kcorder_tick())', values: [] }];
+  const clauses: Clause[] = [{ sql: `((rowid & 1023) <> 0 OR ${tickFunction}())`, values: [] }];
   clauses.push(...conditionsOf(table, query));
   if (after !== undefined) clauses.push(clauseAfter(database, table, order, after));
-  database.function('kcorder_tick', { directOnly: true }, () => {
+  database.function(tickFunction, { directOnly: true }, () => {
     tick();
     return 1;
   });
-  const by = order === undefined ? 'rowid' : `${quoted(order.column)} ${order.descending ? 'DESC' : 'ASC'}, rowid`;
+  const by = order === undefined ? 'rowid' : `${order.key} ${order.descending ? 'DESC' : 'ASC'}, rowid`;
   const where = clauses.map(({ sql }) => sql).join(' AND ');
   const values = clauses.flatMap((clause) => [...clause.values]);
   tick();
@@ -119,15 +126,16 @@ function* conditionsOf(table: Table, query: RowQuery): Generator<Clause> {
   for (const condition of query.conditions) yield clauseOf(table.column(condition.column), condition);
 }
 
+type KeyedOrder = Pick<RowOrder, 'descending'> & { readonly key: string };
+
 /** What comes after a row in an order that has nulls first, then numbers, then texts, as SQLite has it. */
-function clauseAfter(database: DatabaseSync, table: Table, order: RowOrder | undefined, rowid: number): Clause {
+function clauseAfter(database: DatabaseSync, table: Table, order: KeyedOrder | undefined, rowid: number): Clause {
   const after = BigInt(rowid);
   if (order === undefined) return { sql: 'rowid > ?', values: [after] };
-  const cell = quoted(order.column);
-  const row = database
-    .prepare(`SELECT ${cell} AS value, typeof(${cell}) AS type FROM ${quoted(table.name)} WHERE rowid = ?`)
-    .get(after);
-  const value: SQLInputValue = row?.type === 'integer' ? BigInt(Number(row.value)) : (row?.value ?? null);
+  const cell = order.key;
+  const statement = database.prepare(`SELECT ${cell} AS value FROM ${quoted(table.name)} WHERE rowid = ?`);
+  statement.setReadBigInts(true);
+  const value: SQLInputValue = statement.get(after)?.value ?? null;
   if (value === null)
     return order.descending
       ? { sql: `(${cell} IS NULL AND rowid > ?)`, values: [after] }
@@ -172,6 +180,6 @@ function notRun(database: DatabaseSync, plugin: string): Fault {
   const known = names.map(({ plugin: name }) => String(name)).join(', ');
   return new Fault(
     'invalid_argument',
-    `no plugin ${plugin.slice(0, 80)} was run on this capture: analyze it again with that plugin. The ones that were run: ${known}`,
+    `no plugin ${plugin.slice(0, 80)} was run on this capture: 'kcorder analyze --plugin' adds one. The ones that were run: ${known}`,
   );
 }

@@ -1,14 +1,10 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { reportPath } from '../report-file.ts';
+import { indexPath } from './index-path.ts';
 import type { RowPage, RowQuery } from './query.ts';
 import { IndexThread } from './thread.ts';
 
-/** The second has values that the first has masked, and is made for those alone who may see them. */
-const fileNames = { masked: 'results.sqlite', unmasked: 'results-unmasked.sqlite' };
-const pathOf = (outputDir: string, unmask: boolean): string =>
-  join(outputDir, unmask ? fileNames.unmasked : fileNames.masked);
 const buildMs = 15 * 60_000;
 const searchMs = 10_000;
 /** For what is not a search: reading the report, opening the file. */
@@ -27,7 +23,7 @@ export class ResultsIndex {
    * and storage_failed.
    */
   async prepare(outputDir: string, unmask = false): Promise<string> {
-    const path = pathOf(outputDir, unmask);
+    const path = indexPath(outputDir, unmask);
     const running = this.#building.get(path) ?? this.#build(outputDir, path, unmask);
     this.#building.set(path, running);
     await running;
@@ -41,14 +37,14 @@ export class ResultsIndex {
         ({ mtimeNs }) => mtimeNs,
         () => 0n,
       );
-    const [file, report] = await Promise.all([madeAt(pathOf(outputDir, unmask)), madeAt(reportPath(outputDir))]);
+    const [file, report] = await Promise.all([madeAt(indexPath(outputDir, unmask)), madeAt(reportPath(outputDir))]);
     if (file < report) await this.prepare(outputDir, unmask);
   }
 
   /** A page of rows. Throws as `prepare` does; invalid_argument; deadline_exceeded; the signal's reason. */
   async page(outputDir: string, query: RowQuery, signal: AbortSignal): Promise<RowPage> {
     const { unmask } = query;
-    const path = pathOf(outputDir, unmask);
+    const path = indexPath(outputDir, unmask);
     for (let builds = 0; builds < mostBuilds; builds += 1) {
       const task = { kind: 'page', outputDir, path, unmask, query, wallMs: searchMs } as const;
       const answer = await this.#reader.run(task, searchMs + graceMs, signal);

@@ -36,8 +36,15 @@ export const report: AnalysisReport = {
   seconds: 1,
 };
 
+interface Parts {
+  readonly symbols?: SymbolsEnd;
+  /** In the place of symbols that are there. */
+  readonly find?: (signal: AbortSignal) => Promise<SymbolsEnd>;
+  readonly analyze?: Analysis['analyze'];
+}
+
 /** A journal with sealed captures, and a queue whose symbols and analyses are made up. */
-export function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze'] } = {}) {
+export function rig(parts: Parts = {}) {
   const scratch = makeScratch();
   const database = openDatabase(scratch.dir);
   const journal = new CaptureJournal(database);
@@ -47,7 +54,7 @@ export function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze']
   const evidence = new EvidenceDirectory(scratch.dir);
   const storage = new StorageJournal(database);
   const images = new Images(evidence, storage, new LocalStore(join(scratch.dir, 'evidence')));
-  const symbols: Symbols = { find: async () => parts.symbols ?? ready };
+  const symbols: Symbols = { find: async (_kernel, signal) => (await parts.find?.(signal)) ?? parts.symbols ?? ready };
   const analyze: Analysis['analyze'] = async (job, signal) => {
     jobs.push(job);
     return (await parts.analyze?.(job, signal)) ?? report;
@@ -66,8 +73,11 @@ export function rig(parts: { symbols?: SymbolsEnd; analyze?: Analysis['analyze']
   };
   const { again, queue } = open();
   return {
-    ...{ journal, storage, images, again, queue, open, jobs, failures, endedAgain, dir: scratch.dir },
+    ...{ database, journal, storage, images, again, queue, open, jobs, failures, endedAgain, dir: scratch.dir },
     imagePath: (id: string) => evidence.imagePath(id, sealedEvidence),
+    requested: (id: string) => {
+      journal.create({ ...request, id, node: { name: id, uid: `uid-${id}` } }, id, 1e9);
+    },
     sealed: (id: string, outcome: Outcome = events.sealed.outcome, changes: Partial<Request> = {}) => {
       const node = { name: id, uid: `uid-${id}` };
       mkdirSync(evidence.pathOf(id), { recursive: true });

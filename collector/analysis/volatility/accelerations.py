@@ -10,10 +10,14 @@ from typing import Any
 
 from volatility3.framework import constants
 
+import accelerated_capabilities
+import accelerated_descriptors
 import accelerated_kallsyms
 import accelerated_layers
 import accelerated_modules
+import accelerated_mounts
 import accelerated_objects
+import accelerated_paths
 import accelerated_references
 import accelerated_scans
 import accelerated_symbols
@@ -22,10 +26,14 @@ _VERSION = "2.28.2"
 _ABSENT = object()
 
 _PATCHES: tuple[tuple[Any, str, Any], ...] = (
+    *accelerated_capabilities.PATCHES,
+    *accelerated_descriptors.PATCHES,
     *accelerated_kallsyms.PATCHES,
     *accelerated_layers.PATCHES,
     *accelerated_modules.PATCHES,
+    *accelerated_mounts.PATCHES,
     *accelerated_objects.PATCHES,
+    *accelerated_paths.PATCHES,
     *accelerated_references.PATCHES,
     *accelerated_scans.PATCHES,
     *accelerated_symbols.PATCHES,

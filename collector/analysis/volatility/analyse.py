@@ -14,6 +14,7 @@ from volatility3.framework import constants
 import accelerations
 import compat
 import paths
+from accelerated_paths import forget_paths
 from arguments import Unsupported
 from ending import end_with_error, end_with_rows
 from images import check_readable
@@ -38,6 +39,7 @@ _OURS = {
     "hiddenModules": open_hidden_modules,
     "linux.lsmod.Lsmod": open_modules,
 }
+_BROKEN_NAMED = 5
 # There is no result without them, so a kernel that they cannot read is a failure.
 _ALWAYS_SUPPORTED = frozenset({"processes", "sockets"})
 
@@ -82,6 +84,8 @@ def _run(kernel: Kernel, plugin: Plugin, lines: Lines) -> dict[str, Any]:
     start = time.monotonic()
     warnings = Warnings()
     kernel.context.missing.clear()
+    kernel.context.broken.clear()
+    forget_paths(kernel.context)
     seen = written = 0
     error: BaseException | None = None
 
@@ -102,6 +106,8 @@ def _run(kernel: Kernel, plugin: Plugin, lines: Lines) -> dict[str, Any]:
             _log.exception("plugin %s", plugin.name)
             error = caught
     check_readable(kernel.context)
+    for what in sorted(kernel.context.broken)[:_BROKEN_NAMED]:
+        warnings.add(f"The {what} is broken in this image (smear or tampering): entries may be missing.")
     if error is None:
         ended = end_with_rows(written, plugin, said, kernel.context.missing, warnings)
     else:

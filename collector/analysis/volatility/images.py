@@ -11,6 +11,7 @@ from volatility3.framework.layers import lime
 from fatal import Fatal
 from image_layer import FileReader, ImageLayer, ImageReader
 from job import Image
+from plain_copy import PlainCopy
 from ranges import RangeReader
 
 _LIME_HEADER = struct.Struct("<IIQQQ")
@@ -78,7 +79,8 @@ def _open_file(image: Image) -> ImageReader:
 
 
 def _open_ranges(image: Image) -> ImageReader:
-    return RangeReader(image.size_bytes, image.descriptor, image.kept_bytes)
+    copy = PlainCopy(image.copy, image.size_bytes)
+    return RangeReader(image.size_bytes, image.descriptor, image.kept_bytes, copy)
 
 
 _KINDS: dict[str, Callable[[Image], ImageReader]] = {"lime": _open_file, "ranges": _open_ranges}

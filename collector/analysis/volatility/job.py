@@ -21,7 +21,8 @@ Argument = bool | int | str | list[int | str]
 class Image:
     """A file (kind `lime`), or a socket on which to ask for an image of `size_bytes` (kind `ranges`).
 
-    `descriptor` is what it is read from, once that is open; `kept_bytes` is how much of a socket's answers is kept.
+    `descriptor` is what it is read from, once that is open; `kept_bytes` is how much of a socket's answers is kept;
+    `copy` is the descriptor of what was read of it.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Image:
     path: str = ""
     descriptor: int = -1
     kept_bytes: int = 128 << 20
+    copy: int = -1
 
 
 @dataclass(frozen=True)

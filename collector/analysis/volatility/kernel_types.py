@@ -8,6 +8,7 @@ from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import extensions
 from volatility3.framework.symbols.linux.extensions import network
 
+from lists import List, MapleTree, Tree
 from memory import read_string
 
 # KSYM_NAME_LEN
@@ -99,6 +100,9 @@ INSTEAD_OF: dict[type, type] = {
     extensions.task_struct: Task,
     extensions.kernel_cap_t: Capabilities,
     extensions.kernel_symbol: ExportedSymbol,
+    extensions.list_head: List,
+    extensions.rb_root: Tree,
+    extensions.maple_tree: MapleTree,
     extensions.page: Page,
     network.inet_sock: InetSocket,
 }

@@ -20,28 +20,37 @@ class ListWalk:
     complete: bool
 
 
-def follow_list(layer: layers.DataLayerInterface, head: int) -> ListWalk:
-    """Walks a `struct list_head` forward and, if that breaks off, also backward from the head."""
+def follow_list(layer: layers.DataLayerInterface, head: int, both_ways: bool = False) -> ListWalk:
+    """Walks a `struct list_head` forward and, if that breaks off, also backward from the head.
+
+    `both_ways` is for lists that grow at their end while memory is read: a node that was freed and linked anew there
+    leads forward to the head, over all that is between."""
     mask = layer.address_mask
     head &= mask
+    nodes, complete = _follow(layer, head, 0, mask)
+    if len(nodes) > _NODE_LIMIT or (complete and not both_ways):
+        return ListWalk(tuple(nodes)[1:], complete)
+    before, leads_back = _follow(layer, head, _POINTER_BYTES, mask)
+    # Nothing is missing where it breaks off at a known node, as at one that has just exited.
+    complete = complete and (leads_back or next(reversed(before)) in nodes)
+    return ListWalk(tuple(nodes | before)[1:], complete)
+
+
+def _follow(
+    layer: layers.DataLayerInterface, head: int, link_offset: int, mask: int
+) -> tuple[dict[int, None], bool]:
+    """The nodes from the head on, with it, and whether they lead back to it."""
     seen = {head: None}
-    complete = _follow(layer, head, 0, seen, mask)
-    if not complete:
-        _follow(layer, head, _POINTER_BYTES, seen, mask)
-    return ListWalk(tuple(seen)[1:], complete)
-
-
-def _follow(layer: layers.DataLayerInterface, head: int, link_offset: int, seen: dict[int, None], mask: int) -> bool:
     node = head
     while True:
         try:
             node = int.from_bytes(layer.read(node + link_offset, _POINTER_BYTES), "little") & mask
         except exceptions.InvalidAddressException:
             if node != head:
-                seen.pop(node, None)
-            return False
+                del seen[node]
+            return seen, False
         if node in seen or len(seen) > _NODE_LIMIT:
-            return node == head
+            return seen, node == head
         seen[node] = None
 
 

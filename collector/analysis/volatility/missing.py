@@ -39,9 +39,12 @@ class RememberingSpace(symbols.SymbolSpace):
 
 
 class RememberingContext(contexts.Context):
+    """`broken` holds the lists that do not lead back to their heads; whoever reads it empties it first."""
+
     def __init__(self) -> None:
         super().__init__()
         self._symbol_space = RememberingSpace()
+        self.broken: set[str] = set()
 
     @property
     def missing(self) -> set[str]:

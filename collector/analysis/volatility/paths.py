@@ -19,7 +19,11 @@ def apply() -> None:
         LinuxUtilities.do_get_path = classmethod(_path)
 
 
-def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: Any, mount: Any) -> str:
+def _path(utilities: type[LinuxUtilities], *places: Any) -> str:
+    return walk_up(utilities, *places)
+
+
+def walk_up(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: Any, mount: Any) -> str:
     """Returns what LinuxUtilities.do_get_path does; only the mark of a smeared path where that would never end."""
     if not (root and root.is_readable() and root_mount and root_mount.is_readable()):
         return ""
@@ -34,7 +38,7 @@ def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: An
         at_top = entry == mount.get_mnt_root()
         if (at_top or entry.is_root()) and not (at_top and mount.has_parent()):
             break
-        step = (_address(entry), _address(mount))
+        step = (address_of(entry), address_of(mount))
         if step in seen or len(seen) >= _STEP_LIMIT:
             return utilities.smear
         seen.add(step)
@@ -51,7 +55,7 @@ def _path(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: An
     return path
 
 
-def _address(place: Any) -> int:
+def address_of(place: Any) -> int:
     return int(place) if isinstance(place, objects.Pointer) else int(place.vol.offset)
 
 

@@ -9,21 +9,25 @@ from collections import OrderedDict
 from typing import Any
 
 from fatal import ImageUnreadable
+from plain_copy import CHUNK, PlainCopy
 
 _REQUEST = struct.Struct("<QI")
 _LARGEST_REQUEST = 4 << 20
 _BLOCK = 64 << 10
+# The least for which the collector reads a whole chunk.
+_LITTLE = 4096
 # A scan reads on and on: each time that a read begins where the last one ended, twice as much is asked for.
 _LARGEST_AHEAD = _LARGEST_REQUEST // _BLOCK
 
 
 class RangeReader:
-    """Reads from the collector and keeps the blocks that were used last."""
+    """Reads what the collector has laid down from there; asks it for the rest, and keeps the blocks that were used last."""
 
-    def __init__(self, size_bytes: int, channel: int, kept_bytes: int) -> None:
+    def __init__(self, size_bytes: int, channel: int, kept_bytes: int, copy: PlainCopy | None = None) -> None:
         self.size_bytes = size_bytes
         self._broken = ""
         self._channel = channel
+        self._copy = copy
         self._kept = kept_bytes // _BLOCK
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._small: dict[tuple[int, int], bytes] = {}
@@ -47,6 +51,27 @@ class RangeReader:
 
     def read(self, offset: int, length: int) -> bytes:
         """The range must lie within the image. Raises ImageUnreadable."""
+        data = self._copy.read(offset, length) if self._copy else None
+        if data is None and self._copy and length > _BLOCK and self._lay_down(self._copy, offset, length):
+            data = self._copy.read(offset, length)
+        if data is None:
+            return self._ask(offset, length)
+        if len(data) < length:
+            self._broken = f"bytes {offset} to {offset + length} are not given: the copy is shorter than it was"
+            raise ImageUnreadable(self._broken)
+        return data
+
+    def _lay_down(self, copy: PlainCopy, offset: int, length: int) -> bool:
+        """Has the collector put the whole range into the copy, by asking for a little of each chunk. False if it does not."""
+        for chunk in range(offset // CHUNK, (offset + length - 1) // CHUNK + 1):
+            start = chunk * CHUNK
+            if copy.read(start, 1) is None:
+                self._fetch(start, min(_LITTLE, self.size_bytes - start))
+                if copy.read(start, 1) is None:
+                    return False
+        return True
+
+    def _ask(self, offset: int, length: int) -> bytes:
         first, last = offset // _BLOCK, (offset + length - 1) // _BLOCK
         if first == last:
             block = self._blocks.get(first)

@@ -12,21 +12,24 @@ _Found = TypeVar("_Found")
 def remembered(context: Any, key: Hashable, find: Callable[[], _Found]) -> _Found:
     """What `find` has returned for that key in this context before, or returns now; what it raises is not remembered.
 
-    The names that it asked the symbols for in vain are asked for again, as far as missing.py can tell.
+    What missing.py and lists.py noted of it meanwhile is noted again.
     """
     known: dict[Hashable, Any] = context.__dict__.setdefault(_FOUND, {})
-    missing: set[str] = getattr(context, "missing", set())
+    notes: list[set[str]] = [getattr(context, name, set()) for name in ("missing", "broken")]
     if key in known:
-        found, lacked = known[key]
-        missing |= lacked
+        found, noted = known[key]
+        for note, again in zip(notes, noted, strict=True):
+            note |= again
         return found
-    before = set(missing)
-    missing.clear()
+    before = [set(note) for note in notes]
+    for note in notes:
+        note.clear()
     try:
         found = find()
         if len(known) >= _LIMIT:
             known.clear()
-        known[key] = (found, frozenset(missing))
+        known[key] = (found, [frozenset(note) for note in notes])
     finally:
-        missing |= before
+        for note, earlier in zip(notes, before, strict=True):
+            note |= earlier
     return found

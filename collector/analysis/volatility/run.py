@@ -17,12 +17,12 @@ from process_end import run_to_end
 from fatal import Fatal
 from job import Image, Job, Preparation, parse_job, parse_preparation
 from lines import Lines
-from slots import FIRST_SLOT, Slot, serve_slots
+from slots import Slot, copy_behind, serve_slots
 from worker import confine_and_tell, enter, tell, told_plugins
 
 
 def main(workers: int) -> int:
-    lines = Lines(take_stdout(FIRST_SLOT + 2 * workers))
+    lines = Lines(take_stdout(copy_behind(workers) + 1))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     return run_to_end(lines, lambda: _run(workers, lines))
 
@@ -75,7 +75,7 @@ def _confine(preparation: Preparation, lines: Lines) -> Confinement:
 def _open(image: Image, workers: int) -> Image:
     """Reads nothing of it. Raises Fatal(image_rejected)."""
     if image.kind == "ranges":
-        return dataclasses.replace(image, kept_bytes=image.kept_bytes // workers)
+        return dataclasses.replace(image, kept_bytes=image.kept_bytes // workers, copy=copy_behind(workers))
     try:
         return dataclasses.replace(image, descriptor=os.open(image.path, os.O_RDONLY | os.O_NONBLOCK))
     except OSError as error:

@@ -35,6 +35,11 @@ class Slot:
         return self.lines + 1
 
 
+def copy_behind(slots: int) -> int:
+    """The descriptor behind the slots: what was read of the image, for all workers."""
+    return FIRST_SLOT + 2 * slots
+
+
 def serve_slots(count: int, lines: Lines, work: Callable[[Slot], int]) -> None:
     """Tells the collector each worker's pid. `work` is what a worker does, and returns its exit status."""
     running: dict[int, Slot] = {}

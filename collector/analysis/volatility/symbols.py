@@ -70,7 +70,7 @@ def load_symbols(isf_path: str, isf_sha256: str) -> Symbols:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != isf_sha256:
-        detail = f"The symbol file {isf_path} has the SHA-256 {found}, not {isf_sha256}: it was damaged. Delete it."
+        detail = f"The symbol file {isf_path} has the SHA-256 {found}, not {isf_sha256}: it was damaged."
         raise Fatal("symbols_rejected", detail)
     context = RememberingContext()
     gc.disable()  # the loader makes millions of objects and no cycles; collecting costs half of the time

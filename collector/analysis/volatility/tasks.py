@@ -8,6 +8,7 @@ from volatility3.framework import exceptions
 
 from kernel import Kernel
 from memory import follow_list
+from pid_table import leaders_by_pid
 from warn import Warnings
 
 _LIST = "task list"
@@ -15,15 +16,24 @@ _LIST = "task list"
 
 @dataclass(frozen=True)
 class TaskList:
-    """`leaders` without the idle task. `unreadable` tasks are linked but their memory is not in the image."""
+    """`leaders` without the idle task, `recovered` of them by PID, for what the list does not lead to. `unreadable`
+    tasks are linked but their memory is not in the image."""
 
     leaders: tuple[Any, ...]
     unreadable: int
     complete: bool
+    recovered: int
 
     def explain(self, warnings: Warnings) -> None:
         if not self.complete:
-            warnings.add("The task list is broken in this image (smear or tampering): processes may be missing.")
+            found = f"{self.recovered} were found by the table of PIDs instead, " if self.recovered else ""
+            warnings.add(
+                f"The task list is broken in this image (smear or tampering): {found}processes may be missing."
+            )
+        elif self.recovered:
+            warnings.note(
+                f"The task list leads over {self.recovered} processes that the table of PIDs has (smear or tampering)."
+            )
         if self.unreadable:
             warnings.add(f"{self.unreadable} tasks of the task list are not in the image: those processes are missing.")
 
@@ -50,9 +60,9 @@ class Process:
     def _threads(self) -> tuple[list[Any], bool]:
         head = self.leader.signal.thread_head.vol.offset
         offset = self._kernel.module.get_type("task_struct").relative_child_offset("thread_node")
-        walk = follow_list(self._kernel.layer, head)
+        walk = follow_list(self._kernel.layer, head, both_ways=True)
         tasks = [self._kernel.object("task_struct", node - offset) for node in walk.nodes]
-        readable = [task for task in tasks if _readable(self._kernel, task)]
+        readable = [task for task in tasks if _readable(self._kernel, task, self.pid)]
         if all(task.vol.offset != self.leader.vol.offset for task in readable):
             readable.insert(0, self.leader)
             return readable, False
@@ -84,16 +94,29 @@ def task_list(kernel: Kernel) -> TaskList:
 def _read_task_list(kernel: Kernel) -> TaskList:
     offset = kernel.module.get_type("task_struct").relative_child_offset("tasks")
     init_task = kernel.module.object_from_symbol("init_task")
-    walk = follow_list(kernel.layer, init_task.vol.offset + offset)
+    walk = follow_list(kernel.layer, init_task.vol.offset + offset, both_ways=True)
     tasks = [kernel.object("task_struct", node - offset) for node in walk.nodes]
-    leaders = tuple(task for task in tasks if _readable(kernel, task))
-    if not leaders:
+    leaders = [task for task in tasks if _readable(kernel, task)]
+    unreadable = len(tasks) - len(leaders)
+    # Links that lead back to the head may have led over some: what they lead to can be another task by now.
+    recovered = _recover(kernel, {task.vol.offset for task in leaders})
+    if not leaders and not recovered:
         raise LookupError("the kernel's task list is not readable in this image")
-    return TaskList(leaders, len(tasks) - len(leaders), walk.complete)
+    return TaskList((*leaders, *recovered), unreadable, walk.complete, len(recovered))
 
 
-def _readable(kernel: Kernel, task: Any) -> bool:
+def _recover(kernel: Kernel, known: set[int]) -> list[Any]:
+    """By address: who forges a task can give it the PID of one that is to be left out."""
+    by_pid = leaders_by_pid(kernel.module)
+    return [task for task in by_pid if task.vol.offset not in known and _readable(kernel, task)]
+
+
+def _readable(kernel: Kernel, task: Any, group: int | None = None) -> bool:
+    """False also for what is no task of this thread group, or no leader of one: the memory of one that has ended is
+    soon another thing's."""
     try:
-        return kernel.layer.is_valid(task.vol.offset, task.vol.size) and bool(task.signal.is_readable())
+        if not (kernel.layer.is_valid(task.vol.offset, task.vol.size) and task.signal.is_readable()):
+            return False
+        return 0 < int(task.tgid) == (int(task.pid) if group is None else group)
     except exceptions.InvalidAddressException:
         return False

@@ -29,6 +29,7 @@ _PLUGINS = [
 _ATTACKS = [f"{_HERE}/testing/attacks.py"]
 _ENDINGS = {
     **{"clone by clone3": "ENOSYS", "use a descriptor that leaked": "EBADF"},
+    **{"write the copy that all workers read": "EBADF"},
     **{"hold a thousand descriptors": "EMFILE", "use what others have open": "EBADF"},
 }
 _OF_PARENTS = {
@@ -36,7 +37,7 @@ _OF_PARENTS = {
     **dict.fromkeys(("put another Landlock over it", "outlive the parent"), "done"),
     "put another filter over it": "EFAULT",
 }
-_KNOWN_TO_PARENTS = {"ownSecretAt": 0, "image": 0}
+_KNOWN_TO_PARENTS = {"ownSecretAt": 0, "image": 0, "copy": 0}
 _KNOWN_TO_WORKERS = _KNOWN_TO_PARENTS | {"runner": 0, "sibling": 0}
 _LEAKED = 29
 _LANDLOCK, _SECCOMP = 444, 317

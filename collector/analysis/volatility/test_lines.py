@@ -1,8 +1,11 @@
 import io
+import itertools
 import json
 import unittest
+import unittest.mock
+from collections.abc import Iterator
 
-from lines import BATCH_BYTES, BATCH_ROWS, Lines
+from lines import BATCH_BYTES, BATCH_ROWS, EARLY_ROWS, Lines
 from table import Plain, Table
 from warn import Warnings
 
@@ -11,7 +14,7 @@ class WriteRows(unittest.TestCase):
     def _written(self, count: int) -> tuple[list[int], list[list[list[Plain]]]]:
         stream = io.StringIO()
         table = Table(["pid", "comm"], ([number, "\u2028\x1b\udc80"] for number in range(count)))
-        totals = list(Lines(stream).write_rows("p", table, self.fail))
+        totals = list(Lines(stream, early_rows=0).write_rows("p", table, self.fail))
         lines = stream.getvalue().splitlines()
         self.assertTrue(all(line.isascii() for line in lines))
         return totals, [json.loads(line)["rows"] for line in lines]
@@ -27,11 +30,32 @@ class WriteRows(unittest.TestCase):
                 self.assertLessEqual(max(len(batch) for batch in batches), BATCH_ROWS)
                 self.assertEqual([row[0] for batch in batches for row in batch], list(range(count)))
 
+    def test_the_first_rows_are_written_before_the_next_are_found(self) -> None:
+        stream = io.StringIO()
+        seen: list[int] = []
+
+        def rows() -> Iterator[list[Plain]]:
+            for number in range(2 * EARLY_ROWS):
+                seen.append(stream.getvalue().count("\n"))
+                yield [number]
+
+        # Less than a second: the others go together.
+        totals = list(Lines(stream).write_rows("p", Table(["pid"], rows()), self.fail))
+        self.assertEqual(seen, [*range(EARLY_ROWS), *[EARLY_ROWS] * EARLY_ROWS])
+        self.assertEqual(totals, [*range(1, EARLY_ROWS + 1), 2 * EARLY_ROWS])
+
+    def test_rows_that_are_long_in_coming_are_written_at_once(self) -> None:
+        stream = io.StringIO()
+        with unittest.mock.patch("time.monotonic", side_effect=itertools.count(0, 1 / 40)):
+            totals = list(Lines(stream).write_rows("p", Table(["pid"], iter([[1]] * 200)), self.fail))
+        self.assertEqual(totals, [*range(1, 201)])
+
     def test_long_texts_make_more_lines_and_not_longer_ones(self) -> None:
         stream = io.StringIO()
         table = Table(["commandLine"], (["\x1b" * (BATCH_BYTES // 20)] for _ in range(10)))
         warnings = Warnings()
-        self.assertEqual(list(Lines(stream).write_rows("p", table, warnings.add)), [3, 6, 9, 10])
+        lines = Lines(stream, early_rows=0)
+        self.assertEqual(list(lines.write_rows("p", table, warnings.add)), [3, 6, 9, 10])
         self.assertLess(max(len(line) for line in stream.getvalue().splitlines()), BATCH_BYTES + 200)
         self.assertEqual(warnings.sentences(), [])
 

@@ -55,6 +55,11 @@ class FollowList(unittest.TestCase):
         self.memory.put(0x3000, (0x2000).to_bytes(8, "little"))
         self.assertEqual(follow_list(self.memory, _HEAD), ListWalk((0x2000, 0x3000, 0x4000), False))
 
+    def test_what_leads_nowhere_but_backward_is_not_listed(self) -> None:
+        self.memory.link(0x2000, 0x4000)
+        self.memory.put(0x4008, (0x3000).to_bytes(8, "little"))
+        self.assertEqual(follow_list(self.memory, _HEAD), ListWalk((0x2000, 0x4000), True))
+
     def test_a_list_that_is_longer_than_any_ends_and_is_told(self) -> None:
         with unittest.mock.patch("memory._NODE_LIMIT", 2):
             self.assertEqual(follow_list(self.memory, _HEAD), ListWalk((0x2000, 0x3000), False))
@@ -65,6 +70,41 @@ class FollowList(unittest.TestCase):
 
     def test_a_head_that_is_not_in_the_image_gives_nothing(self) -> None:
         self.assertEqual(follow_list(_Memory(), _HEAD), ListWalk((), False))
+
+
+class FollowListBothWays(unittest.TestCase):
+    def setUp(self) -> None:
+        self.memory = _Memory()
+        self.memory.link(_HEAD, 0x2000, 0x3000, 0x4000, _HEAD)
+
+    def _expect(self, nodes: tuple[int, ...], complete: bool) -> None:
+        self.assertEqual(follow_list(self.memory, _HEAD, both_ways=True), ListWalk(nodes, complete))
+
+    def test_a_sound_list_is_complete_and_in_its_order(self) -> None:
+        self._expect((0x2000, 0x3000, 0x4000), True)
+
+    def test_a_node_that_was_freed_and_linked_anew_at_the_end_hides_nothing(self) -> None:
+        # What leads to 0x2000 was read before it was freed, and 0x2000 after it had become the last one.
+        self.memory.link(0x4000, 0x2000, _HEAD)
+        self.memory.put(0x3008, _HEAD.to_bytes(8, "little"))
+        self._expect((0x2000, 0x4000, 0x3000), True)
+
+    def test_and_is_told_where_the_way_back_breaks_off_before_a_known_node(self) -> None:
+        self.memory.link(0x4000, 0x2000, _HEAD)
+        self.memory.put(0x4008, (0x122).to_bytes(8, "little"))
+        self._expect((0x2000, 0x4000), False)
+
+    def test_a_node_that_was_added_since_is_among_them(self) -> None:
+        self.memory.link(0x4000, 0x5000, _HEAD)
+        self.memory.put(0x4000, _HEAD.to_bytes(8, "little"))
+        self._expect((0x2000, 0x3000, 0x4000, 0x5000), True)
+
+    def test_one_that_is_broken_backward_alone_is_complete(self) -> None:
+        for node in (_HEAD, 0x2000, 0x4000):
+            with self.subTest(node):
+                self.setUp()
+                self.memory.put(node + 8, (0x122).to_bytes(8, "little"))
+                self._expect((0x2000, 0x3000, 0x4000), True)
 
 
 class ReadString(unittest.TestCase):

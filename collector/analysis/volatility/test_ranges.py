@@ -3,8 +3,10 @@ import os
 import random
 import socket
 import struct
+import tempfile
 import threading
 import unittest
+from collections.abc import Callable
 
 from volatility3.framework import contexts, exceptions
 from volatility3.framework.layers import lime
@@ -12,6 +14,7 @@ from volatility3.framework.layers import lime
 from fatal import Fatal, ImageUnreadable
 from image_layer import ImageLayer
 from images import check_lime, check_readable
+from plain_copy import PlainCopy
 from ranges import RangeReader
 
 _REQUEST = struct.Struct("<QI")
@@ -23,6 +26,7 @@ class _Collector:
 
     def __init__(self, image: bytes, unreadable_from: int | None = None) -> None:
         self.requests: list[tuple[int, int]] = []
+        self.lay_down: Callable[[int], None] = lambda _chunk: None
         self._image = image
         self._limit = len(image) if unreadable_from is None else unreadable_from
         self._end, runner = socket.socketpair()
@@ -44,14 +48,21 @@ class _Collector:
                 self.requests.append((offset, length))
                 if offset + length > self._limit:
                     return
+                self.lay_down(offset // _MIB)
                 self._end.sendall(self._image[offset : offset + length])
 
 
 class Ranges(unittest.TestCase):
-    def _reader(self, image: bytes, unreadable_from: int | None = None, kept_bytes: int = 4 * _MIB) -> RangeReader:
+    def _reader(
+        self,
+        image: bytes,
+        unreadable_from: int | None = None,
+        kept_bytes: int = 4 * _MIB,
+        copy: PlainCopy | None = None,
+    ) -> RangeReader:
         self.collector = _Collector(image, unreadable_from)
         self.addCleanup(self.collector.close)
-        return RangeReader(len(image), self.collector.channel, kept_bytes)
+        return RangeReader(len(image), self.collector.channel, kept_bytes, copy)
 
     def test_any_range_is_the_images_bytes_whatever_is_kept(self) -> None:
         seed = random.randrange(1 << 32)
@@ -83,6 +94,80 @@ class Ranges(unittest.TestCase):
         self.assertEqual(max(lengths), 4 * _MIB)
         self.assertLess(len(lengths), 20)
         self.assertEqual(sum(lengths), 32 * _MIB)
+
+    def test_of_a_long_range_a_little_is_asked_for_where_the_rest_comes_into_the_copy(self) -> None:
+        image = random.randbytes(6 * _MIB)
+        for full_from, asked in (
+            (6, [(chunk * _MIB, 4096) for chunk in (0, 1, 2, 4)]),
+            (2, [(0, 4096), (_MIB, 4096), (2 * _MIB, 4096), (0, 4 * _MIB), (4 * _MIB, 5)]),
+        ):
+            with self.subTest(full_from):
+                copy, file = self._copy(image, [3])
+                reader = self._reader(image, copy=copy)
+
+                def lay_down(chunk: int, file: int = file, full_from: int = full_from) -> None:
+                    if chunk < full_from:
+                        os.pwrite(file, image[chunk * _MIB : (chunk + 1) * _MIB], chunk * _MIB)
+                        os.pwrite(file, b"\1", 6 * _MIB + chunk)
+
+                self.collector.lay_down = lay_down
+                self.assertEqual(reader.read(0, 4 * _MIB + 5), image[: 4 * _MIB + 5])
+                self.assertEqual(self.collector.requests, asked)
+
+    def _copy(self, image: bytes, chunks: list[int], cut: int = 0) -> tuple[PlainCopy, int]:
+        """A copy in which these chunks are, and its file. `cut`: bytes that its end lacks."""
+        file = tempfile.TemporaryFile()
+        self.addCleanup(file.close)
+        marks_at = -(-len(image) // 4096) * 4096
+        file.truncate(marks_at + -(-len(image) // _MIB) - cut)
+        for chunk in chunks:
+            os.pwrite(file.fileno(), image[chunk * _MIB : (chunk + 1) * _MIB], chunk * _MIB)
+            os.pwrite(file.fileno(), b"\1", marks_at + chunk)
+        return PlainCopy(file.fileno(), len(image)), file.fileno()
+
+    def test_what_is_in_the_copy_as_a_whole_is_not_asked_for(self) -> None:
+        image = random.randbytes(3 * _MIB + 1_000)
+        copy, file = self._copy(image, [0, 1, 3])
+        reader = self._reader(image, copy=copy)
+        for offset, length in ((5, 9), (_MIB - 10, 20), (100, 2 * _MIB - 100), (3 * _MIB + 990, 10)):
+            self.assertEqual(reader.read(offset, length), image[offset : offset + length])
+        self.assertEqual(self.collector.requests, [])
+        self.assertEqual(reader.read(2 * _MIB - 5, 10), image[2 * _MIB - 5 : 2 * _MIB + 5])
+        self.assertEqual(len(self.collector.requests), 1)
+        os.pwrite(file, image[2 * _MIB : 3 * _MIB], 2 * _MIB)
+        os.pwrite(file, b"\1", 3 * _MIB + 4096 + 2)
+        self.assertEqual(reader.read(0, len(image)), image)
+        self.assertEqual(len(self.collector.requests), 1)
+
+    def test_what_has_not_the_form_of_a_copy_is_none(self) -> None:
+        image = bytes(range(256)) * 5_000
+        with open("/dev/null", "rb") as nothing:
+            for copy in (self._copy(image, [0], cut=1)[0], PlainCopy(nothing.fileno(), len(image))):
+                reader = self._reader(image, copy=copy)
+                self.assertEqual(reader.read(100, 300), image[100:400])
+                self.assertEqual(self.collector.requests, [(0, 65_536)])
+
+    def test_a_copy_that_was_cut_is_an_image_that_cannot_be_read_and_never_zeros(self) -> None:
+        image = bytes(_MIB)
+        copy, file = self._copy(image, [0])
+        reader = self._reader(image, copy=copy)
+        reader.read(0, 8)
+        os.truncate(file, 500_000)
+        with self.assertRaises(ImageUnreadable):
+            reader.read(499_999, 2)
+        with self.assertRaises(ImageUnreadable):
+            reader.check()
+
+    def test_a_copy_whose_disk_fails_is_gone_on_without(self) -> None:
+        image = bytes(range(256)) * 5_000
+        copy, file = self._copy(image, [0])
+        reader = self._reader(image, copy=copy)
+        reader.read(0, 8)
+        # A folder gives EISDIR for EIO.
+        folder = os.open("/", os.O_RDONLY)
+        os.dup2(folder, file)
+        os.close(folder)
+        self.assertEqual(reader.read(100, 300), image[100:400])
 
     def test_small_reads_stay_small_and_are_kept(self) -> None:
         reader = self._reader(bytes(_MIB))

@@ -21,7 +21,7 @@ def enter(slot: Slot, image: Image, parent: int) -> tuple[Lines, Image]:
     os.dup2(slot.lines, _STDIN)
     if image.kind == "ranges":
         image = dataclasses.replace(image, descriptor=slot.ranges)
-    keep_descriptors((_STDIN, 1, _STDERR, image.descriptor))
+    keep_descriptors((_STDIN, 1, _STDERR, image.descriptor, image.copy))
     return Lines(os.fdopen(_STDIN, "w", encoding="ascii", newline="\n", closefd=False)), image
 
 

@@ -2,7 +2,7 @@
 
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { type Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { type Metadata, type Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { ByteBudget } from './byte-budget.ts';
 import type { Connection } from './connection.ts';
@@ -25,8 +25,9 @@ const unseenMs = 100;
  */
 export class Door {
   readonly connections: Connections;
-  readonly budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne);
+  readonly budget = new ByteBudget(doorLimits.bodies, doorLimits.bodiesOfOne, doorLimits.bodiesOfAddress);
   readonly #calls: CallDeps;
+  readonly #arrived = new WeakMap<Metadata, GuardedCall>();
   readonly #http2 = http2.createServer(sessionOptions);
   readonly #timers: readonly NodeJS.Timeout[];
   #arriving: Connection | undefined;
@@ -35,7 +36,7 @@ export class Door {
   constructor({ meet, supervise, refused, connectionRefused }: DoorDeps) {
     this.connections = new Connections(connectionRefused);
     this.#calls = {
-      ...{ meet, supervise, refused, connections: this.connections, budget: this.budget },
+      ...{ meet, supervise, refused, connections: this.connections, budget: this.budget, arrived: this.#arrived },
       windows: new UploadWindows(this.budget),
     };
     this.#timers = [
@@ -88,6 +89,11 @@ export class Door {
       if (this.#stream !== undefined) this.connections.failed(connection, 'refused');
       this.#stream = undefined;
     });
+  }
+
+  /** The handler of a call with these headers has failed. */
+  failed(metadata: Metadata, fault: Fault): void {
+    this.#arrived.get(metadata)?.failed(fault);
   }
 
   /** Takes a connection whose handshake has succeeded. */

@@ -35,6 +35,8 @@ export interface CallDeps {
   readonly connections: Connections;
   readonly budget: ByteBudget;
   readonly windows: UploadWindows;
+  /** Calls by what their headers say. */
+  readonly arrived: WeakMap<Metadata, GuardedCall>;
   /** Admits a call by its headers, or throws the fault that it ends with. */
   meet(arrival: Arrival): Promise<Welcome>;
   /** Watches a call that was admitted as long as it lives, where its handler does not: `end` ends it. Returns what stops the watching. */
@@ -50,7 +52,7 @@ const strangers = 'strangers';
 /** Endings for which nobody who is known pays: those of calls that went well, were given up, or failed by the collector's own fault. */
 const free: readonly status[] = [status.OK, status.CANCELLED, status.UNAVAILABLE, status.DEADLINE_EXCEEDED];
 
-/** How long the peer of a call that has ended has to end its half of it. */
+/** How long the peer of a call that has ended has to end its half of it, and, if it failed, to take the answers before its status. */
 const farewellMs = 1_000;
 
 /** One call from its headers to its end: nothing of its body is read before its headers are admitted, and no more than it may have. */
@@ -146,6 +148,11 @@ export class GuardedCall implements OpenCall {
     );
   }
 
+  /** Its handler has failed. grpc-js keeps the status until the answers before it are taken, which may be never. */
+  failed(fault: Fault): void {
+    if (this.answersLeft > 0) this.#end(fault.toStatus());
+  }
+
   checkTime(nowMs: number): void {
     if (this.#hasEnded || this.#waitingSinceMs === undefined) return;
     const isDue = !this.#isServed || !this.#method.requestStream || this.#intake.isInMessage;
@@ -158,6 +165,7 @@ export class GuardedCall implements OpenCall {
   async #meet(metadata: Metadata, admitted: () => void): Promise<void> {
     const { peerNames, peerCertificate, peer } = this.#connection;
     const { path } = this.#method;
+    this.#deps.arrived.set(metadata, this);
     this.#arrival = { path, metadata, peerNames, ...(peerCertificate && { peerCertificate }), peer };
     try {
       const { identity } = await this.#deps.meet(this.#arrival);
@@ -170,7 +178,8 @@ export class GuardedCall implements OpenCall {
       const isWide = identity !== undefined && isUpload(path);
       const window = isWide ? this.#deps.windows.widen(this.#stream, identity, this.#connection.calls.size) : undefined;
       this.#isAdmitted = true;
-      this.#intake.admit(this.#who, window);
+      const payer = identity === undefined ? { whose: strangers, part: this.#connection.origin } : { whose: identity };
+      this.#intake.admit(payer, window);
       this.#stopWatching = this.#deps.supervise(this.#arrival, (fault) => this.#refuse(fault));
     } catch (error) {
       this.#refuse(Fault.from(error));
@@ -256,6 +265,9 @@ export class GuardedCall implements OpenCall {
     // Its peer may leave its half of the stream open for ever, and what comes on it would count for nobody.
     if (!this.#stream.readableEnded)
       setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), farewellMs).unref();
+    // What was on its way when the right to it ended is not left for later. Whoever was only slow comes again, and is told why then.
+    if (code !== status.OK && this.answersLeft > 0)
+      setTimeout(() => this.#stream.close(constants.NGHTTP2_REFUSED_STREAM), farewellMs).unref();
   }
 
   /** Whose call it is, or else the connection's. */

@@ -1,5 +1,5 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget, Payer } from './byte-budget.ts';
 import { doorLimits, messageBytes } from './limits.ts';
 import { MessageMeter } from './message-meter.ts';
 import type { WindowShare } from './upload-windows.ts';
@@ -19,7 +19,7 @@ export class Intake {
   readonly #unread: number[] = [];
   #pieces = 0;
   /** Undefined until the call is admitted: until then nobody pays, so that strangers use up nothing of others. */
-  #who: string | undefined;
+  #who: Payer | undefined;
   #window: WindowShare | undefined;
   #early = 0;
   #budgeted = 0;
@@ -48,7 +48,7 @@ export class Intake {
   }
 
   /** From now on `who` pays, also for what has arrived; a window that was granted pays for its bytes. Throws if that is too much. */
-  admit(who: string, window?: WindowShare): void {
+  admit(who: Payer, window?: WindowShare): void {
     this.#who = who;
     this.#window = window;
     if (!this.#charge(this.#early, 0)) this.#fault ??= tooMuch();

@@ -59,6 +59,8 @@ export const doorLimits = {
   bodies: 96 << 20,
   /** The part of it that one identity, or all strangers together, may fill with bodies. */
   bodiesOfOne: 8 << 20,
+  /** The part of that which strangers from one address may fill: twelve requests to enrol of the largest, a hundred usual ones. */
+  bodiesOfAddress: 256 << 10,
   window: 64 << 10,
   /** Messages of one call that its handler has not asked for: an upload's window holds some 250 of the smallest that agents send. */
   unread: 512,

@@ -1,4 +1,7 @@
+import { constants } from 'node:http2';
 import { status } from '@grpc/grpc-js';
+import type { CallContext } from '@kcorder/proto/bridge/serve.ts';
+import { Fault } from '@kcorder/proto/fault.ts';
 import { OperatorService } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { expect, test } from 'vitest';
 import { until } from '../../testing/files.ts';
@@ -7,6 +10,7 @@ import { framed, rawCall } from '../../testing/raw-caller.ts';
 import { doorLimits } from './limits.ts';
 
 const answerBytes = 10 << 20;
+const downloadEvidence = '/kcorder.v1.OperatorService/DownloadEvidence';
 const getVersion = '/kcorder.v1.OperatorService/GetVersion';
 
 test('calls that all came before the first answer: no more is held of their answers than one identity may leave, and one answer', async () => {
@@ -32,5 +36,21 @@ test('calls that all came before the first answer: no more is held of their answ
   // More of them would have ended or been answered too: the rest is what is held.
   expect(door.answersLeft()).toBeGreaterThan(doorLimits.answersOfIdentity);
   expect(door.answersLeft()).toBeLessThan(doorLimits.answersOfIdentity + answerBytes);
+  session.destroy();
+});
+
+test('what was on its way when the right to a stream ended is not to be had later', async () => {
+  let called: CallContext | undefined;
+  using door = await openDoor([OperatorService], async function* (_requests, context) {
+    called = context;
+    yield { data: Buffer.alloc(answerBytes) };
+  });
+  const session = door.session({ initialWindowSize: 0 });
+  const { stream, ended } = rawCall(session, downloadEvidence, { leaveAnswers: true });
+  stream.end(framed(0));
+  await until(() => door.answersLeft() > 0);
+  if (called !== undefined) door.failed(called.metadata, new Fault('permission_denied', 'alice may not any more'));
+  expect(await ended).toMatchObject({ rstCode: constants.NGHTTP2_REFUSED_STREAM });
+  await until(() => door.answersLeft() === 0);
   session.destroy();
 });

@@ -118,9 +118,9 @@ test('the more uploads there are the narrower is each, and half of the budget st
   expect(windows.toSorted((a, b) => b - a)).toEqual(windows);
   expect(windows.at(-1)).toBe(0);
   expect(budget.used).toBeLessThanOrEqual(doorLimits.bodies / 2);
-  for (let i = 0; i < 6; i += 1) expect(budget.take(`node/n${i}`, doorLimits.bodiesOfOne)).toBe(true);
-  expect(budget.take('node/n0', 1)).toBe(false);
+  for (let i = 0; i < 6; i += 1) expect(budget.take({ whose: `node/n${i}` }, doorLimits.bodiesOfOne)).toBe(true);
+  expect(budget.take({ whose: 'node/n0' }, 1)).toBe(false);
   for (const bytes of windows) budget.giveWindow(bytes);
-  for (let i = 0; i < 6; i += 1) budget.give(`node/n${i}`, doorLimits.bodiesOfOne);
+  for (let i = 0; i < 6; i += 1) budget.give({ whose: `node/n${i}` }, doorLimits.bodiesOfOne);
   expect(budget.used).toBe(0);
 });

@@ -1,9 +1,13 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, type ZstdOptions, zstdCompress, zstdDecompress } from 'node:zlib';
 import { packedFrameLimit } from './seek-table.ts';
 
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
+/** The types of Node lack what `info` changes. */
+const decompress = promisify(zstdDecompress) as unknown as (
+  packed: Buffer,
+  options: ZstdOptions & { readonly info: true },
+) => Promise<{ readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }>;
 
 const frameMagic = 0xfd2fb528;
 const checksumFlag = 0x04;
@@ -30,12 +34,16 @@ export async function packFrame(plain: Buffer): Promise<Buffer> {
 /** The plain bytes of a frame. Throws when they are not exactly that many, or not those that were packed. Runs in libuv's pool. */
 export async function unpackFrame(packed: Buffer, plainBytes: number): Promise<Buffer> {
   checkHeader(packed, plainBytes);
-  const plain = await decompress(packed, {
-    chunkSize: Math.max(64, plainBytes),
+  const { buffer: plain, engine } = await decompress(packed, {
+    info: true,
+    // With a byte to spare no other buffer is made to see that nothing follows, which the bytes that were read tell.
+    chunkSize: Math.max(64, plainBytes + 1),
     maxOutputLength: plainBytes,
     params: { [constants.ZSTD_d_windowLogMax]: largestWindowLog },
   });
   if (plain.length !== plainBytes) throw new Error(`the frame holds ${plain.length} bytes of ${plainBytes}`);
+  if (engine.bytesWritten !== packed.length)
+    throw new Error(`the frame ends after ${engine.bytesWritten} of its bytes`);
   return plain;
 }
 

@@ -59,6 +59,10 @@ class FramedImage implements RangeSource {
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Buffer> {
     checkRange(offset, length, this.sizeBytes);
     const end = offset + length;
+    const isFrame = offset % frameBytes === 0 && length === Math.min(frameBytes, this.sizeBytes - offset);
+    // Not copied, as who reads a whole image would pay for each byte twice.
+    if (isFrame && length > 0)
+      return (await this.#cache.get(offset / frameBytes, offset / frameBytes, signal))[0] as Buffer;
     const data = Buffer.allocUnsafe(length);
     for (let from = offset; from < end; ) {
       const first = Math.floor(from / frameBytes);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SymbolsState } from '@kcorder/proto/gen/kcorder/v1/symbols_pb.ts';
 import type { AnalysisJob } from '../../../collector/analysis/analysis.ts';
+import type { LabNode } from '../../lab/node.ts';
 import { bootBenchNode } from '../lab-node.ts';
 import { OurCollector } from '../our-way.ts';
 
@@ -14,13 +15,17 @@ export interface CapturedImage {
 
 type Kernel = AnalysisJob['kernel'];
 
-/** Boots a lab node with pods and captures it; its files lie below `dir`. */
-export async function captureNode(dir: string): Promise<CapturedImage> {
+/** Boots a lab node with pods, prepares it and captures it; its files lie below `dir`. */
+export async function captureNode(
+  dir: string,
+  { memoryMiB, prepare }: { memoryMiB?: number; prepare?: (node: LabNode) => Promise<void> } = {},
+): Promise<CapturedImage> {
   const collector = await OurCollector.start(dir);
   try {
     const name = `bench-${process.pid}`;
-    const node = await bootBenchNode(collector, name);
+    const node = await bootBenchNode(collector, name, memoryMiB);
     try {
+      await prepare?.(node);
       let symbols = (await collector.node(name))?.symbols;
       for (; symbols?.state !== SymbolsState.READY; await sleep(100)) symbols = (await collector.node(name))?.symbols;
       const { captureId } = await collector.order(name);

@@ -8,6 +8,7 @@ job. The plugin is run by the last worker, which knows the pids of the parent an
 
 import contextlib
 import ctypes
+import dataclasses
 import errno
 import json
 import mmap
@@ -25,6 +26,7 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 import confine
 import run
 import volatility3
+from slots import copy_behind
 from table import Plain, Table
 from testing.other_processes import on_own, read_memory, seek_memory, system_call
 
@@ -67,9 +69,9 @@ def _hold_descriptors(count: int) -> None:
             os.close(descriptor)
 
 
-def _use_others(image: int) -> None:
+def _use_others(own: set[int]) -> None:
     """Descriptors of the parent or of another slot, whatever their numbers."""
-    for descriptor in {*range(3, 200)} - {image}:
+    for descriptor in {*range(3, 200)} - own:
         with contextlib.suppress(OSError):
             os.fstat(descriptor)
             return
@@ -79,7 +81,7 @@ def _use_others(image: int) -> None:
 def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     parent, outside, mark = target["parent"], target["outside"], target["mark"]
     key, other, address = target["key"], target["otherImage"], target["secretAt"]
-    image = target["image"]
+    image, copy = target["image"], target["copy"]
     name = other.encode() + b"\0"
     at_folder = -100
     timeval = (ctypes.c_ulong * 2)(1, 1)
@@ -99,6 +101,10 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "make it writable": lambda: os.chmod(other, 0o600),
         "make the own image writable": lambda: os.fchmod(image, 0o600),
         "write the own image": lambda: os.close(os.open(f"/proc/self/fd/{image}", os.O_WRONLY)),
+        "write the copy that all workers read": lambda: os.write(copy, b"x"),
+        "open the copy to write": lambda: os.close(os.open(f"/proc/self/fd/{copy}", os.O_WRONLY)),
+        "make the copy writable": lambda: os.fchmod(copy, 0o600),
+        "cut the copy": lambda: os.ftruncate(copy, 0),
         "change its owner": lambda: os.chown(other, 0, 0),
         "set its time": lambda: os.utime(other, (1, 1)),
         "set an attribute of it": lambda: os.setxattr(other, "user.x", b"y"),
@@ -177,7 +183,7 @@ def attacks(target: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "put another Landlock over it": lambda: os.close(system_call(444, struct.pack("=Q", 1), 8, 0)),
         "outlive the parent": lambda: system_call(157, 1, 0, 0, 0, 0),
         "be traced": lambda: system_call(157, 4, 1, 0, 0, 0),
-        "use what others have open": lambda: _use_others(image),
+        "use what others have open": lambda: _use_others({image, copy}),
         **(on_own(target["runner"], "parent", target["ownSecretAt"]) if "runner" in target else {}),
         **(on_own(target["sibling"], "other worker", target["ownSecretAt"]) if "sibling" in target else {}),
     }
@@ -214,6 +220,7 @@ def _main() -> None:
     mode = sys.argv[2]
     secret = ctypes.create_string_buffer(b"secret")
     target.update({"ownSecretAt": ctypes.addressof(secret), "image": 0})
+    target["copy"] = copy_behind(int(sys.argv[-1]))
     _patch(target)
     if mode in ("unconfined", "unconfined-parent"):
         run._confine = lambda *_: confine.Confinement(0, False)
@@ -238,7 +245,7 @@ def _patch(target: dict[str, Any]) -> None:
             analyse._OURS[name.replace(" ", "_").replace("-", "_")] = lambda *_, attack=attack: attack()
 
     def remember_image(*arguments: Any) -> Any:
-        image = open_image(*arguments)
+        image = dataclasses.replace(open_image(*arguments), copy=target["copy"])
         target["image"] = image.descriptor
         return image
 

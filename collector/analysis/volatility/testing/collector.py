@@ -7,10 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from slots import FIRST_SLOT
+from slots import FIRST_SLOT, copy_behind
 from testing.plugins import told
 
 _HIGH = 100
@@ -32,8 +33,10 @@ class Collector:
         pairs = [socket.socketpair() for _ in range(2 * workers)]
         self._ours = [ours for ours, _ in pairs]
         theirs = {FIRST_SLOT + index: _high(end.fileno()) for index, (_, end) in enumerate(pairs)}
-        for target, path in (leaked or {}).items():
-            low = os.open(path, os.O_RDONLY)
+        with tempfile.NamedTemporaryFile(dir=folder) as copy:
+            given = {**(leaked or {}), copy_behind(workers): copy.name}
+            lows = {target: os.open(path, os.O_RDONLY) for target, path in given.items()}
+        for target, low in lows.items():
             theirs[target] = _high(low)
             os.close(low)
 

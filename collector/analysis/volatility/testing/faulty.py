@@ -3,7 +3,6 @@ says, and the parent as its symbol file is called. It reads nothing, is not conf
 
 import os
 import signal
-import struct
 import subprocess
 import sys
 import types
@@ -15,20 +14,20 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 import run
 import worker
 from confine import Confinement
-from fatal import Fatal, ImageUnreadable
+from fatal import Fatal
 from job import Job, Plugin, Preparation
 from lines import Lines
-from ranges import RangeReader
+from testing.asker import Asker
+from testing.impostor import Impostor
 from testing.network import interfaces, is_up
-from testing.speaker import Speaker, kill, raw
+from testing.speaker import kill, raw
 
 _BANNER, _BUILD_ID = "banner of the image", "ab" * 20
-_KEPT_BYTES = 1 << 20
 _told = ""
 _stdout = 1
 
 
-class _Analysis(Speaker):
+class _Analysis(Impostor, Asker):
     """Of one worker."""
 
     def open(self) -> None:
@@ -67,6 +66,19 @@ class _Analysis(Speaker):
 
     def _hang(self, _: str) -> None:
         signal.pause()
+
+    def _waits(self, plugin: str) -> None:
+        """Has two rows, and ends with a third after SIGUSR1."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        self.rows(plugin, [[os.getpid()], ["\x1b[2J\ud800"]])
+        signal.sigwait([signal.SIGUSR1])
+        self.rows(plugin, [["last"]])
+        self.end(plugin, "rows", 3)
+
+    def _many(self, plugin: str) -> None:
+        for batch in range(200):
+            self.rows(plugin, [[batch * 500 + index] for index in range(500)])
+        self.end(plugin, "rows", 100_000)
 
     def _segv(self, _: str) -> None:
         kill("SIGSEGV")
@@ -138,10 +150,6 @@ class _Analysis(Speaker):
     def _done_early(self, _: str) -> None:
         self.lines.write({"type": "done", "versions": {}})
 
-    def _claims_to_have_died(self, _: str) -> None:
-        self.lines.write({"type": "died", "signal": "SIGXFSZ"})
-        signal.pause()
-
     def _unsupported(self, plugin: str) -> None:
         self.end(plugin, "unsupported", 0, reason="the kernel's symbols have no prog_idr", warnings=[])
 
@@ -184,38 +192,6 @@ class _Analysis(Speaker):
         cells = [",".join(os.environ), ",".join(filter(is_up, interfaces())), os.getcwd(), first_to_go]
         self.rows(plugin, [[cell] for cell in cells])
         self.end(plugin, "rows", 4)
-
-    def _reads_begin(self, plugin: str) -> None:
-        self._read(plugin, 0)
-
-    def _reads_end(self, plugin: str) -> None:
-        self._read(plugin, 1 << 20)
-
-    def _read(self, plugin: str, offset: int) -> None:
-        """Calls what it cannot read empty, as a plugin does that catches everything."""
-        image = self.job.image
-        try:
-            data = RangeReader(image.size_bytes, image.descriptor, _KEPT_BYTES).read(offset, 64)
-        except ImageUnreadable:
-            self.end(plugin, "empty", 0)
-            return
-        self.rows(plugin, [[data.hex()]])
-        self.end(plugin, "rows", 1)
-
-    def _asks_on(self, plugin: str) -> None:
-        request = struct.pack("<QI", 0, 4 << 20)
-        RangeReader(self.job.image.size_bytes, self.job.image.descriptor, _KEPT_BYTES)
-        os.write(self.job.image.descriptor, request * 1_000 + request[:5])
-        signal.pause()
-
-    def _leaves_an_answer(self, _: str) -> None:
-        os.write(self.job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
-        kill("SIGKILL")
-
-    def _leaves_a_part(self, _: str) -> None:
-        os.write(self.job.image.descriptor, struct.pack("<QI", 1_000, 1 << 20))
-        os.read(self.job.image.descriptor, 777)
-        kill("SIGKILL")
 
     def _parent(self, plugin: str) -> None:
         self.rows(plugin, [[os.getppid()]])

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
 from analyse import analyse, load
@@ -118,7 +119,7 @@ class Written(NamedTuple):
 
 
 class MiniKernel:
-    """Memory and symbols. `structs` replaces lines of STRUCTS by their names; `vmcoreinfo` has what the note names."""
+    """Memory and symbols. `structs` replaces lines of STRUCTS; the note names `vmcoreinfo`; `made`: address and name of each."""
 
     def __init__(self, **structs: str) -> None:
         lines = dict(line.split(": ", 1) for line in STRUCTS.replace("\n ", " ").strip().splitlines())
@@ -126,6 +127,7 @@ class MiniKernel:
         self._sizes: dict[str, int] = {}
         self.types = {name: self._lay_out(name) for name in self._lines}
         self._memory = bytearray(3 * 4096)
+        self.made: list[tuple[int, str]] = []
         self.symbols: dict[str, dict[str, Any]] = {}
         self.vmcoreinfo: dict[str, int] = {}
         level3, level2 = _PHYSICAL + 4096, _PHYSICAL + 8192
@@ -137,10 +139,12 @@ class MiniKernel:
         self.symbols["linux_banner"]["constant_data"] = base64.b64encode(BANNER.encode() + b"\0").decode()
 
     def make(self, kind: str, count: int = 1, **values: Any) -> int:
-        """The address of new, zeroed memory for that structure, with the given members: numbers, or bytes."""
+        """The address of new, zeroed memory for that structure, with the given members."""
         self._memory.extend(bytes(-len(self._memory) % 64))
         address = _VIRTUAL + len(self._memory)
         self._memory.extend(bytes(self.size(kind) * count))
+        if kind in self._lines:
+            self.made += [(address + index * self.size(kind), kind) for index in range(count)]
         for path, value in values.items():
             self.put(address, kind, path, value)
         return address
@@ -158,6 +162,14 @@ class MiniKernel:
             kind = next(kind for kind, name in _members(self._lines[kind]) if name == part)
         return address, kind
 
+    def members(self, address: int, kind: str) -> Iterator[tuple[int, str]]:
+        """Address and type of each member, and of what is in members; arrays as a whole."""
+        for kind_of_member, name in _members(self._lines[kind]):
+            at = address + self.types[kind]["fields"][name]["offset"]
+            yield at, kind_of_member
+            if kind_of_member in self._lines:
+                yield from self.members(at, kind_of_member)
+
     def text(self, text: str) -> int:
         return self.bytes(text.encode() + b"\0")
 
@@ -168,6 +180,9 @@ class MiniKernel:
 
     def write_bytes(self, address: int, data: "bytes") -> None:
         self._memory[address - _VIRTUAL : address - _VIRTUAL + len(data)] = data
+
+    def read_bytes(self, address: int, length: int) -> "bytes":
+        return bytes(self._memory[address - _VIRTUAL : address - _VIRTUAL + length])
 
     def link(self, *nodes: int) -> None:
         """Makes a ring of list_heads."""

@@ -6,16 +6,20 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ListValue } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { PluginArgument } from "./plugins_pb.ts";
+import { file_kcorder_v1_plugins } from "./plugins_pb.ts";
+import type { SymbolsQuality } from "./symbols_pb.ts";
+import { file_kcorder_v1_symbols } from "./symbols_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/analysis.proto.
  */
 export const file_kcorder_v1_analysis: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL2FuYWx5c2lzLnByb3RvEgprY29yZGVyLnYxIsUBCgxQbHVnaW5SZXN1bHQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmtjb3JkZXIudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAMgASgJEhEKCXJvd19jb3VudBgEIAEoBBIPCgdzZWNvbmRzGAUgASgBEhAKCHdhcm5pbmdzGAYgAygJEg8KB2NvbHVtbnMYByADKAkSKAoEcm93cxgIIAMoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUicwoJUGxhY2VtZW50Eg8KB3BvZF91aWQYASABKAkSFAoMY29udGFpbmVyX2lkGAIgASgJEhUKDXBvZF9uYW1lc3BhY2UYAyABKAkSEAoIcG9kX25hbWUYBCABKAkSFgoOY29udGFpbmVyX25hbWUYBSABKAkiuQEKBlNvY2tldBIKCgJmZBgBIAEoDRIOCgZmYW1pbHkYAiABKAkSDAoEdHlwZRgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRINCgVzdGF0ZRgFIAEoCRIVCg1sb2NhbF9hZGRyZXNzGAYgASgJEhIKCmxvY2FsX3BvcnQYByABKA0SFgoOcmVtb3RlX2FkZHJlc3MYCCABKAkSEwoLcmVtb3RlX3BvcnQYCSABKA0SDAoEcGF0aBgKIAEoCSLoAgoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEcHBpZBgCIAEoDRIVCg1uYW1lc3BhY2VfcGlkGAMgASgNEgwKBG5hbWUYBCABKAkSDQoFc3RhdGUYBSABKAkSDwoHdGhyZWFkcxgGIAEoDRILCgN1aWQYByABKA0SEgoKc3RhcnRfdGltZRgIIAEoCRIVCg1rZXJuZWxfdGhyZWFkGAkgASgIEhkKDGNvbW1hbmRfbGluZRgKIAEoCUgAiAEBEhIKCmV4ZWN1dGFibGUYCyABKAkSDgoGY2dyb3VwGAwgASgJEhAKCGhvc3RuYW1lGA0gASgJEhQKDHRhc2tfYWRkcmVzcxgOIAEoCRIoCglwbGFjZW1lbnQYDyABKAsyFS5rY29yZGVyLnYxLlBsYWNlbWVudBIjCgdzb2NrZXRzGBAgAygLMhIua2NvcmRlci52MS5Tb2NrZXRCDwoNX2NvbW1hbmRfbGluZSqRAQoLUGx1Z2luU3RhdGUSHAoYUExVR0lOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRUExVR0lOX1NUQVRFX1JPV1MQARIWChJQTFVHSU5fU1RBVEVfRU1QVFkQAhIXChNQTFVHSU5fU1RBVEVfRkFJTEVEEAMSHAoYUExVR0lOX1NUQVRFX1VOU1VQUE9SVEVEEARiBnByb3RvMw", [file_google_protobuf_struct]);
+  fileDesc("ChlrY29yZGVyL3YxL2FuYWx5c2lzLnByb3RvEgprY29yZGVyLnYxIvQBCgxQbHVnaW5SZXN1bHQSDAoEbmFtZRgBIAEoCRImCgVzdGF0ZRgCIAEoDjIXLmtjb3JkZXIudjEuUGx1Z2luU3RhdGUSDgoGcmVhc29uGAMgASgJEhEKCXJvd19jb3VudBgEIAEoBBIPCgdzZWNvbmRzGAUgASgBEhAKCHdhcm5pbmdzGAYgAygJEg8KB2NvbHVtbnMYByADKAkSKAoEcm93cxgIIAMoCzIaLmdvb2dsZS5wcm90b2J1Zi5MaXN0VmFsdWUSLQoJYXJndW1lbnRzGAkgAygLMhoua2NvcmRlci52MS5QbHVnaW5Bcmd1bWVudCJzCglQbGFjZW1lbnQSDwoHcG9kX3VpZBgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkSFQoNcG9kX25hbWVzcGFjZRgDIAEoCRIQCghwb2RfbmFtZRgEIAEoCRIWCg5jb250YWluZXJfbmFtZRgFIAEoCSK5AQoGU29ja2V0EgoKAmZkGAEgASgNEg4KBmZhbWlseRgCIAEoCRIMCgR0eXBlGAMgASgJEhAKCHByb3RvY29sGAQgASgJEg0KBXN0YXRlGAUgASgJEhUKDWxvY2FsX2FkZHJlc3MYBiABKAkSEgoKbG9jYWxfcG9ydBgHIAEoDRIWCg5yZW1vdGVfYWRkcmVzcxgIIAEoCRITCgtyZW1vdGVfcG9ydBgJIAEoDRIMCgRwYXRoGAogASgJIugCCgdQcm9jZXNzEgsKA3BpZBgBIAEoDRIMCgRwcGlkGAIgASgNEhUKDW5hbWVzcGFjZV9waWQYAyABKA0SDAoEbmFtZRgEIAEoCRINCgVzdGF0ZRgFIAEoCRIPCgd0aHJlYWRzGAYgASgNEgsKA3VpZBgHIAEoDRISCgpzdGFydF90aW1lGAggASgJEhUKDWtlcm5lbF90aHJlYWQYCSABKAgSGQoMY29tbWFuZF9saW5lGAogASgJSACIAQESEgoKZXhlY3V0YWJsZRgLIAEoCRIOCgZjZ3JvdXAYDCABKAkSEAoIaG9zdG5hbWUYDSABKAkSFAoMdGFza19hZGRyZXNzGA4gASgJEigKCXBsYWNlbWVudBgPIAEoCzIVLmtjb3JkZXIudjEuUGxhY2VtZW50EiMKB3NvY2tldHMYECADKAsyEi5rY29yZGVyLnYxLlNvY2tldEIPCg1fY29tbWFuZF9saW5lImIKD0FuYWx5c2lzU3ltYm9scxIOCgZzb3VyY2UYASABKAkSKwoHcXVhbGl0eRgCIAEoDjIaLmtjb3JkZXIudjEuU3ltYm9sc1F1YWxpdHkSEgoKaXNmX3NoYTI1NhgDIAEoCSJpChNBbmFseXNpc0NvbmZpbmVtZW50EisKBWxldmVsGAEgASgOMhwua2NvcmRlci52MS5Db25maW5lbWVudExldmVsEhQKDGxhbmRsb2NrX2FiaRgCIAEoDRIPCgdzZWNjb21wGAMgASgIKsUBCgtQbHVnaW5TdGF0ZRIcChhQTFVHSU5fU1RBVEVfVU5TUEVDSUZJRUQQABIVChFQTFVHSU5fU1RBVEVfUk9XUxABEhYKElBMVUdJTl9TVEFURV9FTVBUWRACEhcKE1BMVUdJTl9TVEFURV9GQUlMRUQQAxIcChhQTFVHSU5fU1RBVEVfVU5TVVBQT1JURUQQBBIYChRQTFVHSU5fU1RBVEVfV0FJVElORxAFEhgKFFBMVUdJTl9TVEFURV9SVU5OSU5HEAYqjAEKEENvbmZpbmVtZW50TGV2ZWwSIQodQ09ORklORU1FTlRfTEVWRUxfVU5TUEVDSUZJRUQQABIaChZDT05GSU5FTUVOVF9MRVZFTF9OT05FEAESHQoZQ09ORklORU1FTlRfTEVWRUxfUEFSVElBTBACEhoKFkNPTkZJTkVNRU5UX0xFVkVMX0ZVTEwQA2IGcHJvdG8z", [file_google_protobuf_struct, file_kcorder_v1_plugins, file_kcorder_v1_symbols]);
 
 /**
- * One plugin's ending and, where asked for, its rows.
+ * One plugin's ending, or how far it is, and its rows where asked for.
  *
  * @generated from message kcorder.v1.PluginResult
  */
@@ -63,6 +67,13 @@ export type PluginResult = Message<"kcorder.v1.PluginResult"> & {
    * @generated from field: repeated google.protobuf.ListValue rows = 8;
    */
   rows: ListValue[];
+
+  /**
+   * It ran with these.
+   *
+   * @generated from field: repeated kcorder.v1.PluginArgument arguments = 9;
+   */
+  arguments: PluginArgument[];
 };
 
 /**
@@ -284,6 +295,70 @@ export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_analysis, 3);
 
 /**
+ * What an analysis read the image with.
+ *
+ * @generated from message kcorder.v1.AnalysisSymbols
+ */
+export type AnalysisSymbols = Message<"kcorder.v1.AnalysisSymbols"> & {
+  /**
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * @generated from field: kcorder.v1.SymbolsQuality quality = 2;
+   */
+  quality: SymbolsQuality;
+
+  /**
+   * Lower-case hex of the ISF.
+   *
+   * @generated from field: string isf_sha256 = 3;
+   */
+  isfSha256: string;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalysisSymbols.
+ * Use `create(AnalysisSymbolsSchema)` to create a new message.
+ */
+export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_analysis, 4);
+
+/**
+ * The least that any run of the analysis had.
+ *
+ * @generated from message kcorder.v1.AnalysisConfinement
+ */
+export type AnalysisConfinement = Message<"kcorder.v1.AnalysisConfinement"> & {
+  /**
+   * @generated from field: kcorder.v1.ConfinementLevel level = 1;
+   */
+  level: ConfinementLevel;
+
+  /**
+   * Version of the kernel's Landlock, 0 without.
+   *
+   * @generated from field: uint32 landlock_abi = 2;
+   */
+  landlockAbi: number;
+
+  /**
+   * True when system calls were filtered.
+   *
+   * @generated from field: bool seccomp = 3;
+   */
+  seccomp: boolean;
+};
+
+/**
+ * Describes the message kcorder.v1.AnalysisConfinement.
+ * Use `create(AnalysisConfinementSchema)` to create a new message.
+ */
+export const AnalysisConfinementSchema: GenMessage<AnalysisConfinement> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_analysis, 5);
+
+/**
  * How a plugin ended. An empty result means that nothing is there. UNSUPPORTED means that this kernel lacks what the plugin needs, or that an argument
  * which it needs was not given; anything else that yields no rows is FAILED.
  *
@@ -314,6 +389,20 @@ export const PluginState = {
    * @generated from enum value: PLUGIN_STATE_UNSUPPORTED = 4;
    */
   UNSUPPORTED: 4,
+
+  /**
+   * Only while an analysis runs: it has not begun.
+   *
+   * @generated from enum value: PLUGIN_STATE_WAITING = 5;
+   */
+  WAITING: 5,
+
+  /**
+   * Only while an analysis runs: it has begun, and its row count is of what it has found so far.
+   *
+   * @generated from enum value: PLUGIN_STATE_RUNNING = 6;
+   */
+  RUNNING: 6,
 } as const;
 
 /**
@@ -329,4 +418,50 @@ export type PluginState = (typeof PluginState)[keyof typeof PluginState] | Unkno
  */
 export const PluginStateSchema: GenEnum<PluginState> = /*@__PURE__*/
   enumDesc(file_kcorder_v1_analysis, 0);
+
+/**
+ * How far the collector's kernel confined an analysis before it read the image.
+ *
+ * @generated from enum kcorder.v1.ConfinementLevel
+ */
+export const ConfinementLevel = {
+  /**
+   * @generated from enum value: CONFINEMENT_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The analysis could do whatever the collector's user can.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_NONE = 1;
+   */
+  NONE: 1,
+
+  /**
+   * The kernel has only one of Landlock and seccomp.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_PARTIAL = 2;
+   */
+  PARTIAL: 2,
+
+  /**
+   * No file was open to it but its own program and the symbols, none to be written, and it could make no process, socket or signal.
+   *
+   * @generated from enum value: CONFINEMENT_LEVEL_FULL = 3;
+   */
+  FULL: 3,
+} as const;
+
+/**
+ * How far the collector's kernel confined an analysis before it read the image.
+ *
+ * @generated from enum kcorder.v1.ConfinementLevel
+ */
+export type ConfinementLevel = (typeof ConfinementLevel)[keyof typeof ConfinementLevel] | UnknownEnum;
+
+/**
+ * Describes the enum kcorder.v1.ConfinementLevel.
+ */
+export const ConfinementLevelSchema: GenEnum<ConfinementLevel> = /*@__PURE__*/
+  enumDesc(file_kcorder_v1_analysis, 1);
 

@@ -7,21 +7,21 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_kcorder_v1_access } from "./access_pb.ts";
-import type { PluginResult, Process } from "./analysis_pb.ts";
+import type { AnalysisConfinement, AnalysisSymbols, PluginResult, Process } from "./analysis_pb.ts";
 import { file_kcorder_v1_analysis } from "./analysis_pb.ts";
 import type { Capture, Outcome } from "./capture_pb.ts";
 import { file_kcorder_v1_capture } from "./capture_pb.ts";
 import type { Node, PodContainer } from "./node_pb.ts";
 import { file_kcorder_v1_node } from "./node_pb.ts";
-import type { SymbolsQuality } from "./symbols_pb.ts";
-import { file_kcorder_v1_symbols } from "./symbols_pb.ts";
+import type { AnalysisSpec, ListPluginsRequestSchema, ListPluginsResponseSchema } from "./plugins_pb.ts";
+import { file_kcorder_v1_plugins } from "./plugins_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/operator.proto.
  */
 export const file_kcorder_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxInoKFENyZWF0ZUNhcHR1cmVSZXF1ZXN0EhEKCW5vZGVfbmFtZRgBIAEoCRIOCgZyZWFzb24YAiABKAkSFwoPaWRlbXBvdGVuY3lfa2V5GAMgASgJEiYKBHBvZHMYBCADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJmCgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhgKC2NvbmZpZ19oYXNoGAQgASgJSACIAQFCDgoMX2NvbmZpZ19oYXNoIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCJNChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCRIOCgZ1bm1hc2sYAyABKAgi4AIKE0dldEFuYWx5c2lzUmVzcG9uc2USJAoHY2FwdHVyZRgBIAEoCzITLmtjb3JkZXIudjEuQ2FwdHVyZRIpCgdwbHVnaW5zGAIgAygLMhgua2NvcmRlci52MS5QbHVnaW5SZXN1bHQSJgoJcHJvY2Vzc2VzGAMgAygLMhMua2NvcmRlci52MS5Qcm9jZXNzEiwKCmNvbnRhaW5lcnMYBCADKAsyGC5rY29yZGVyLnYxLlBvZENvbnRhaW5lchIXCg9rZXJuZWxfbWlzbWF0Y2gYBSABKAgSLAoHc3ltYm9scxgGIAEoCzIbLmtjb3JkZXIudjEuQW5hbHlzaXNTeW1ib2xzEiUKCGZpbmRpbmdzGAcgAygLMhMua2NvcmRlci52MS5GaW5kaW5nEjQKC2NvbmZpbmVtZW50GAggASgLMh8ua2NvcmRlci52MS5BbmFseXNpc0NvbmZpbmVtZW50IisKFUFuYWx5emVDYXB0dXJlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJIj4KFkFuYWx5emVDYXB0dXJlUmVzcG9uc2USJAoHY2FwdHVyZRgBIAEoCzITLmtjb3JkZXIudjEuQ2FwdHVyZSJPCgdGaW5kaW5nEiYKCHNldmVyaXR5GAEgASgOMhQua2NvcmRlci52MS5TZXZlcml0eRIMCgRydWxlGAIgASgJEg4KBmRldGFpbBgDIAEoCSJiCg9BbmFseXNpc1N5bWJvbHMSDgoGc291cmNlGAEgASgJEisKB3F1YWxpdHkYAiABKA4yGi5rY29yZGVyLnYxLlN5bWJvbHNRdWFsaXR5EhIKCmlzZl9zaGEyNTYYAyABKAkiaQoTQW5hbHlzaXNDb25maW5lbWVudBIrCgVsZXZlbBgBIAEoDjIcLmtjb3JkZXIudjEuQ29uZmluZW1lbnRMZXZlbBIUCgxsYW5kbG9ja19hYmkYAiABKA0SDwoHc2VjY29tcBgDIAEoCCISChBMaXN0Tm9kZXNSZXF1ZXN0IjQKEUxpc3ROb2Rlc1Jlc3BvbnNlEh8KBW5vZGVzGAEgAygLMhAua2NvcmRlci52MS5Ob2RlIpABChJSZXNvbHZlUG9kc1JlcXVlc3QSJwoDcG9kGAEgASgLMhgua2NvcmRlci52MS5Qb2RSZWZlcmVuY2VIABIrCghzZWxlY3RvchgCIAEoCzIXLmtjb3JkZXIudjEuUG9kU2VsZWN0b3JIABIaChBhbGxfaW5fbmFtZXNwYWNlGAMgASgJSABCCAoGdGFyZ2V0IjAKC1BvZFNlbGVjdG9yEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZsYWJlbHMYAiABKAkiaQoTUmVzb2x2ZVBvZHNSZXNwb25zZRInCgVub2RlcxgBIAMoCzIYLmtjb3JkZXIudjEuUmVzb2x2ZWROb2RlEikKBWFzX29mGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJJCgxSZXNvbHZlZE5vZGUSEQoJbm9kZV9uYW1lGAEgASgJEiYKBHBvZHMYAiADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJoChVBcHByb3ZlQ2FwdHVyZVJlcXVlc3QSEQoJbm9kZV9uYW1lGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIsCgl2YWxpZF9mb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoWQXBwcm92ZUNhcHR1cmVSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFHZXRWZXJzaW9uUmVxdWVzdCIlChJHZXRWZXJzaW9uUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCSpkCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISFQoRU0VWRVJJVFlfQ1JJVElDQUwQAyqMAQoQQ29uZmluZW1lbnRMZXZlbBIhCh1DT05GSU5FTUVOVF9MRVZFTF9VTlNQRUNJRklFRBAAEhoKFkNPTkZJTkVNRU5UX0xFVkVMX05PTkUQARIdChlDT05GSU5FTUVOVF9MRVZFTF9QQVJUSUFMEAISGgoWQ09ORklORU1FTlRfTEVWRUxfRlVMTBADMsIKCg9PcGVyYXRvclNlcnZpY2USewoNQ3JlYXRlQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ3JlYXRlQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXNwb25zZSIlirUYIRIfCghjYXB0dXJlcxIGY3JlYXRlGglub2RlX25hbWUgARJiCgpHZXRDYXB0dXJlEh0ua2NvcmRlci52MS5HZXRDYXB0dXJlUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlc3BvbnNlIhWKtRgREg8KCGNhcHR1cmVzEgNnZXQSaQoMTGlzdENhcHR1cmVzEh8ua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXF1ZXN0GiAua2NvcmRlci52MS5MaXN0Q2FwdHVyZXNSZXNwb25zZSIWirUYEhIQCghjYXB0dXJlcxIEbGlzdBJqCgxXYXRjaENhcHR1cmUSHy5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlcXVlc3QaIC5rY29yZGVyLnYxLldhdGNoQ2FwdHVyZVJlc3BvbnNlIhWKtRgREg8KCGNhcHR1cmVzEgNnZXQwARJwCg1DYW5jZWxDYXB0dXJlEiAua2NvcmRlci52MS5DYW5jZWxDYXB0dXJlUmVxdWVzdBohLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlIhqKtRgWEhQKCGNhcHR1cmVzEgZjYW5jZWwgARJ9ChBEb3dubG9hZEV2aWRlbmNlEiMua2NvcmRlci52MS5Eb3dubG9hZEV2aWRlbmNlUmVxdWVzdBokLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlIhyKtRgYEhYKCGV2aWRlbmNlEghkb3dubG9hZCABMAESdwoLR2V0QW5hbHlzaXMSHi5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVxdWVzdBofLmtjb3JkZXIudjEuR2V0QW5hbHlzaXNSZXNwb25zZSInirUYIxIhCghhbmFseXNlcxIDZ2V0IAEqBnVubWFzazIGdW5tYXNrEnMKDkFuYWx5emVDYXB0dXJlEiEua2NvcmRlci52MS5BbmFseXplQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFuYWx5emVDYXB0dXJlUmVzcG9uc2UiGoq1GBYSFAoIYW5hbHlzZXMSBmNyZWF0ZSABEl0KCUxpc3ROb2RlcxIcLmtjb3JkZXIudjEuTGlzdE5vZGVzUmVxdWVzdBodLmtjb3JkZXIudjEuTGlzdE5vZGVzUmVzcG9uc2UiE4q1GA8SDQoFbm9kZXMSBGxpc3QSYwoLUmVzb2x2ZVBvZHMSHi5rY29yZGVyLnYxLlJlc29sdmVQb2RzUmVxdWVzdBofLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXNwb25zZSITirUYDxINCgVub2RlcxIEbGlzdBJ/Cg5BcHByb3ZlQ2FwdHVyZRIhLmtjb3JkZXIudjEuQXBwcm92ZUNhcHR1cmVSZXF1ZXN0GiIua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlc3BvbnNlIiaKtRgiEiAKCGNhcHR1cmVzEgdhcHByb3ZlGglub2RlX25hbWUgARJTCgpHZXRWZXJzaW9uEh0ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVxdWVzdBoeLmtjb3JkZXIudjEuR2V0VmVyc2lvblJlc3BvbnNlIgaKtRgCCANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_access, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_symbols]);
+  fileDesc("ChlrY29yZGVyL3YxL29wZXJhdG9yLnByb3RvEgprY29yZGVyLnYxIqYBChRDcmVhdGVDYXB0dXJlUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSDgoGcmVhc29uGAIgASgJEhcKD2lkZW1wb3RlbmN5X2tleRgDIAEoCRImCgRwb2RzGAQgAygLMhgua2NvcmRlci52MS5Qb2RSZWZlcmVuY2USKgoIYW5hbHlzaXMYBSABKAsyGC5rY29yZGVyLnYxLkFuYWx5c2lzU3BlYyJmCgxQb2RSZWZlcmVuY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhgKC2NvbmZpZ19oYXNoGAQgASgJSACIAQFCDgoMX2NvbmZpZ19oYXNoIj0KFUNyZWF0ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIicKEUdldENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiOgoSR2V0Q2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiTwoTTGlzdENhcHR1cmVzUmVxdWVzdBIRCglub2RlX25hbWUYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiVgoUTGlzdENhcHR1cmVzUmVzcG9uc2USJQoIY2FwdHVyZXMYASADKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIikKE1dhdGNoQ2FwdHVyZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCSI8ChRXYXRjaENhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIioKFENhbmNlbENhcHR1cmVSZXF1ZXN0EhIKCmNhcHR1cmVfaWQYASABKAkiPQoVQ2FuY2VsQ2FwdHVyZVJlc3BvbnNlEiQKB2NhcHR1cmUYASABKAsyEy5rY29yZGVyLnYxLkNhcHR1cmUiPQoXRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAQiZAoYRG93bmxvYWRFdmlkZW5jZVJlc3BvbnNlEioKBmhlYWRlchgBIAEoCzIaLmtjb3JkZXIudjEuRXZpZGVuY2VIZWFkZXISDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwiZgoORXZpZGVuY2VIZWFkZXISDAoEc2l6ZRgBIAEoBBIOCgZzaGEyNTYYAiABKAkSJAoHb3V0Y29tZRgDIAEoCzITLmtjb3JkZXIudjEuT3V0Y29tZRIQCghtYW5pZmVzdBgEIAEoDCJNChJHZXRBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRITCgtyb3dfcGx1Z2lucxgCIAMoCRIOCgZ1bm1hc2sYAyABKAgi4AIKE0dldEFuYWx5c2lzUmVzcG9uc2USJAoHY2FwdHVyZRgBIAEoCzITLmtjb3JkZXIudjEuQ2FwdHVyZRIpCgdwbHVnaW5zGAIgAygLMhgua2NvcmRlci52MS5QbHVnaW5SZXN1bHQSJgoJcHJvY2Vzc2VzGAMgAygLMhMua2NvcmRlci52MS5Qcm9jZXNzEiwKCmNvbnRhaW5lcnMYBCADKAsyGC5rY29yZGVyLnYxLlBvZENvbnRhaW5lchIXCg9rZXJuZWxfbWlzbWF0Y2gYBSABKAgSLAoHc3ltYm9scxgGIAEoCzIbLmtjb3JkZXIudjEuQW5hbHlzaXNTeW1ib2xzEiUKCGZpbmRpbmdzGAcgAygLMhMua2NvcmRlci52MS5GaW5kaW5nEjQKC2NvbmZpbmVtZW50GAggASgLMh8ua2NvcmRlci52MS5BbmFseXNpc0NvbmZpbmVtZW50IlcKFUFuYWx5emVDYXB0dXJlUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEioKCGFuYWx5c2lzGAIgASgLMhgua2NvcmRlci52MS5BbmFseXNpc1NwZWMiPgoWQW5hbHl6ZUNhcHR1cmVSZXNwb25zZRIkCgdjYXB0dXJlGAEgASgLMhMua2NvcmRlci52MS5DYXB0dXJlIisKFUNhbmNlbEFuYWx5c2lzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJIj4KFkNhbmNlbEFuYWx5c2lzUmVzcG9uc2USJAoHY2FwdHVyZRgBIAEoCzITLmtjb3JkZXIudjEuQ2FwdHVyZSJPCgdGaW5kaW5nEiYKCHNldmVyaXR5GAEgASgOMhQua2NvcmRlci52MS5TZXZlcml0eRIMCgRydWxlGAIgASgJEg4KBmRldGFpbBgDIAEoCSISChBMaXN0Tm9kZXNSZXF1ZXN0IjQKEUxpc3ROb2Rlc1Jlc3BvbnNlEh8KBW5vZGVzGAEgAygLMhAua2NvcmRlci52MS5Ob2RlIpABChJSZXNvbHZlUG9kc1JlcXVlc3QSJwoDcG9kGAEgASgLMhgua2NvcmRlci52MS5Qb2RSZWZlcmVuY2VIABIrCghzZWxlY3RvchgCIAEoCzIXLmtjb3JkZXIudjEuUG9kU2VsZWN0b3JIABIaChBhbGxfaW5fbmFtZXNwYWNlGAMgASgJSABCCAoGdGFyZ2V0IjAKC1BvZFNlbGVjdG9yEhEKCW5hbWVzcGFjZRgBIAEoCRIOCgZsYWJlbHMYAiABKAkiaQoTUmVzb2x2ZVBvZHNSZXNwb25zZRInCgVub2RlcxgBIAMoCzIYLmtjb3JkZXIudjEuUmVzb2x2ZWROb2RlEikKBWFzX29mGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJJCgxSZXNvbHZlZE5vZGUSEQoJbm9kZV9uYW1lGAEgASgJEiYKBHBvZHMYAiADKAsyGC5rY29yZGVyLnYxLlBvZFJlZmVyZW5jZSJoChVBcHByb3ZlQ2FwdHVyZVJlcXVlc3QSEQoJbm9kZV9uYW1lGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIsCgl2YWxpZF9mb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iSAoWQXBwcm92ZUNhcHR1cmVSZXNwb25zZRIuCgpleHBpcmVzX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFHZXRWZXJzaW9uUmVxdWVzdCIlChJHZXRWZXJzaW9uUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCSpkCghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhEKDVNFVkVSSVRZX0lORk8QARIUChBTRVZFUklUWV9XQVJOSU5HEAISFQoRU0VWRVJJVFlfQ1JJVElDQUwQAzKPDAoPT3BlcmF0b3JTZXJ2aWNlEnsKDUNyZWF0ZUNhcHR1cmUSIC5rY29yZGVyLnYxLkNyZWF0ZUNhcHR1cmVSZXF1ZXN0GiEua2NvcmRlci52MS5DcmVhdGVDYXB0dXJlUmVzcG9uc2UiJYq1GCESHwoIY2FwdHVyZXMSBmNyZWF0ZRoJbm9kZV9uYW1lIAESYgoKR2V0Q2FwdHVyZRIdLmtjb3JkZXIudjEuR2V0Q2FwdHVyZVJlcXVlc3QaHi5rY29yZGVyLnYxLkdldENhcHR1cmVSZXNwb25zZSIVirUYERIPCghjYXB0dXJlcxIDZ2V0EmkKDExpc3RDYXB0dXJlcxIfLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVxdWVzdBogLmtjb3JkZXIudjEuTGlzdENhcHR1cmVzUmVzcG9uc2UiFoq1GBISEAoIY2FwdHVyZXMSBGxpc3QSagoMV2F0Y2hDYXB0dXJlEh8ua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXF1ZXN0GiAua2NvcmRlci52MS5XYXRjaENhcHR1cmVSZXNwb25zZSIVirUYERIPCghjYXB0dXJlcxIDZ2V0MAEScAoNQ2FuY2VsQ2FwdHVyZRIgLmtjb3JkZXIudjEuQ2FuY2VsQ2FwdHVyZVJlcXVlc3QaIS5rY29yZGVyLnYxLkNhbmNlbENhcHR1cmVSZXNwb25zZSIairUYFhIUCghjYXB0dXJlcxIGY2FuY2VsIAESfQoQRG93bmxvYWRFdmlkZW5jZRIjLmtjb3JkZXIudjEuRG93bmxvYWRFdmlkZW5jZVJlcXVlc3QaJC5rY29yZGVyLnYxLkRvd25sb2FkRXZpZGVuY2VSZXNwb25zZSIcirUYGBIWCghldmlkZW5jZRIIZG93bmxvYWQgATABEncKC0dldEFuYWx5c2lzEh4ua2NvcmRlci52MS5HZXRBbmFseXNpc1JlcXVlc3QaHy5rY29yZGVyLnYxLkdldEFuYWx5c2lzUmVzcG9uc2UiJ4q1GCMSIQoIYW5hbHlzZXMSA2dldCABKgZ1bm1hc2syBnVubWFzaxJzCg5BbmFseXplQ2FwdHVyZRIhLmtjb3JkZXIudjEuQW5hbHl6ZUNhcHR1cmVSZXF1ZXN0GiIua2NvcmRlci52MS5BbmFseXplQ2FwdHVyZVJlc3BvbnNlIhqKtRgWEhQKCGFuYWx5c2VzEgZjcmVhdGUgARJzCg5DYW5jZWxBbmFseXNpcxIhLmtjb3JkZXIudjEuQ2FuY2VsQW5hbHlzaXNSZXF1ZXN0GiIua2NvcmRlci52MS5DYW5jZWxBbmFseXNpc1Jlc3BvbnNlIhqKtRgWEhQKCGFuYWx5c2VzEgZjYW5jZWwgARJWCgtMaXN0UGx1Z2lucxIeLmtjb3JkZXIudjEuTGlzdFBsdWdpbnNSZXF1ZXN0Gh8ua2NvcmRlci52MS5MaXN0UGx1Z2luc1Jlc3BvbnNlIgaKtRgCCAMSXQoJTGlzdE5vZGVzEhwua2NvcmRlci52MS5MaXN0Tm9kZXNSZXF1ZXN0Gh0ua2NvcmRlci52MS5MaXN0Tm9kZXNSZXNwb25zZSITirUYDxINCgVub2RlcxIEbGlzdBJjCgtSZXNvbHZlUG9kcxIeLmtjb3JkZXIudjEuUmVzb2x2ZVBvZHNSZXF1ZXN0Gh8ua2NvcmRlci52MS5SZXNvbHZlUG9kc1Jlc3BvbnNlIhOKtRgPEg0KBW5vZGVzEgRsaXN0En8KDkFwcHJvdmVDYXB0dXJlEiEua2NvcmRlci52MS5BcHByb3ZlQ2FwdHVyZVJlcXVlc3QaIi5rY29yZGVyLnYxLkFwcHJvdmVDYXB0dXJlUmVzcG9uc2UiJoq1GCISIAoIY2FwdHVyZXMSB2FwcHJvdmUaCW5vZGVfbmFtZSABElMKCkdldFZlcnNpb24SHS5rY29yZGVyLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh4ua2NvcmRlci52MS5HZXRWZXJzaW9uUmVzcG9uc2UiBoq1GAIIA2IGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_kcorder_v1_access, file_kcorder_v1_analysis, file_kcorder_v1_capture, file_kcorder_v1_node, file_kcorder_v1_plugins]);
 
 /**
  * @generated from message kcorder.v1.CreateCaptureRequest
@@ -52,6 +52,11 @@ export type CreateCaptureRequest = Message<"kcorder.v1.CreateCaptureRequest"> & 
    * @generated from field: repeated kcorder.v1.PodReference pods = 4;
    */
   pods: PodReference[];
+
+  /**
+   * @generated from field: kcorder.v1.AnalysisSpec analysis = 5;
+   */
+  analysis?: AnalysisSpec | undefined;
 };
 
 /**
@@ -467,6 +472,11 @@ export type AnalyzeCaptureRequest = Message<"kcorder.v1.AnalyzeCaptureRequest"> 
    * @generated from field: string capture_id = 1;
    */
   captureId: string;
+
+  /**
+   * @generated from field: kcorder.v1.AnalysisSpec analysis = 2;
+   */
+  analysis?: AnalysisSpec | undefined;
 };
 
 /**
@@ -492,6 +502,40 @@ export type AnalyzeCaptureResponse = Message<"kcorder.v1.AnalyzeCaptureResponse"
  */
 export const AnalyzeCaptureResponseSchema: GenMessage<AnalyzeCaptureResponse> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 17);
+
+/**
+ * @generated from message kcorder.v1.CancelAnalysisRequest
+ */
+export type CancelAnalysisRequest = Message<"kcorder.v1.CancelAnalysisRequest"> & {
+  /**
+   * @generated from field: string capture_id = 1;
+   */
+  captureId: string;
+};
+
+/**
+ * Describes the message kcorder.v1.CancelAnalysisRequest.
+ * Use `create(CancelAnalysisRequestSchema)` to create a new message.
+ */
+export const CancelAnalysisRequestSchema: GenMessage<CancelAnalysisRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 18);
+
+/**
+ * @generated from message kcorder.v1.CancelAnalysisResponse
+ */
+export type CancelAnalysisResponse = Message<"kcorder.v1.CancelAnalysisResponse"> & {
+  /**
+   * @generated from field: kcorder.v1.Capture capture = 1;
+   */
+  capture?: Capture | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.CancelAnalysisResponse.
+ * Use `create(CancelAnalysisResponseSchema)` to create a new message.
+ */
+export const CancelAnalysisResponseSchema: GenMessage<CancelAnalysisResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_operator, 19);
 
 /**
  * Something in the results that a responder should look at.
@@ -522,70 +566,6 @@ export type Finding = Message<"kcorder.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 18);
-
-/**
- * What an analysis read the image with.
- *
- * @generated from message kcorder.v1.AnalysisSymbols
- */
-export type AnalysisSymbols = Message<"kcorder.v1.AnalysisSymbols"> & {
-  /**
-   * @generated from field: string source = 1;
-   */
-  source: string;
-
-  /**
-   * @generated from field: kcorder.v1.SymbolsQuality quality = 2;
-   */
-  quality: SymbolsQuality;
-
-  /**
-   * Lower-case hex of the ISF.
-   *
-   * @generated from field: string isf_sha256 = 3;
-   */
-  isfSha256: string;
-};
-
-/**
- * Describes the message kcorder.v1.AnalysisSymbols.
- * Use `create(AnalysisSymbolsSchema)` to create a new message.
- */
-export const AnalysisSymbolsSchema: GenMessage<AnalysisSymbols> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_operator, 19);
-
-/**
- * The least that any run of the analysis had.
- *
- * @generated from message kcorder.v1.AnalysisConfinement
- */
-export type AnalysisConfinement = Message<"kcorder.v1.AnalysisConfinement"> & {
-  /**
-   * @generated from field: kcorder.v1.ConfinementLevel level = 1;
-   */
-  level: ConfinementLevel;
-
-  /**
-   * Version of the kernel's Landlock, 0 without.
-   *
-   * @generated from field: uint32 landlock_abi = 2;
-   */
-  landlockAbi: number;
-
-  /**
-   * True when system calls were filtered.
-   *
-   * @generated from field: bool seccomp = 3;
-   */
-  seccomp: boolean;
-};
-
-/**
- * Describes the message kcorder.v1.AnalysisConfinement.
- * Use `create(AnalysisConfinementSchema)` to create a new message.
- */
-export const AnalysisConfinementSchema: GenMessage<AnalysisConfinement> = /*@__PURE__*/
   messageDesc(file_kcorder_v1_operator, 20);
 
 /**
@@ -852,52 +832,6 @@ export const SeveritySchema: GenEnum<Severity> = /*@__PURE__*/
   enumDesc(file_kcorder_v1_operator, 0);
 
 /**
- * How far the collector's kernel confined an analysis before it read the image.
- *
- * @generated from enum kcorder.v1.ConfinementLevel
- */
-export const ConfinementLevel = {
-  /**
-   * @generated from enum value: CONFINEMENT_LEVEL_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED: 0,
-
-  /**
-   * The analysis could do whatever the collector's user can.
-   *
-   * @generated from enum value: CONFINEMENT_LEVEL_NONE = 1;
-   */
-  NONE: 1,
-
-  /**
-   * The kernel has only one of Landlock and seccomp.
-   *
-   * @generated from enum value: CONFINEMENT_LEVEL_PARTIAL = 2;
-   */
-  PARTIAL: 2,
-
-  /**
-   * No file was open to it but its own program and the symbols, none to be written, and it could make no process, socket or signal.
-   *
-   * @generated from enum value: CONFINEMENT_LEVEL_FULL = 3;
-   */
-  FULL: 3,
-} as const;
-
-/**
- * How far the collector's kernel confined an analysis before it read the image.
- *
- * @generated from enum kcorder.v1.ConfinementLevel
- */
-export type ConfinementLevel = (typeof ConfinementLevel)[keyof typeof ConfinementLevel] | UnknownEnum;
-
-/**
- * Describes the enum kcorder.v1.ConfinementLevel.
- */
-export const ConfinementLevelSchema: GenEnum<ConfinementLevel> = /*@__PURE__*/
-  enumDesc(file_kcorder_v1_operator, 1);
-
-/**
  * What responders ask for.
  *
  * @generated from service kcorder.v1.OperatorService
@@ -970,7 +904,7 @@ export const OperatorService: GenService<{
     output: typeof GetAnalysisResponseSchema;
   },
   /**
-   * Analyses the image of an ended capture again, for instance when its kernel's symbols have been added. The results take the place of the earlier ones.
+   * Analyzes the image of an ended capture again. A profile replaces the earlier results; plugins are added to them and replace their own rows only.
    *
    * @generated from rpc kcorder.v1.OperatorService.AnalyzeCapture
    */
@@ -978,6 +912,26 @@ export const OperatorService: GenService<{
     methodKind: "unary";
     input: typeof AnalyzeCaptureRequestSchema;
     output: typeof AnalyzeCaptureResponseSchema;
+  },
+  /**
+   * Stops an analysis that waits or runs. Plugins that have ended keep their rows; what plugins were to be added to stays as it was.
+   *
+   * @generated from rpc kcorder.v1.OperatorService.CancelAnalysis
+   */
+  cancelAnalysis: {
+    methodKind: "unary";
+    input: typeof CancelAnalysisRequestSchema;
+    output: typeof CancelAnalysisResponseSchema;
+  },
+  /**
+   * Lists the plugins that an AnalysisSpec can name.
+   *
+   * @generated from rpc kcorder.v1.OperatorService.ListPlugins
+   */
+  listPlugins: {
+    methodKind: "unary";
+    input: typeof ListPluginsRequestSchema;
+    output: typeof ListPluginsResponseSchema;
   },
   /**
    * @generated from rpc kcorder.v1.OperatorService.ListNodes

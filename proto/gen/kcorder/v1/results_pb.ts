@@ -7,13 +7,82 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_kcorder_v1_access } from "./access_pb.ts";
 import type { PluginResult } from "./analysis_pb.ts";
 import { file_kcorder_v1_analysis } from "./analysis_pb.ts";
+import type { AnalysisStatus } from "./capture_pb.ts";
+import { file_kcorder_v1_capture } from "./capture_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file kcorder/v1/results.proto.
  */
 export const file_kcorder_v1_results: GenFile = /*@__PURE__*/
-  fileDesc("ChhrY29yZGVyL3YxL3Jlc3VsdHMucHJvdG8SCmtjb3JkZXIudjEi5AEKD0xpc3RSb3dzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkSFQoNcG9kX25hbWVzcGFjZRgEIAEoCRIQCghwb2RfbmFtZRgFIAEoCRIRCgljb250YWluZXIYBiABKAkSEAoDcGlkGAcgASgNSACIAQESEAoIb3JkZXJfYnkYCCABKAkSEQoJcGFnZV9zaXplGAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAkSDgoGdW5tYXNrGAsgASgIQgYKBF9waWQiVQoQTGlzdFJvd3NSZXNwb25zZRIoCgZwbHVnaW4YASABKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPAoWRG93bmxvYWRSZXN1bHRzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnVubWFzaxgCIAEoCCJSChdEb3dubG9hZFJlc3VsdHNSZXNwb25zZRIpCgZoZWFkZXIYASABKAsyGS5rY29yZGVyLnYxLlJlc3VsdHNIZWFkZXISDAoEZGF0YRgCIAEoDCItCg1SZXN1bHRzSGVhZGVyEgwKBHNpemUYASABKAQSDgoGc2hhMjU2GAIgASgJMogCCg5SZXN1bHRzU2VydmljZRJuCghMaXN0Um93cxIbLmtjb3JkZXIudjEuTGlzdFJvd3NSZXF1ZXN0Ghwua2NvcmRlci52MS5MaXN0Um93c1Jlc3BvbnNlIieKtRgjEiEKCGFuYWx5c2VzEgNnZXQgASoGdW5tYXNrMgZ1bm1hc2sShQEKD0Rvd25sb2FkUmVzdWx0cxIiLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVxdWVzdBojLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVzcG9uc2UiJ4q1GCMSIQoIYW5hbHlzZXMSA2dldCABKgZ1bm1hc2syBnVubWFzazABYgZwcm90bzM", [file_kcorder_v1_access, file_kcorder_v1_analysis]);
+  fileDesc("ChhrY29yZGVyL3YxL3Jlc3VsdHMucHJvdG8SCmtjb3JkZXIudjEiSgoUV2F0Y2hBbmFseXNpc1JlcXVlc3QSEgoKY2FwdHVyZV9pZBgBIAEoCRIOCgZwbHVnaW4YAiABKAkSDgoGdW5tYXNrGAMgASgIIpgBChVXYXRjaEFuYWx5c2lzUmVzcG9uc2USLAoIYW5hbHlzaXMYASABKAsyGi5rY29yZGVyLnYxLkFuYWx5c2lzU3RhdHVzEikKB3BsdWdpbnMYAiADKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBImCgRyb3dzGAMgASgLMhgua2NvcmRlci52MS5QbHVnaW5SZXN1bHQi5AEKD0xpc3RSb3dzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIOCgZmaWx0ZXIYAyABKAkSFQoNcG9kX25hbWVzcGFjZRgEIAEoCRIQCghwb2RfbmFtZRgFIAEoCRIRCgljb250YWluZXIYBiABKAkSEAoDcGlkGAcgASgNSACIAQESEAoIb3JkZXJfYnkYCCABKAkSEQoJcGFnZV9zaXplGAkgASgNEhIKCnBhZ2VfdG9rZW4YCiABKAkSDgoGdW5tYXNrGAsgASgIQgYKBF9waWQiVQoQTGlzdFJvd3NSZXNwb25zZRIoCgZwbHVnaW4YASABKAsyGC5rY29yZGVyLnYxLlBsdWdpblJlc3VsdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPAoWRG93bmxvYWRSZXN1bHRzUmVxdWVzdBISCgpjYXB0dXJlX2lkGAEgASgJEg4KBnVubWFzaxgCIAEoCCJSChdEb3dubG9hZFJlc3VsdHNSZXNwb25zZRIpCgZoZWFkZXIYASABKAsyGS5rY29yZGVyLnYxLlJlc3VsdHNIZWFkZXISDAoEZGF0YRgCIAEoDCItCg1SZXN1bHRzSGVhZGVyEgwKBHNpemUYASABKAQSDgoGc2hhMjU2GAIgASgJMokDCg5SZXN1bHRzU2VydmljZRJuCghMaXN0Um93cxIbLmtjb3JkZXIudjEuTGlzdFJvd3NSZXF1ZXN0Ghwua2NvcmRlci52MS5MaXN0Um93c1Jlc3BvbnNlIieKtRgjEiEKCGFuYWx5c2VzEgNnZXQgASoGdW5tYXNrMgZ1bm1hc2sShQEKD0Rvd25sb2FkUmVzdWx0cxIiLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVxdWVzdBojLmtjb3JkZXIudjEuRG93bmxvYWRSZXN1bHRzUmVzcG9uc2UiJ4q1GCMSIQoIYW5hbHlzZXMSA2dldCABKgZ1bm1hc2syBnVubWFzazABEn8KDVdhdGNoQW5hbHlzaXMSIC5rY29yZGVyLnYxLldhdGNoQW5hbHlzaXNSZXF1ZXN0GiEua2NvcmRlci52MS5XYXRjaEFuYWx5c2lzUmVzcG9uc2UiJ4q1GCMSIQoIYW5hbHlzZXMSA2dldCABKgZ1bm1hc2syBnVubWFzazABYgZwcm90bzM", [file_kcorder_v1_access, file_kcorder_v1_analysis, file_kcorder_v1_capture]);
+
+/**
+ * @generated from message kcorder.v1.WatchAnalysisRequest
+ */
+export type WatchAnalysisRequest = Message<"kcorder.v1.WatchAnalysisRequest"> & {
+  /**
+   * @generated from field: string capture_id = 1;
+   */
+  captureId: string;
+
+  /**
+   * A plugin or a kind, whose rows are sent too. Empty for states alone.
+   *
+   * @generated from field: string plugin = 2;
+   */
+  plugin: string;
+
+  /**
+   * As in ListRowsRequest.
+   *
+   * @generated from field: bool unmask = 3;
+   */
+  unmask: boolean;
+};
+
+/**
+ * Describes the message kcorder.v1.WatchAnalysisRequest.
+ * Use `create(WatchAnalysisRequestSchema)` to create a new message.
+ */
+export const WatchAnalysisRequestSchema: GenMessage<WatchAnalysisRequest> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_results, 0);
+
+/**
+ * @generated from message kcorder.v1.WatchAnalysisResponse
+ */
+export type WatchAnalysisResponse = Message<"kcorder.v1.WatchAnalysisResponse"> & {
+  /**
+   * In the first message, whenever it has changed, and in the last message, with the end. The stream of an analysis that is followed by another at once
+   * ends with a state that is no end.
+   *
+   * @generated from field: kcorder.v1.AnalysisStatus analysis = 1;
+   */
+  analysis?: AnalysisStatus | undefined;
+
+  /**
+   * Plugins whose state or row count has changed, at most four times a second; the first time all of them. The end of the plugin whose rows are sent
+   * comes after its last row. If it fails, all of its rows are withdrawn.
+   *
+   * @generated from field: repeated kcorder.v1.PluginResult plugins = 2;
+   */
+  plugins: PluginResult[];
+
+  /**
+   * Rows of the plugin that was named, in order and each once, masked as in ListRows. Columns are those of ListRows. `placement` and what follows is null
+   * while it is not known where the row belongs: before `processes` has ended, and in rows that name no process or namespace.
+   *
+   * @generated from field: kcorder.v1.PluginResult rows = 3;
+   */
+  rows?: PluginResult | undefined;
+};
+
+/**
+ * Describes the message kcorder.v1.WatchAnalysisResponse.
+ * Use `create(WatchAnalysisResponseSchema)` to create a new message.
+ */
+export const WatchAnalysisResponseSchema: GenMessage<WatchAnalysisResponse> = /*@__PURE__*/
+  messageDesc(file_kcorder_v1_results, 1);
 
 /**
  * @generated from message kcorder.v1.ListRowsRequest
@@ -98,7 +167,7 @@ export type ListRowsRequest = Message<"kcorder.v1.ListRowsRequest"> & {
  * Use `create(ListRowsRequestSchema)` to create a new message.
  */
 export const ListRowsRequestSchema: GenMessage<ListRowsRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_results, 0);
+  messageDesc(file_kcorder_v1_results, 2);
 
 /**
  * @generated from message kcorder.v1.ListRowsResponse
@@ -124,7 +193,7 @@ export type ListRowsResponse = Message<"kcorder.v1.ListRowsResponse"> & {
  * Use `create(ListRowsResponseSchema)` to create a new message.
  */
 export const ListRowsResponseSchema: GenMessage<ListRowsResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_results, 1);
+  messageDesc(file_kcorder_v1_results, 3);
 
 /**
  * @generated from message kcorder.v1.DownloadResultsRequest
@@ -148,7 +217,7 @@ export type DownloadResultsRequest = Message<"kcorder.v1.DownloadResultsRequest"
  * Use `create(DownloadResultsRequestSchema)` to create a new message.
  */
 export const DownloadResultsRequestSchema: GenMessage<DownloadResultsRequest> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_results, 2);
+  messageDesc(file_kcorder_v1_results, 4);
 
 /**
  * @generated from message kcorder.v1.DownloadResultsResponse
@@ -172,7 +241,7 @@ export type DownloadResultsResponse = Message<"kcorder.v1.DownloadResultsRespons
  * Use `create(DownloadResultsResponseSchema)` to create a new message.
  */
 export const DownloadResultsResponseSchema: GenMessage<DownloadResultsResponse> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_results, 3);
+  messageDesc(file_kcorder_v1_results, 5);
 
 /**
  * What is about to be downloaded.
@@ -198,7 +267,7 @@ export type ResultsHeader = Message<"kcorder.v1.ResultsHeader"> & {
  * Use `create(ResultsHeaderSchema)` to create a new message.
  */
 export const ResultsHeaderSchema: GenMessage<ResultsHeader> = /*@__PURE__*/
-  messageDesc(file_kcorder_v1_results, 4);
+  messageDesc(file_kcorder_v1_results, 6);
 
 /**
  * What analyses have found, row by row.
@@ -225,6 +294,17 @@ export const ResultsService: GenService<{
     methodKind: "server_streaming";
     input: typeof DownloadResultsRequestSchema;
     output: typeof DownloadResultsResponseSchema;
+  },
+  /**
+   * Streams how far the analysis of a capture is, and the rows of one plugin as they are found. Waits for an analysis that has not begun, and ends with
+   * it. A stream that breaks is opened again: the new one tells everything from the first plugin and the first row.
+   *
+   * @generated from rpc kcorder.v1.ResultsService.WatchAnalysis
+   */
+  watchAnalysis: {
+    methodKind: "server_streaming";
+    input: typeof WatchAnalysisRequestSchema;
+    output: typeof WatchAnalysisResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_kcorder_v1_results, 0);

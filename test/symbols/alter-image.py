@@ -1,6 +1,7 @@
-"""Takes a module off the kernel's list in a copy of an image, as one that hides itself does, and prints its name.
+"""In a copy of an image takes a module off the kernel's list, as one that hides itself does, and prints its name; and
+tears the list of tasks behind the first few, as happens when tasks end while memory is read.
 
-hide-module.py VOLATILITY_DIR IMAGE < job, where VOLATILITY_DIR is collector/analysis/volatility.
+alter-image.py VOLATILITY_DIR IMAGE < job, where VOLATILITY_DIR is collector/analysis/volatility.
 """
 
 import json
@@ -36,4 +37,7 @@ def write(address: int, value: int) -> None:
 write(before, after)
 write(after + 8, before)
 module = kernel.object("module", hidden - module_type.relative_child_offset("list"))
+tasks = kernel.module.object_from_symbol("init_task").member("tasks").vol.offset
+write(follow_list(kernel.layer, tasks).nodes[4], 0xDEAD000000000100)
+write(tasks + 8, 0xDEAD000000000122)
 print(read_string(kernel.layer, module.member("name").vol.offset, 64))

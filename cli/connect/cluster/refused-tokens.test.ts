@@ -1,0 +1,102 @@
+import { Fault } from '@kcorder/proto/fault.ts';
+import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type ClusterRig, startRig } from '../../fixtures/cluster-rig.ts';
+import { runCommand } from '../../fixtures/command.ts';
+import { analysisOf, captureOf } from '../../fixtures/lab-capture.ts';
+
+const refused = new Fault('unauthenticated', 'the API server does not vouch for this token');
+const broken = new Fault('unavailable', 'the collector ends');
+const accountPath = 'POST /api/v1/namespaces/people/serviceaccounts/alice/token';
+
+let rig: ClusterRig;
+/** How the first stream ends, and with it the token that opened it. */
+let end: Fault;
+let refusesAll: boolean;
+const judge = (): void => {
+  const isFirst = rig.tokens.length === 1;
+  if (refusesAll || (!isFirst && rig.tokens.at(-1) === rig.tokens[0])) throw refused;
+};
+beforeAll(async () => {
+  rig = await startRig({
+    getAnalysis: async () => {
+      judge();
+      return analysisOf();
+    },
+    watchCapture: async function* () {
+      judge();
+      const isFirst = rig.tokens.length === 1;
+      yield { capture: captureOf(isFirst ? { phase: Phase.ACQUIRING } : {}) };
+      if (isFirst) throw end;
+    },
+  });
+});
+beforeEach(() => {
+  refusesAll = false;
+  return rig.renew();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+/** A plugin that gives another token each time that it is run, and no date. */
+function plugin(): object {
+  const text = `#!/bin/sh
+n=$(($(cat "$0.n" 2>/dev/null || echo 0) + 1))
+echo $n >"$0.n"
+echo "{\\"status\\":{\\"token\\":\\"number-$n\\"}}"
+`;
+  return { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: rig.fileOf(text, 'plugin') } };
+}
+
+/** Answers with another token each time, to whoever is not refused. */
+function countAccountTokens(lifetimeMs: number, refused: (authorization: string) => boolean = () => false): void {
+  let count = 0;
+  rig.kubernetes.answers[accountPath] = ({ authorization }) => {
+    if (refused(authorization)) return { refused: 401, message: 'Unauthorized' };
+    count += 1;
+    const expirationTimestamp = new Date(Date.now() + lifetimeMs).toISOString();
+    return { status: { token: `number-${count}`, expirationTimestamp } };
+  };
+}
+
+const watch = (...options: string[]) => runCommand(['watch', 'x', '--kubeconfig', ...options]);
+const account = ['--service-account', 'people/alice'];
+
+test.each<[string, Fault, () => string[]]>([
+  ['of a plugin that gives no date', refused, () => [rig.kubeconfig(plugin())]],
+  [
+    'of a plugin that gives no date, which ended while there was no connection,',
+    broken,
+    () => [rig.kubeconfig(plugin())],
+  ],
+  [
+    'whose date a slow clock does not reach',
+    refused,
+    () => {
+      countAccountTokens(7_200_000);
+      return [rig.kubeconfig({ token: 'secret' }), ...account];
+    },
+  ],
+])('a token %s is not shown again once it is refused', async (_what, ending, options) => {
+  end = ending;
+  const ran = await watch(...options());
+  expect(ran.stderr).not.toContain('does not vouch');
+  expect(ran.exit).toBe(0);
+  const shown = rig.tokens.map((token) => token.replace('Bearer number-', ''));
+  expect(shown).toEqual(ending === broken ? ['1', '1', '2', '2'] : ['1', '2', '2']);
+});
+
+test('nor is one of a plugin that the API server refuses', async () => {
+  end = refused;
+  countAccountTokens(0, (authorization) => rig.tokens.length > 0 && authorization === 'Bearer number-1');
+  const ran = await watch(rig.kubeconfig(plugin()), ...account);
+  expect(ran.stderr).not.toContain('log in again');
+  expect(ran.exit).toBe(0);
+});
+
+test('a plugin is not run again for a token that was never taken', async () => {
+  refusesAll = true;
+  const ran = await watch(rig.kubeconfig(plugin()));
+  expect(rig.tokens).toEqual(['Bearer number-1']);
+  expect(ran.stderr).toMatch(/does not vouch for this token\.\n$/);
+  expect(ran.exit).toBe(1);
+});
