@@ -17,7 +17,7 @@ _LIST = "task list"
 @dataclass(frozen=True)
 class TaskList:
     """`leaders` without the idle task, `recovered` of them by PID, for what the list does not lead to. `unreadable`
-    tasks are linked but their memory is not in the image."""
+    are linked, but what is there is not the first thread of a process."""
 
     leaders: tuple[Any, ...]
     unreadable: int
@@ -35,7 +35,10 @@ class TaskList:
                 f"The task list leads over {self.recovered} processes that the table of PIDs has (smear or tampering)."
             )
         if self.unreadable:
-            warnings.add(f"{self.unreadable} tasks of the task list are not in the image: those processes are missing.")
+            warnings.add(
+                f"Links of the task list that lead to no process: {self.unreadable}. It ended while the memory was read, or"
+                " is not in the image."
+            )
 
 
 class Process:
