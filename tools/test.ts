@@ -35,10 +35,7 @@ export async function test(args: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  if (files.length === 0) {
-    for (const script of npmScripts) tallies.push(await check(script));
-    tallies.push(await pythonTests(await ensureVolatility()));
-  }
+  if (files.length === 0) tallies.push(...(await checksAndPython()));
   let isSetUp = false;
   for (const project of projects) {
     if (project !== 'unit' && !isSetUp) {
@@ -53,6 +50,18 @@ export async function test(args: readonly string[]): Promise<number> {
   for (const failure of tallies.flatMap(({ failures }) => failures)) say(`FAILED: ${failure}`);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** Beside each other: each of them uses one processor. */
+async function checksAndPython(): Promise<Tally[]> {
+  const volatility = await ensureVolatility();
+  const checks = async (): Promise<Tally[]> => {
+    const tallies: Tally[] = [];
+    for (const script of npmScripts) tallies.push(await check(script));
+    return tallies;
+  };
+  const [ofChecks, python] = await Promise.all([checks(), pythonTests(volatility)]);
+  return [...ofChecks, python];
 }
 
 /** A static check counts as one test. */

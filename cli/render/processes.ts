@@ -125,8 +125,12 @@ function indentOf(depth: number): string {
   return depth === 0 ? '' : `${'   '.repeat(Math.min(depth, deepest) - 1)}└─ `;
 }
 
-/** The command line; in brackets the name alone of what has none, with a word on one that could not be read. */
 function commandOf(process: Process): string {
+  return process.hidden ? `${programOf(process)} (HIDDEN by the kernel)` : programOf(process);
+}
+
+/** The command line; in brackets the name alone of what has none, with a word on one that could not be read. */
+function programOf(process: Process): string {
   if (process.commandLine !== undefined && process.commandLine !== '') return process.commandLine;
   const hasNone = process.kernelThread || process.commandLine === '' || process.state === 'zombie';
   return hasNone ? `[${process.name}]` : `[${process.name}] (command line not readable)`;

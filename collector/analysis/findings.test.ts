@@ -24,6 +24,9 @@ const process: Suspect = {
   kernelThread: false,
   executable: '/usr/sbin/nginx',
   commandLine: 'nginx -g x',
+  inTaskList: true,
+  inPidTable: true,
+  hidden: false,
 };
 const placement = {
   $typeName: 'kcorder.v1.Placement',
@@ -61,6 +64,15 @@ test.each([
     'warning kernel_thread_impersonated',
   ],
   ['a program whose name only begins so', { name: 'kworkers-api' }, undefined],
+  ['a process of a kernel whose table of PIDs is not known', { inPidTable: undefined }, undefined],
+  ['a process that may have ended meanwhile', { inTaskList: false }, 'info hidden_process'],
+  ['a process that may have begun meanwhile', { inPidTable: false }, 'info hidden_process'],
+  ['a process that something hides', { inTaskList: false, hidden: true }, 'critical hidden_process'],
+  [
+    'a thread of the kernel that something hides',
+    { kernelThread: true, inPidTable: false, hidden: true },
+    'critical hidden_process',
+  ],
 ] satisfies [string, Partial<Suspect>, string | undefined][])(
   'of %s is found what there is',
   (_sentence, change, expected) => {
@@ -71,17 +83,29 @@ test.each([
 
 test('the gravest come first, and a finding says which process of which pod', () => {
   const gone = { ...process, executable: '/app (deleted)' };
+  const unlisted = { ...process, inTaskList: false };
   const found = findingsOf(
     { ...report, kernelMismatch: true },
-    [gone, { ...gone, placement }, { ...gone, placement: { ...placement, podName: '' } }],
+    [
+      unlisted,
+      { ...unlisted, hidden: true, placement },
+      gone,
+      { ...gone, placement },
+      { ...gone, placement: { ...placement, podName: '' } },
+    ],
     ['diamorphine\u202e'],
   );
   expect(found.map(({ severity, detail }) => [severity, detail])).toEqual([
     ['critical', expect.stringContaining('is not the one that the node told')],
+    [
+      'critical',
+      expect.stringMatching(/^process 7 \(nginx\) of pod shop\/web-1 is not in the kernel's list of tasks: it lives/),
+    ],
     ['critical', 'the kernel has a module loaded that it does not list: diamorphine\ufffd'],
     ['warning', 'process 7 (nginx) of pod shop/web-1 runs a program whose file is gone: /app (deleted)'],
     ['warning', 'process 7 (nginx) of pod u-1 runs a program whose file is gone: /app (deleted)'],
     ['info', 'process 7 (nginx) of the node runs a program whose file is gone: /app (deleted)'],
+    ['info', expect.stringContaining("is not in the kernel's list of tasks: it began or ended")],
   ]);
 });
 

@@ -10,6 +10,8 @@ import type { AnalysisReport } from './analysis.ts';
 export type FindingRule =
   /** The kernel in the image is not the one that the node told: the image is another machine's, or somebody lied. */
   | 'kernel_mismatch'
+  /** A process that only one of the kernel's lists has: the list of tasks, or the table of PIDs, by which the node itself lists processes. */
+  | 'hidden_process'
   /** A module is loaded that the kernel does not list: it has taken itself off the list. */
   | 'hidden_module'
   /** A program that was never a file: loaded into memory and run from there. */
@@ -22,7 +24,8 @@ export type FindingRule =
   | 'executable_deleted';
 
 /** What the rules look at besides the report. */
-export type Suspect = Pick<Process, 'pid' | 'name' | 'kernelThread' | 'executable' | 'commandLine' | 'placement'>;
+export type Suspect = Pick<Process, 'pid' | 'name' | 'kernelThread' | 'executable' | 'commandLine' | 'placement'> &
+  Pick<Process, 'inTaskList' | 'inPidTable' | 'hidden'>;
 
 const mostOfARule = 50;
 const textLimit = 120;
@@ -47,13 +50,31 @@ export function findingsOf(
   const hidden = hiddenModules.map((name) =>
     critical('hidden_module', `the kernel has a module loaded that it does not list: ${plain(name, textLimit)}`),
   );
+  const hiding = processes.flatMap((process) => hidingOf(process) ?? []);
   const found = processes.flatMap((process) => findingOf(process) ?? []);
   const grave = (finding: Finding) => (finding.severity === 'warning' ? 0 : 1);
   return [
     ...(report.kernelMismatch ? [mismatch] : []),
+    ...bounded(hiding.filter(({ severity }) => severity === 'critical')),
     ...bounded(hidden),
     ...bounded(found).sort((a, b) => grave(a) - grave(b)),
+    ...bounded(hiding.filter(({ severity }) => severity !== 'critical')),
   ];
+}
+
+function hidingOf(process: Suspect): Finding | undefined {
+  const { hidden, inTaskList, inPidTable } = process;
+  if (inTaskList !== false && inPidTable !== false) return undefined;
+  const missing =
+    inTaskList === false ? "the kernel's list of tasks" : "the kernel's table of PIDs, and so not in /proc";
+  const why = hidden
+    ? 'it lives, and was not there only for a part of the time in which the memory was read: something in the kernel hides it'
+    : 'it began or ended while the memory was read, or something hides it: capture the node again and compare';
+  return {
+    severity: hidden ? 'critical' : 'info',
+    rule: 'hidden_process',
+    detail: `${who(process)} is not in ${missing}: ${why}`,
+  };
 }
 
 function findingOf(process: Suspect): Finding | undefined {

@@ -75,7 +75,8 @@ export const pluginTable = [
     taskColumn: 'offset',
     columns: [
       ...['pid', 'ppid', 'nspid', 'comm', 'state', 'threads', 'uid', 'gid', 'startTime', 'kernelThread'],
-      ...['commandLine', 'exe', 'cgroup', 'utsName', 'netNamespace', 'pidNamespace', 'mntNamespace', 'offset'],
+      ...['commandLine', 'exe', 'cgroup', 'utsName', 'netNamespace', 'pidNamespace', 'mntNamespace'],
+      ...['inTaskList', 'inPidTable', 'hidden', 'offset'],
     ],
     // Joined in memory: 50,000 processes are five times those of a large node.
     most: { rows: 50_000, bytes: 16 * 2 ** 20 },

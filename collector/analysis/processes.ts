@@ -67,6 +67,8 @@ function toProcess(
   const commandLine = cells.text(row, 'commandLine');
   const cgroup = text('cgroup');
   const placement = names.place(cgroup);
+  const inTaskList = cells.knownFlag(row, 'inTaskList');
+  const inPidTable = cells.knownFlag(row, 'inPidTable');
   return create(ProcessSchema, {
     pid,
     ppid: number('ppid'),
@@ -81,6 +83,9 @@ function toProcess(
     cgroup,
     hostname: text('utsName'),
     taskAddress: text('offset'),
+    hidden: cells.flag(row, 'hidden'),
+    ...(inTaskList === undefined ? {} : { inTaskList }),
+    ...(inPidTable === undefined ? {} : { inPidTable }),
     ...(commandLine === undefined ? {} : { commandLine }),
     ...(placement === undefined ? {} : { placement }),
   });

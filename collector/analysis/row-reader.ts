@@ -23,6 +23,12 @@ export class RowReader<Column extends string = string> {
     return this.#cell(row, column) === true;
   }
 
+  /** The cell as true or false; undefined when it is absent. */
+  knownFlag(row: readonly unknown[], column: Column): boolean | undefined {
+    const cell = this.#cell(row, column);
+    return typeof cell === 'boolean' ? cell : undefined;
+  }
+
   #cell(row: readonly unknown[], column: Column): unknown {
     const place = this.#places.get(column);
     return place === undefined ? undefined : row[place];

@@ -5,6 +5,7 @@ export interface ListedProcess {
   pid: number;
   name: string;
   startTime?: string;
+  hidden?: boolean;
   placement?: { podUid?: string; containerId?: string; podName?: string };
 }
 

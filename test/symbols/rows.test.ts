@@ -4,11 +4,12 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Process } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAnalysis } from '../../collector/analysis/analyze.ts';
 import { pluginTable } from '../../collector/analysis/plugins.ts';
 import { defaultPlugins, profiles } from '../../collector/analysis/profiles.ts';
-import { readColumn } from '../../collector/analysis/results.ts';
+import { readColumn, readProcesses } from '../../collector/analysis/results.ts';
 import type { PluginSpec } from '../../collector/capture/capture.ts';
 import { openFile } from '../../collector/store/file-source.ts';
 import { openFrames } from '../../collector/store/frames/open-frames.ts';
@@ -61,6 +62,7 @@ describe.each([
     const { processes } = JSON.parse(stdout) as { processes: ListedProcess[] };
     const recall = recallOf(recording.lived, processes);
     expect(recall).toMatchObject({ missing: [], misplaced: [], undated: [] });
+    expect(processes.filter(({ hidden }) => hidden === true)).toEqual([]);
     expect(recall.lived).toBeGreaterThan(40);
     expect(recall.inPods).toBeGreaterThan(5);
     expect(node.job.kernel.vmcoreinfo).toContain(`NUMBER(pgtable_l5_enabled)=${la57 ? 1 : 0}\n`);
@@ -143,21 +145,33 @@ describe.each([
     expect(await differingAccelerated(node, node.btfPath, dir, acceleratedPlugins)).toEqual([]);
   });
 
-  test('tells a module that has taken itself off the list of the kernel, and no other, and has every process of a torn task list', async () => {
+  test('tells a module and processes that were taken off the lists of the kernel, and no others, and has every process of a torn task list', async () => {
     const copy = join(dir, 'altered.lime');
     await copyFile(node.imagePath, copy);
     const { job, btfPath } = node;
     const entry = join(repoDir, 'collector/analysis/volatility');
     const script = join(import.meta.dirname, 'alter-image.py');
-    const hidden = execFileSync(await ensureVolatility(), ['-B', script, entry, copy], {
-      input: JSON.stringify({ isfPath: btfPath, isfSha256: sha256(btfPath), ...job.kernel }),
-      encoding: 'utf8',
-    }).trim();
+    const hidden = JSON.parse(
+      execFileSync(await ensureVolatility(), ['-B', script, entry, copy], {
+        input: JSON.stringify({ isfPath: btfPath, isfSha256: sha256(btfPath), ...job.kernel }),
+        encoding: 'utf8',
+      }),
+    ) as { module: string; poisoned: number[]; bridged: number[]; unnumbered: number[] };
     const outputDir = join(dir, 'altered');
     const plugins = ['hiddenModules', 'processes', 'linux.pslist.PsList'];
     const altered = { job: { ...job, image: { kind: 'lime', path: copy } as const } };
     const { report } = await analyzeAgain(altered, btfPath, outputDir, { plugins });
-    expect(await readColumn(outputDir, report, 'hiddenModules', 'name')).toEqual([hidden]);
+    expect(await readColumn(outputDir, report, 'hiddenModules', 'name')).toEqual([hidden.module]);
+    const { poisoned, bridged, unnumbered } = hidden;
+    const processes = await readProcesses(outputDir, report);
+    const pidsOf = (those: (process: Process) => boolean) => processes.filter(those).map(({ pid }) => pid);
+    expect(pidsOf(({ inTaskList }) => inTaskList === false)).toEqual(expect.arrayContaining([...poisoned, ...bridged]));
+    expect(pidsOf(({ inPidTable }) => inPidTable === false).sort()).toEqual(unnumbered.sort());
+    const told = pidsOf((process) => process.hidden);
+    expect(told.filter((pid) => ![...poisoned, ...bridged, ...unnumbered].includes(pid))).toEqual([]);
+    expect(told).toEqual(expect.arrayContaining(poisoned));
+    // Of some of them the image is as if they had ended or begun.
+    expect(told.filter((pid) => bridged.includes(pid)).length).toBeGreaterThan(1);
     for (const [plugin, column] of [
       ['processes', 'pid'],
       ['linux.pslist.PsList', 'PID'],

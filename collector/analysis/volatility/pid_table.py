@@ -1,12 +1,15 @@
 """Processes by the kernel's table of PIDs: it still leads to them where the task list is torn."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from volatility3.framework import contexts, exceptions
 
 from remembered import remembered
+
+_Value = TypeVar("_Value")
 
 _POINTER_BYTES, _PID_BYTES = 8, 4
 # The tag of an entry of an xarray that is a node: lib/xarray.c of Linux, xa_is_node().
@@ -17,32 +20,54 @@ _SLOTS = 64
 _NODE_LIMIT = 66_577
 # More threads and processes than a node has: of a forged table no more are looked at.
 _PID_LIMIT, _LEADER_LIMIT = 1 << 20, 1 << 17
-_NEEDED = (("pid_namespace", "idr"), ("idr", "idr_rt"), ("xarray", "xa_head"), ("xa_node", "slots"), ("pid", "tasks"))
+_NEEDED = (("pid_namespace", "idr"), ("idr", "idr_rt"), ("xarray", "xa_head"), ("xa_node", "slots"), ("xa_node", "shift"), ("pid", "tasks"))
+# An xarray node has 64 slots; no PID has more bits than the highest node and those below it tell apart.
+_SHIFT_STEP, _HIGHEST_SHIFT = 6, 36
 _OF_TASK = ("pid_links", "thread_pid", "pid", "tgid")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where the table says that a task has a PID, or does not: addresses that were read on the way. `task` is the
+    address of the task that has it, None if none has."""
+
+    task: int | None
+    read: tuple[int, ...]
 
 
 def leaders_by_pid(module: contexts.Module) -> tuple[Any, ...]:
     """The first task of each thread group that the table of the first PID namespace has, by PID, as far as it can be
     read. None before Linux 4.20, whose table is another one."""
-    return remembered(module.context, "leaders by PID", lambda: _all_or_none(module))
+    return remembered(module.context, "leaders by PID", lambda: _or_nothing(lambda: tuple(_leaders(module)), ()))
 
 
-def _all_or_none(module: contexts.Module) -> tuple[Any, ...]:
+def entry_of(module: contexts.Module, pid: int) -> Entry | None:
+    """What the table has at that PID; None if nobody can tell."""
+    table = remembered(module.context, "table of PIDs", lambda: _or_nothing(lambda: _table(module), None))
+    return None if table is None else _or_nothing(lambda: table.entry(pid), None)
+
+
+def _or_nothing(read: Callable[[], _Value], nothing: _Value) -> _Value:
     try:
-        return tuple(_leaders(module))
+        return read()
     except MemoryError:
         raise
     except Exception:  # a node has made up types, or a kernel changed them: what the list still has is not lost
-        return ()
+        return nothing
+
+
+def _table(module: contexts.Module) -> "_Table | None":
+    needed = (*_NEEDED, *(("task_struct", member) for member in _OF_TASK))
+    known = module.has_symbol("init_pid_ns") and all(
+        module.has_type(kind) and module.get_type(kind).has_member(member) for kind, member in needed
+    )
+    return _Table(module) if known else None
 
 
 def _leaders(module: contexts.Module) -> Iterator[Any]:
-    if not module.has_symbol("init_pid_ns"):
+    table = _table(module)
+    if table is None:
         return
-    for kind, member in (*_NEEDED, *(("task_struct", member) for member in _OF_TASK)):
-        if not (module.has_type(kind) and module.get_type(kind).has_member(member)):
-            return
-    table = _Table(module)
     pids = itertools.islice(table.pids(), _PID_LIMIT)
     leaders = itertools.islice((leader for leader in map(table.leader, pids) if leader), _LEADER_LIMIT)
     for _pid, address in sorted(leaders):
@@ -56,17 +81,16 @@ class _Table:
         self._module = module
         self._layer = module.context.layers[module.layer_name]
         self._tasks = module.get_type("pid").relative_child_offset("tasks")
+        self._slots = module.get_type("xa_node").relative_child_offset("slots")
         self._of_task = {name: module.get_type("task_struct").relative_child_offset(name) for name in _OF_TASK}
 
     def pids(self) -> Iterator[int]:
         """Addresses of struct pid, each once."""
-        slots = self._module.get_type("xa_node").relative_child_offset("slots")
         # The types of a kernel are the node's to name, too.
         size = min(self._module.get_type("xa_node").child_template("slots").size, _SLOTS * _POINTER_BYTES)
-        space = self._module.object("pid_namespace", offset=self._module.get_symbol("init_pid_ns").address)
         ahead, nodes, pids = [], set(), set()
         try:
-            ahead.append(int(space.idr.idr_rt.xa_head))
+            ahead.append(self._head())
         except exceptions.InvalidAddressException:
             return
         while ahead:
@@ -78,10 +102,30 @@ class _Table:
                 continue
             nodes.add(entry)
             try:
-                data = self._layer.read(entry - _NODE + slots & self._layer.address_mask, size)
+                data = self._layer.read(entry - _NODE + self._slots & self._layer.address_mask, size)
             except exceptions.InvalidAddressException:
                 continue
             ahead += (int.from_bytes(data[at : at + _POINTER_BYTES], "little") for at in range(0, size, _POINTER_BYTES))
+
+    def entry(self, number: int) -> Entry | None:
+        """Walks down as the kernel does. Raises InvalidAddressException where memory is missing."""
+        shift_at = self._module.get_type("xa_node").relative_child_offset("shift")
+        entry, shift, at = self._head(), _HIGHEST_SHIFT, 0
+        while shift > 0 and entry & _TAG == _NODE and entry > _LOWEST_NODE:
+            node, above = entry - _NODE, shift
+            shift = self._read(node + shift_at, 1)
+            # Memory that is another thing by now, or a PID that this tree is too low for.
+            if shift % _SHIFT_STEP or shift >= above or (at == 0 and number >> shift >= _SLOTS):
+                return None
+            at = node + self._slots + (number >> shift) % _SLOTS * _POINTER_BYTES
+            entry = self._read(at, _POINTER_BYTES)
+        if at == 0:
+            return None
+        if entry == 0 or entry & _TAG:
+            return Entry(None, (at,))
+        first = self._read(entry + self._tasks, _POINTER_BYTES)
+        task = first - self._of_task["pid_links"] & self._layer.address_mask if first else None
+        return Entry(task, (at, entry + self._tasks))
 
     def leader(self, pid: int) -> tuple[int, int] | None:
         """PID and address; None for a thread that is not the first, and for a task that names another struct pid."""
@@ -96,6 +140,10 @@ class _Table:
             return (number, task) if number == self._read(task + self._of_task["tgid"], _PID_BYTES) else None
         except exceptions.InvalidAddressException:
             return None
+
+    def _head(self) -> int:
+        space = self._module.object("pid_namespace", offset=self._module.get_symbol("init_pid_ns").address)
+        return int(space.idr.idr_rt.xa_head)
 
     def _read(self, address: int, length: int) -> int:
         return int.from_bytes(self._layer.read(address & self._layer.address_mask, length), "little")

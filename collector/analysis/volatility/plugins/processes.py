@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kernel import Kernel
+from membership import membership_of
 from plugins.cgroups import CgroupPaths
 from plugins.command_line import LIMIT_BYTES, join_arguments, read_command_line
 from plugins.executables import ExecutablePaths
@@ -31,6 +32,9 @@ COLUMNS = [
     "netNamespace",
     "pidNamespace",
     "mntNamespace",
+    "inTaskList",
+    "inPidTable",
+    "hidden",
     "offset",
 ]
 
@@ -47,8 +51,11 @@ def _rows(kernel: Kernel, warnings: Warnings) -> Iterator[list[Plain]]:
     tasks = task_list(kernel)
     tasks.explain(warnings)
     cgroups, executables = CgroupPaths(kernel), ExecutablePaths(kernel)
-    for leader in tasks.leaders:
+    listed = len(tasks.leaders) - tasks.recovered
+    for index, leader in enumerate(tasks.leaders):
         row = _Row(kernel, Process(kernel, leader), cgroups, executables, warnings).values()
+        membership = membership_of(kernel, leader, index < listed)
+        row |= {"inTaskList": index < listed, "inPidTable": membership.pid_table, "hidden": membership.hidden}
         yield [row[column] for column in COLUMNS]
 
 
