@@ -89,6 +89,15 @@ class Membership(PidCase):
         unknown = {"inTaskList": True, "inPidTable": None, "hidden": False}
         self._expect(dict.fromkeys((1, 3, 2, 4), unknown))
 
+    def test_of_a_kernel_without_a_member_costs_no_row(self) -> None:
+        self._add(2, 3, 4)
+        self._link(1, 3, 2, 4)
+        self.put(2, 0)
+        del self.kernel.types["task_struct"]["fields"]["exit_state"]
+        rows = self.analyse("processes")["processes"]["table"]
+        unknown = [(pid, None, False) for pid in (1, 3, 2, 4)]
+        self.assertEqual([(row["pid"], row["inPidTable"], row["hidden"]) for row in rows], unknown)
+
     def _add(self, *pids: int) -> None:
         for pid in pids:
             self.put(pid, self.add_process(pid))

@@ -180,7 +180,7 @@ class Processes(OnKernel):
             with self.subTest(sentence):
                 rows, warnings = self._run(make_node().without(name), "processes")
                 empty = {name for name, value in rows[0].items() if value is None}
-                self.assertEqual(empty - {"commandLine", "exe"}, lost)
+                self.assertEqual(empty - {"commandLine", "exe", "inPidTable"}, lost)
                 self.assertRegex("\n".join(warnings), warning)
 
     def test_both_names_of_the_parent_of_a_cgroup(self) -> None:

@@ -54,9 +54,17 @@ def _rows(kernel: Kernel, warnings: Warnings) -> Iterator[list[Plain]]:
     listed = len(tasks.leaders) - tasks.recovered
     for index, leader in enumerate(tasks.leaders):
         row = _Row(kernel, Process(kernel, leader), cgroups, executables, warnings).values()
-        membership = membership_of(kernel, leader, index < listed)
-        row |= {"inTaskList": index < listed, "inPidTable": membership.pid_table, "hidden": membership.hidden}
+        row |= {"inTaskList": index < listed, **_membership(kernel, leader, index < listed, warnings)}
         yield [row[column] for column in COLUMNS]
+
+
+def _membership(kernel: Kernel, leader: Any, is_listed: bool, warnings: Warnings) -> dict[str, Plain]:
+    pid = int(leader.tgid)
+    membership = warnings.read("table of PIDs", pid, lambda: membership_of(kernel, leader, is_listed))
+    return {
+        "inPidTable": membership and membership.pid_table,
+        "hidden": membership is not None and membership.hidden,
+    }
 
 
 class _Row:
