@@ -15,6 +15,7 @@ from kernel import Kernel
 from pid_table import Entry, entry_of
 
 _POINTER_BYTES = 8
+_PAGE_BYTES = 4096
 # list_del() leaves these: include/linux/poison.h of Linux.
 _POISON = (0xDEAD000000000100, 0xDEAD000000000122)
 # More than is read at once: within it nothing is known of what was read first.
@@ -59,7 +60,6 @@ class _Evidence:
         if listed:
             there += [at for at, target in self._neighbors(self._links) if target == self._links]
         elif self._is_unlinked():
-            # Of a process that lives: the kernel takes off its list none but those that have ended.
             return in_table is True
         elif self._is_closed_around():
             gone += [at for at, _ in self._neighbors(self._links)]
@@ -70,8 +70,11 @@ class _Evidence:
         return self._contradicts([self._place(at) for at in there], [self._place(at) for at in gone])
 
     def _is_unlinked(self) -> bool:
-        ends = [self._read(at) for at in (self._links, self._links + _POINTER_BYTES)]
-        return all(end in _POISON or end & self._mask == self._links for end in ends)
+        """It lives, and says itself that it is in no list: the kernel takes off its list only what has ended before."""
+        before, back = self._links + _POINTER_BYTES, self._read(self._links + _POINTER_BYTES)
+        # Read at one moment.
+        pages = {self._place(at) // _PAGE_BYTES for at in (before, self._task.member("exit_state").vol.offset)}
+        return len(pages) == 1 and (back in _POISON or back & self._mask == self._links)
 
     def _is_closed_around(self) -> bool:
         """Both neighbors have each other instead: they are in the list, and are none of memory that was used anew."""

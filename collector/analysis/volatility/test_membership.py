@@ -27,10 +27,15 @@ class Membership(PidCase):
         self._add(2, 3)
         self._link(1, 3)
         links = self.links(self.tasks[2])
-        for sentence, targets in (("list_del", (POISON, POISON + 0x22)), ("list_del_init", (links, links))):
+        ways = {"list_del": (POISON, POISON + 0x22), "list_del_init": (links, links)}
+        ways["list_del_rcu"] = (self.links(self.tasks[3]), POISON + 0x22)
+        for sentence, targets in ways.items():
             with self.subTest(sentence):
                 self._set_links(2, *targets)
                 self._expect({1: _BOTH, 3: _BOTH, 2: _OFF_LIST | {"hidden": True}})
+        # One of the pages in which that stands was read before the process ended, the other one after.
+        with unittest.mock.patch.object(membership, "_PAGE_BYTES", 8):
+            self._expect({1: _BOTH, 3: _BOTH, 2: _OFF_LIST})
         self.kernel.put(self.tasks[2], "task_struct", "exit_state", 16)
         self._expect({1: _BOTH, 3: _BOTH, 2: _OFF_LIST})
 
