@@ -70,6 +70,15 @@ test('kernel threads are listed when asked for', () => {
   expect(text).not.toContain('--all lists them');
 });
 
+test('a hidden process is marked, and its thread of the kernel shown though others are not', () => {
+  const processes = [2, 3, 7].map((pid) =>
+    create(ProcessSchema, { pid, name: `n${pid}`, hidden: pid !== 3, kernelThread: pid !== 7, commandLine: 'sh' }),
+  );
+  const text = processesText(analysisOf({ processes, containers: [] }), view, look);
+  expect(text).toMatch(/node processes\n +7 .* \(HIDDEN\) sh\n/);
+  expect(text).toMatch(/kernel threads\n +2 .* \(HIDDEN\) sh\n {2}2 kernel threads; --all/);
+});
+
 test('wide tells the threads, host, container, task and cgroup of a process', () => {
   const text = processesText(analysisOf(), view, { ...look, wide: true });
   const line = text.split('\n').find((candidate) => candidate.includes('nc -lk')) ?? '';

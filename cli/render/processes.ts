@@ -39,7 +39,7 @@ const listenColumn = columns.length - 1;
 interface Group {
   readonly path: readonly string[];
   readonly rows: readonly Row[];
-  /** Stands in for rows. */
+  /** Stands below the rows. */
   readonly remark?: string;
 }
 
@@ -55,8 +55,8 @@ export function processesText(analysis: GetAnalysisResponse, view: ProcessView, 
   const nodeName = analysis.capture?.nodeName || 'unknown node';
   const blocks = groups.map(({ path, rows, remark }) => {
     const heading = look.paint('heading', [nodeName, ...path].map(visible).join(' > '));
-    const body = remark === undefined ? rows.map((row) => grid.line(row)) : [look.paint('quiet', `  ${remark}`)];
-    return ['', heading, ...body];
+    const end = remark === undefined ? [] : [look.paint('quiet', `  ${remark}`)];
+    return ['', heading, ...rows.map((row) => grid.line(row)), ...end];
   });
   return [...captionOf(analysis, look), '', grid.header, ...blocks.flat()].map((line) => `${line}\n`).join('');
 }
@@ -86,7 +86,11 @@ function groupsOf(analysis: GetAnalysisResponse, view: ProcessView, wide: boolea
   const threads = own.filter(({ kernelThread }) => kernelThread);
   const kernel: Group = view.kernelThreads
     ? { path: ['kernel threads'], rows: rowsOf(threads) }
-    : { path: ['kernel threads'], rows: [], remark: `${threads.length} kernel threads; --all lists them` };
+    : {
+        path: ['kernel threads'],
+        rows: rowsOf(threads.filter(({ hidden }) => hidden)),
+        remark: `${threads.length} kernel threads; --all lists them`,
+      };
   return [
     ...contained,
     ...(programs.length > 0 ? [{ path: ['node processes'], rows: rowsOf(programs) }] : []),
@@ -126,7 +130,8 @@ function indentOf(depth: number): string {
 }
 
 function commandOf(process: Process): string {
-  return process.hidden ? `${programOf(process)} (HIDDEN by the kernel)` : programOf(process);
+  // Before it, as long command lines are cut.
+  return process.hidden ? `(HIDDEN) ${programOf(process)}` : programOf(process);
 }
 
 /** The command line; in brackets the name alone of what has none, with a word on one that could not be read. */
