@@ -36,6 +36,9 @@ test.each([
   ['JSON', `curl -d {"user":"bob","password":"hunter2"} x`, `curl -d {"user":"bob","password":[masked] x`],
   ['JSON in quotes', `sh -c "{\\"token\\": \\"hunter2\\"}" x`, `sh -c "{\\"token\\": [masked] x`],
   ['signs in a password', 'app --password=a,b;hunter2&c x', 'app --password=[masked] x'],
+  ['several addresses', 'app amqp://a:x@h1 amqp://b:y@h2', 'app amqp://a:[masked]@h1 amqp://b:[masked]@h2'],
+  ['an address behind one without', 'app http://h:80/ db://b:y@h2', 'app http://h:80/ db://b:[masked]@h2'],
+  ['no letter of an address without a user', 'redis://:hunter2@h', 'redis://:[masked]@h'],
   ['signs in an address', 'psql postgres://bob:a/b@hunter2@db/shop', 'psql postgres://bob:[masked]@db/shop'],
   ['a header behind its letter', 'curl -HX-Api-Key: hunter2 https://x', 'curl -HX-Api-Key: [masked] https://x'],
   ['a key of Azure', 'x AccountName=a;AccountKey=hunter2== y', 'x AccountName=a;AccountKey=[masked] y'],
@@ -85,7 +88,19 @@ test('a hostile command line takes no time that grows faster than it does', () =
 });
 
 test.each([
-  ...['eyJ-', 'eyJ.', `${'token'.repeat(12)} `, `--token${' '.repeat(60)}`, '://b:', '://', '-u=', 'mysql ', 'x-'],
+  ...[
+    'eyJ-',
+    'eyJ.',
+    `${'token'.repeat(12)} `,
+    `--token${' '.repeat(60)}`,
+    '://b:',
+    '://',
+    '://:',
+    '://: @',
+    '-u=',
+    'mysql ',
+    'x-',
+  ],
   ...['-----BEGIN ', 'token="', `pass='"`, 'cookie: ', ' ', 'secret.', `-u${'='.repeat(300)} `],
 ])('a command line of nothing but %j is read in one go, or this would take hours', (part) => {
   const line = part.repeat(Math.ceil((128 << 10) / part.length));

@@ -86,8 +86,6 @@ const secrets: readonly RegExp[] = [
   new RegExp(`((?<![\\w.-])-{0,2}${ofSecret}\\\\?["']?\\s*[=:]\\s*)${value}`, 'gi'),
   // --name x
   new RegExp(`((?<!\\S)--?${ofSecret}\\s+)(?!-)\\S+`, 'gi'),
-  // scheme://user:x@host
-  /(:\/\/[^\s:/@]{0,256}:)\S{1,256}(?=@)/g,
   /(\bsshpass\s+-p\s*)\S+/gi,
   /((?<!\S)(?:-u|--user|-U|--proxy-user)[\s=]+[^\s:=][^\s:]{0,255}:)\S+/g,
   // What tells by itself that it is one.
@@ -98,6 +96,30 @@ const secrets: readonly RegExp[] = [
   /()-----BEGIN [^-]{0,64}PRIVATE KEY-----[\s\S]*?(?:-----END [^-]{0,64}PRIVATE KEY-----|$)/g,
 ];
 
+/** Before a password in an address. */
+const beforeLogin = /:\/\/[^\s:/@]{0,256}:/g;
+const mostOfLogin = 256;
+
+/** scheme://user:x@host, where the password may itself have an @. Each character is looked at a bounded number of times, unlike by a pattern. */
+function maskLogins(text: string): string {
+  let shown = '';
+  let done = 0;
+  let at = 0;
+  for (const { index, 0: before } of text.matchAll(beforeLogin)) {
+    const from = index + before.length;
+    if (from < done) continue;
+    if (at < from) at = text.indexOf('@', from);
+    if (at === -1) break;
+    if (at - from > mostOfLogin) continue;
+    const word = /^\S*/.exec(text.slice(from, from + mostOfLogin + 1))?.[0] ?? '';
+    const end = from + word.lastIndexOf('@');
+    if (end <= from) continue;
+    shown += text.slice(done, from) + masked;
+    done = end;
+  }
+  return shown + text.slice(done);
+}
+
 /** What these programs take with a letter. */
 const byLetter: readonly (readonly [program: RegExp, secret: RegExp])[] = [
   [/\b(?:mysql|mysqldump|mysqladmin|mariadb)\b/i, /((?<!\S)-p)\S+/g],
@@ -107,5 +129,5 @@ const byLetter: readonly (readonly [program: RegExp, secret: RegExp])[] = [
 /** A command line without the secrets that can be told from other arguments. It is no promise that none is left. */
 export function maskSecrets(line: string): string {
   const lettered = byLetter.flatMap(([program, secret]) => (program.test(line) ? [secret] : []));
-  return [...secrets, ...lettered].reduce((text, secret) => text.replace(secret, `$1${masked}`), line);
+  return [...secrets, ...lettered].reduce((text, secret) => text.replace(secret, `$1${masked}`), maskLogins(line));
 }

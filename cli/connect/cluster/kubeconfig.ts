@@ -22,9 +22,20 @@ export class Kubeconfig extends KubeConfig {
     this.#target = target;
   }
 
-  /** Reads the files again, and forgets what plugins gave: client-node keeps a token until its date, and one without a date for ever. */
+  /**
+   * Reads the files again, and forgets what plugins gave: client-node keeps a token until its date, and one without a date for ever. Throws
+   * config_invalid when the context of this command leads elsewhere by now: who is spoken to already must not get the token for another.
+   */
   reload(): void {
-    Object.assign(this, loadKubeconfig(this.#target));
+    // Another one may be the current context by now.
+    const again = loadKubeconfig({ ...this.#target, context: this.getCurrentContext() });
+    if (partiesOf(again) !== partiesOf(this)) {
+      throw new Fault(
+        'config_invalid',
+        `context ${this.getCurrentContext()} of the kubeconfig names another cluster or user than when this command began. Begin it again.`,
+      );
+    }
+    Object.assign(this, again);
   }
 
   override async applyToHTTPSOptions(options: Parameters<KubeConfig['applyToHTTPSOptions']>[0]): Promise<void> {
@@ -106,6 +117,11 @@ function mergeInto(merged: KubeConfig, config: KubeConfig): void {
     users: add<User>(merged.users, config.users),
     currentContext: merged.currentContext || config.currentContext,
   });
+}
+
+/** Who is asked, by which address and certificate, and the name of who asks. */
+function partiesOf(config: KubeConfig): string {
+  return JSON.stringify([config.getCurrentCluster(), config.getContextObject(config.getCurrentContext())]);
 }
 
 function choose(config: KubeConfig, wanted: string | undefined, paths: readonly string[]): void {

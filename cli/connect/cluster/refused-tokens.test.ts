@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { kubeconfigText } from '../../fixtures/cluster.ts';
 import { type ClusterRig, startRig } from '../../fixtures/cluster-rig.ts';
 import { runCommand } from '../../fixtures/command.ts';
 import { analysisOf, captureOf } from '../../fixtures/lab-capture.ts';
@@ -13,6 +15,8 @@ let rig: ClusterRig;
 /** How the first stream ends, and with it the token that opened it. */
 let end: Fault;
 let refusesAll: boolean;
+/** Happens before it ends. */
+let meanwhile: () => void;
 const judge = (): void => {
   const isFirst = rig.tokens.length === 1;
   if (refusesAll || (!isFirst && rig.tokens.at(-1) === rig.tokens[0])) throw refused;
@@ -27,12 +31,16 @@ beforeAll(async () => {
       judge();
       const isFirst = rig.tokens.length === 1;
       yield { capture: captureOf(isFirst ? { phase: Phase.ACQUIRING } : {}) };
-      if (isFirst) throw end;
+      if (isFirst) {
+        meanwhile();
+        throw end;
+      }
     },
   });
 });
 beforeEach(() => {
   refusesAll = false;
+  meanwhile = () => undefined;
   return rig.renew();
 });
 afterAll(() => rig[Symbol.asyncDispose]());
@@ -100,3 +108,32 @@ test('a plugin is not run again for a token that was never taken', async () => {
   expect(ran.stderr).toMatch(/does not vouch for this token\.\n$/);
   expect(ran.exit).toBe(1);
 });
+
+test.each<[string, object]>([
+  ['another current context', { 'current-context': 'prod' }],
+  [
+    'another cluster of the same name',
+    { clusters: [{ name: 'lab', cluster: { server: 'https://prod.example' } }] },
+    [],
+  ],
+  ['another user of the context', { contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'bob' } }] }],
+])(
+  'no token of another cluster or user is shown to a collector that refuses one, as with %s',
+  async (_what, change) => {
+    end = refused;
+    const others = {
+      clusters: [{ name: 'prod', cluster: { server: 'https://prod.example' } }],
+      contexts: [{ name: 'prod', context: { cluster: 'prod', user: 'bob' } }],
+      users: [{ name: 'bob', user: { token: 'of-prod' } }],
+    };
+    const lab = JSON.parse(kubeconfigText(rig.kubernetes.url, { token: 'secret' }));
+    const both = { ...lab };
+    for (const [name, more] of Object.entries(others)) both[name] = [...lab[name], ...more];
+    const path = rig.fileOf(JSON.stringify(both));
+    meanwhile = () => writeFileSync(path, JSON.stringify({ ...both, ...change }));
+    const ran = await watch(path);
+    expect([...new Set(rig.tokens)]).toEqual(['Bearer secret']);
+    expect(ran.stderr).toContain('does not vouch for this token');
+    expect(ran.exit).toBe(1);
+  },
+);

@@ -7,8 +7,9 @@ import { makePageToken, readPageToken } from './page-token.ts';
 import type { PageColumn, RowPage, RowQuery } from './query.ts';
 import type { ColumnType } from './schema.ts';
 
-/** What one page may hold, though it always holds a row: bytes of text. */
+/** What one page may hold, though it always holds a row: bytes of text, and cells, each of which becomes a message. */
 const mostBytes = 4 * 2 ** 20;
+const mostCells = 50_000;
 
 /** Called every thousand rows of a search; what it throws ends it. */
 export type Tick = () => void;
@@ -159,7 +160,8 @@ function readRows(
   for (const rowid of rowids) {
     const cells = read.get(BigInt(rowid)) as unknown as (string | number | null)[];
     for (const cell of cells) bytes += typeof cell === 'string' ? Buffer.byteLength(cell) : 8;
-    if (bytes > mostBytes && rows.length > 0) break;
+    const isFull = bytes > mostBytes || (rows.length + 1) * cells.length > mostCells;
+    if (isFull && rows.length > 0) break;
     rows.push(
       cells.map((cell, index) => (table.columns[index]?.type === 'boolean' && cell !== null ? cell === 1 : cell)),
     );
