@@ -111,11 +111,7 @@ test('a plugin is not run again for a token that was never taken', async () => {
 
 test.each<[string, object]>([
   ['another current context', { 'current-context': 'prod' }],
-  [
-    'another cluster of the same name',
-    { clusters: [{ name: 'lab', cluster: { server: 'https://prod.example' } }] },
-    [],
-  ],
+  ['another cluster of the same name', { clusters: [{ name: 'lab', cluster: { server: 'https://prod.example' } }] }],
   ['another user of the context', { contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'bob' } }] }],
 ])(
   'no token of another cluster or user is shown to a collector that refuses one, as with %s',
