@@ -7,6 +7,7 @@ const defaultTimeout = '30m';
 
 interface AnalyzeOptions extends AnalysisOptions {
   readonly wait?: true;
+  readonly replace?: true;
   readonly timeout?: number;
 }
 
@@ -29,6 +30,7 @@ function addAnalyze(program: Command, { inSession }: Runs): void {
     .option('--wait', 'wait for the end, then print the processes by pod')
     .option('--timeout <time>', `longest time to wait, with --wait (default ${defaultTimeout})`, timeSpan);
   addAnalysisOptions(command)
+    .option('--replace', 'with --plugin: replace rows of the same plugin that were found with other arguments')
     .addHelpText(
       'after',
       examples(
@@ -40,12 +42,14 @@ function addAnalyze(program: Command, { inSession }: Runs): void {
     .action((target: string, options: AnalyzeOptions) => {
       if (options.timeout !== undefined && options.wait !== true)
         command.error('error: --timeout says how long --wait waits: give both or neither.');
+      if (options.replace === true && options.plugin === undefined)
+        command.error('error: --replace is about rows of plugins: give --plugin too.');
       const analysis = choiceOf(options, command);
       return inSession(async (session) => {
         const { analyze } = await import('../commands/analyze.ts');
         const timeoutMs = options.timeout ?? timeSpan(defaultTimeout);
-        const { wait = false } = options;
-        return analyze(session, target, { wait, timeoutMs, ...(analysis && { analysis }) });
+        const { wait = false, replace = false } = options;
+        return analyze(session, target, { wait, replace, timeoutMs, ...(analysis && { analysis }) });
       });
     });
 }
