@@ -45,6 +45,7 @@ export const faults = {
   evidence_damaged: traits(status.DATA_LOSS, 422, 1, false),
   evidence_conflict: traits(status.ALREADY_EXISTS, 409, 1, false),
   evidence_deleted: traits(status.NOT_FOUND, 410, 1, false),
+  results_exist: traits(status.FAILED_PRECONDITION, 409, 1, false),
   evidence_held: traits(status.FAILED_PRECONDITION, 423, 1, false),
   evidence_retained: traits(status.FAILED_PRECONDITION, 423, 1, false),
   cluster_unavailable: traits(status.UNAVAILABLE, 503, 1, true),

@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { PluginState } from '@kcorder/proto/gen/kcorder/v1/analysis_pb.ts';
 import { AnalysisState, type Capture, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
-import { getCapture, listCaptures } from '../calls/captures.ts';
+import { resolveCapture } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import {
   analysisWord,
@@ -16,9 +16,12 @@ import { isDeleted, tombstoneText } from '../render/storage.ts';
 import type { Session } from '../session.ts';
 import { fetchAnalysis } from './fetch.ts';
 
-/** The same, of a capture whose analysis is done. Throws capture_running and evidence_missing. */
+/** Returns the capture that a word stands for, if there are results of it. Throws Fault as resolveCapture, and capture_running, evidence_missing. */
 export async function resolveAnalysed(session: Session, target: string): Promise<Capture> {
-  const capture = await resolveTarget(session, target);
+  const capture = await resolveCapture(session, target, {
+    has: (each) => hasResults(session, each),
+    words: 'process list',
+  });
   if (!(await hasResults(session, capture))) throw unanalysed(capture);
   const { analysis, id } = capture;
   if (analysis?.state !== AnalysisState.DONE) {
@@ -45,44 +48,6 @@ export function endOf(session: Session, capture: Capture): number {
     session.warn(`PARTIAL image of capture ${capture.id}: ${because(capture.outcome) || 'no reason given'}`);
   if (capture.leftOutMemory.length > 0) session.warn(leftOutText(capture));
   return isPartial(capture) ? exitCode.partial : exitCode.ok;
-}
-
-/** The capture that a word on the command line means: its id, or a node's name for the node's newest analyzed capture that is not deleted. */
-async function resolveTarget(session: Session, target: string): Promise<Capture> {
-  try {
-    return await getCapture(session, target);
-  } catch (error) {
-    const fault = Fault.from(error);
-    if (fault.code !== 'capture_unknown' && fault.code !== 'invalid_argument') throw fault;
-  }
-  let newest: Capture | undefined;
-  let gone: Capture | undefined;
-  for await (const capture of listCaptures(session, target)) {
-    newest ??= capture;
-    if (isDeleted(capture.storage)) {
-      if (capture.analysis?.state === AnalysisState.DONE) gone ??= capture;
-      continue;
-    }
-    if (!(await hasResults(session, capture))) continue;
-    if (newest !== capture)
-      session.warn(`capture ${newest.id} of ${target} is newer, but has no process list; this is ${capture.id}`);
-    return capture;
-  }
-  if (gone !== undefined) {
-    throw new Fault(
-      'evidence_deleted',
-      `what was analyzed of node ${target} is deleted, the newest of it is capture ${gone.id}. See \`kcorder get captures ${gone.id}\`.`,
-    );
-  }
-  throw newest === undefined
-    ? new Fault(
-        'capture_unknown',
-        `"${target}" is neither a capture nor a node with captures. See \`kcorder get captures\` and \`kcorder get nodes\`.`,
-      )
-    : new Fault(
-        'capture_unknown',
-        `no capture of node ${target} has been analyzed; the newest is ${newest.id}. See \`kcorder get captures ${newest.id}\`.`,
-      );
 }
 
 function unanalysed(capture: Capture): Fault {

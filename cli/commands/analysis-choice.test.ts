@@ -98,6 +98,7 @@ test.each<[string[], RegExp]>([
     ['--plugin', lsof, '--arg', `${regex}:pid=7`],
     /--arg pid is for linux\.vmaregexscan\.VmaRegExScan, which --plugin does not name/,
   ],
+  [['--replace'], /--replace is about rows of plugins: give --plugin too/],
   [['--plugin', lsof, '--arg', 'pid'], /Give NAME=VALUE/],
   [['--plugin', `${lsof},`], /Give names such as/],
 ])('%j is refused before anything is asked', async (words, expected) => {
@@ -110,6 +111,17 @@ test('a schedule that analyzes nothing takes no profile', async () => {
   const ran = await runCommand('schedule create s --cron @daily --no-analyze --profile deep'.split(' '));
   expect(ran.stderr).toMatch(/--no-analyze leaves nothing to --profile and --plugin/);
   expect(ran.exit).toBe(2);
+});
+
+test.each([[false], [true]])('analyze sends --replace only if it is given: %s', async (replace) => {
+  const seen: boolean[] = [];
+  await kcorder(['analyze', 'c1', '--plugin', lsof, ...(replace ? ['--replace'] : [])], {
+    analyzeCapture: async (request) => {
+      seen.push(request.replace);
+      return { capture: captureOf() };
+    },
+  });
+  expect(seen).toEqual([replace]);
 });
 
 test('analyze --plugin says that other results stay', async () => {

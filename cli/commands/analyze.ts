@@ -1,6 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisChoice } from '../calls/analysis-choice.ts';
 import { printCapture } from '../calls/captures.ts';
+import { completeImage, resolveCapture } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import { awaitCapture } from '../follow/await-capture.ts';
 import { conclude } from '../follow/conclude.ts';
@@ -11,12 +12,15 @@ export interface AnalyzeOptions {
   readonly wait: boolean;
   readonly timeoutMs: number;
   readonly analysis?: AnalysisChoice;
+  /** Rows may be replaced by those of a run with other arguments. */
+  readonly replace: boolean;
 }
 
-/** `kcorder analyze CAPTURE`: has its image analyzed again. */
-export async function analyze(session: Session, captureId: string, options: AnalyzeOptions): Promise<number> {
-  const { analysis } = options;
-  const request = { captureId, ...(analysis && { analysis }) };
+/** `kcorder analyze CAPTURE|NODE`: has its image analyzed again. */
+export async function analyze(session: Session, target: string, options: AnalyzeOptions): Promise<number> {
+  const { analysis, replace } = options;
+  const { id: captureId } = await resolveCapture(session, target, completeImage);
+  const request = { captureId, replace, ...(analysis && { analysis }) };
   const { capture } = await session.calls.analyzeCapture(request, { signal: session.terminal.interrupt });
   if (capture === undefined) throw new Fault('internal', `the collector answered without capture ${captureId}`);
   session.note(whatHappens(captureId, analysis));

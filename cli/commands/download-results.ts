@@ -8,7 +8,7 @@ import { bytesText } from '../output/figures.ts';
 import { tableOf } from '../output/grid.ts';
 import type { Session } from '../session.ts';
 
-/** `kcorder download CAPTURE --results [-f FILE]`: writes all results of a capture as one SQLite file, and keeps it only if its SHA-256 is right. */
+/** `kcorder download CAPTURE|NODE --results [-f FILE]`: writes all results of a capture as one SQLite file, and keeps it only if its SHA-256 is right. */
 export async function downloadResults(
   session: Session,
   target: string,

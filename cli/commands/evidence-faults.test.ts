@@ -217,7 +217,7 @@ test('a node means its newest analyzed capture that is still there', async () =>
   expect(found.exit).toBe(0);
   const none = await kcorder('ps lab-1', { ...listed, listCaptures: async () => ({ captures: [gone] }) });
   expect(none.stderr).toBe(
-    'kcorder: what was analyzed of node lab-1 is deleted, the newest of it is capture 0193a5c2d7. See `kcorder get captures 0193a5c2d7`.\n',
+    'kcorder: no capture of node lab-1 has a process list: the evidence of capture 0193a5c2d7, the newest that had one, is deleted. See `kcorder get captures 0193a5c2d7`.\n',
   );
   expect(none.exit).toBe(1);
 });

@@ -2,20 +2,21 @@ import { create } from '@bufbuild/protobuf';
 import { AnalysisState, type Capture } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { type GetAnalysisResponse, ListCapturesResponseSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
 import { fetchAnalysis } from '../analysis/fetch.ts';
-import { getCapture, listCaptures, printCapture } from '../calls/captures.ts';
+import { listCaptures, printCapture } from '../calls/captures.ts';
+import { resolveCapture } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import { documentOf } from '../output/document.ts';
 import { capturesTable } from '../render/captures.ts';
 import { forPeople, type Session } from '../session.ts';
 
-/** `kcorder get captures [ID] [--node N]`: all captures, newest first, or one with its details. */
+/** `kcorder get captures [CAPTURE|NODE] [--node N]`: all captures, newest first, or one with its details. */
 export async function getCaptures(
   session: Session,
-  id: string | undefined,
+  target: string | undefined,
   nodeName: string | undefined,
 ): Promise<number> {
-  if (id !== undefined) {
-    const capture = await getCapture(session, id);
+  if (target !== undefined) {
+    const capture = await resolveCapture(session, target);
     printCapture(session, capture, await analysisOf(session, capture));
     return exitCode.ok;
   }

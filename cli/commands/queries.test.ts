@@ -221,14 +221,13 @@ test.each([
     'a node whose captures are not analyzed',
     'ps lab-2',
     1,
-    /^kcorder: no capture of node lab-2 has been analyzed; the newest is pending\./,
+    /^kcorder: no capture of node lab-2 has a process list; the newest is pending\./,
   ],
-  ['neither a capture nor a node', 'ps lab-9', 1, /^kcorder: "lab-9" is neither a capture nor a node with captures\./],
   [
-    "an unknown capture, in the collector's words",
-    'get captures nope',
+    'neither a capture nor a node',
+    'ps lab-9',
     1,
-    /^kcorder: there is no capture nope\. See `kcorder get captures`\.\n$/,
+    /^kcorder: "lab-9" is neither a capture's id nor the beginning of one \(at least 4 characters\) nor a node with captures\./,
   ],
   ['an unknown node', 'get nodes nope', 1, /^kcorder: no node named "nope"/],
 ])('%s: kcorder %s', async (_what, line, exit, expected) => {

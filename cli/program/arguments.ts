@@ -13,6 +13,11 @@ function programName(command: Command): string {
   return command.parent === null ? command.name() : programName(command.parent);
 }
 
+/** An argument that resolveCapture reads. */
+export const captureText = "a capture's id or the beginning of it, or a node for its newest capture that fits";
+/** An argument of commands that take nothing for another capture. */
+export const exactText = "a capture's full id";
+
 /** What `--unmask` does. */
 export const unmaskText = 'show secrets and sensitive values; needs the right to unmask, and is on record';
 

@@ -2,7 +2,17 @@ import type { Command } from 'commander';
 import type { PodsMeant } from '../pods/resolve.ts';
 import type { GlobalOptions } from '../session.ts';
 import { type AnalysisOptions, addAnalysisOptions, choiceOf } from './analysis-options.ts';
-import { examples, filled, key, labels, podReference, timeSpan, unmaskText } from './arguments.ts';
+import {
+  captureText,
+  exactText,
+  examples,
+  filled,
+  key,
+  labels,
+  podReference,
+  timeSpan,
+  unmaskText,
+} from './arguments.ts';
 import { type Runs, SessionCommand } from './session-command.ts';
 
 const defaultTimeout = '30m';
@@ -126,29 +136,29 @@ function addWatch(program: Command, { inSession }: Runs): void {
   const command = program
     .command('watch')
     .description('Follow a capture and its analysis to the end, then print the processes by pod.')
-    .argument('<capture>', 'a capture', filled)
+    .argument('<capture|node>', captureText, filled)
     .option('--plugin <name>', 'print the rows of this plugin or kind as they are found, and nothing else', filled)
     .option('--unmask', `with --plugin: ${unmaskText}`)
     .option('--timeout <time>', `longest time to wait (default ${defaultTimeout})`, timeSpan)
     .addHelpText(
       'after',
       examples(
-        'kcorder watch 0193a5c2',
-        'kcorder watch 0193a5c2 --timeout 2h -o json',
-        'kcorder watch 0193a5c2 --plugin sockets -o jsonl',
+        'kcorder watch node-1',
+        'kcorder watch c20261124t093730 --timeout 2h -o json',
+        'kcorder watch c20261124t093730 --plugin sockets -o jsonl',
       ),
     )
-    .action((id: string, { plugin, unmask, timeout }: WatchOptions, own: Command) => {
+    .action((target: string, { plugin, unmask, timeout }: WatchOptions, own: Command) => {
       if (unmask === true && plugin === undefined) own.error('error: --unmask is about rows: give --plugin too.');
       checkForm(own, plugin);
       const timeoutMs = timeout ?? timeSpan(defaultTimeout);
       return inSession(async (session) => {
         if (plugin !== undefined) {
           const { watchRows } = await import('../commands/watch-rows.ts');
-          return watchRows(session, id, plugin, { timeoutMs, unmask: unmask === true });
+          return watchRows(session, target, plugin, { timeoutMs, unmask: unmask === true });
         }
         const { watch } = await import('../commands/watch.ts');
-        return watch(session, id, timeoutMs);
+        return watch(session, target, timeoutMs);
       });
     });
   if (command instanceof SessionCommand) command.printsBoth();
@@ -165,9 +175,12 @@ function addCancel(program: Command, { inSession }: Runs): void {
   program
     .command('cancel')
     .description('Stop a running capture, or with --analysis its analysis; what was acquired is kept.')
-    .argument('<capture>', 'a capture', filled)
+    .argument('<capture>', exactText, filled)
     .option('--analysis', 'stop its analysis, which waits or runs; plugins that have ended keep their rows')
-    .addHelpText('after', examples('kcorder cancel 0193a5c2', 'kcorder cancel 0193a5c2 --analysis'))
+    .addHelpText(
+      'after',
+      examples('kcorder cancel c20261124t093730-bdaad11c', 'kcorder cancel c20261124t093730-bdaad11c --analysis'),
+    )
     .action((id: string, options: { analysis?: true }) =>
       inSession(async (session) => {
         const { cancel, cancelAnalysis } = await import('../commands/cancel.ts');

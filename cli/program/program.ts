@@ -5,7 +5,7 @@ import { exitCode } from '../exit-code.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { visible } from '../output/visible.ts';
 import type { GlobalOptions } from '../session.ts';
-import { examples, filled, unmaskText } from './arguments.ts';
+import { captureText, examples, filled, unmaskText } from './arguments.ts';
 import { addCapture } from './capture.ts';
 import { addCluster } from './cluster.ts';
 import { addEvidence } from './evidence.ts';
@@ -73,22 +73,22 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
     .command('captures')
     .alias('capture')
     .description('List captures, newest first, or show one.')
-    .argument('[id]', 'a capture', filled)
+    .argument('[capture|node]', captureText, filled)
     .option('--node <name>', 'only captures of this node', filled)
     .addHelpText(
       'after',
       examples(
         'kcorder get captures',
         'kcorder get captures --node node-1 -o wide',
-        'kcorder get captures 0193a5c2 -o json',
+        'kcorder get captures c20261124t093730 -o json',
       ),
     )
-    .action((id: string | undefined, options: { node?: string }, command: Command) => {
-      if (id !== undefined && options.node !== undefined)
-        command.error('error: a capture id and --node do not go together: give one of them.');
+    .action((target: string | undefined, options: { node?: string }, command: Command) => {
+      if (target !== undefined && options.node !== undefined)
+        command.error('error: a capture and --node do not go together: give one of them.');
       return inSession(async (session) => {
         const { getCaptures } = await import('../commands/get-captures.ts');
-        return getCaptures(session, id, options.node);
+        return getCaptures(session, target, options.node);
       });
     });
   get
@@ -120,13 +120,17 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
   program
     .command('ps')
     .description('Show the processes of a capture by namespace, pod and container.')
-    .argument('<capture|node>', 'a capture, or a node for its newest analyzed capture', filled)
+    .argument('<capture|node>', captureText, filled)
     .option('--plugin <name>', 'print the rows of this plugin instead', filled)
     .option('--all', 'list kernel threads too')
     .option('--unmask', unmaskText)
     .addHelpText(
       'after',
-      examples('kcorder ps node-1', 'kcorder ps 0193a5c2 --all -o wide', 'kcorder ps node-1 --plugin linux.lsof.Lsof'),
+      examples(
+        'kcorder ps node-1',
+        'kcorder ps c20261124t093730 --all -o wide',
+        'kcorder ps node-1 --plugin linux.lsof.Lsof',
+      ),
     )
     .action((target: string, options: { plugin?: string; all?: true; unmask?: true }, command: Command) => {
       if (options.plugin !== undefined && options.all === true)
@@ -140,28 +144,28 @@ export function createProgram(environment: Environment, terminal: Terminal, endi
   program
     .command('download')
     .description('Fetch the memory image of a capture and its manifest; a broken download goes on where it stopped.')
-    .argument('<capture>', 'a capture', filled)
+    .argument('<capture|node>', captureText, filled)
     .option('--results', 'what its analysis has found instead, as one SQLite file')
     .option('--unmask', `with --results: ${unmaskText}`)
     .option('-f, --file <file>', 'name of the file (default: <capture>.lime or <capture>.sqlite here)', filled)
     .addHelpText(
       'after',
       examples(
-        'kcorder download 0193a5c2',
-        'kcorder download 0193a5c2 -f /cases/INC-4711/node-1.lime',
-        'kcorder download 0193a5c2 --results',
+        'kcorder download c20261124t093730',
+        'kcorder download c20261124t093730 -f /cases/INC-4711/node-1.lime',
+        'kcorder download c20261124t093730 --results',
       ),
     )
-    .action((id: string, options: { file?: string; results?: true; unmask?: true }, command: Command) => {
+    .action((target: string, options: { file?: string; results?: true; unmask?: true }, command: Command) => {
       if (options.unmask === true && options.results !== true)
         command.error('error: --unmask is about results: give --results too.');
       return inSession(async (session) => {
         if (options.results === true) {
           const { downloadResults } = await import('../commands/download-results.ts');
-          return downloadResults(session, id, options.file, options.unmask === true);
+          return downloadResults(session, target, options.file, options.unmask === true);
         }
         const { download } = await import('../commands/download.ts');
-        return download(session, id, options.file);
+        return download(session, target, options.file);
       });
     });
 

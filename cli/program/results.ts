@@ -1,7 +1,7 @@
 import { kinds, pluginOf } from '@kcorder/proto/results/kinds.ts';
 import type { Command } from 'commander';
 import type { RowOptions } from '../commands/get-rows.ts';
-import { countUpTo, examples, filled, onePod, pidNumber, unmaskText } from './arguments.ts';
+import { captureText, countUpTo, examples, filled, onePod, pidNumber, unmaskText } from './arguments.ts';
 import { type Runs, SessionCommand } from './session-command.ts';
 
 interface QueryOptions {
@@ -19,7 +19,7 @@ export function addKinds(get: Command, runs: Runs): void {
       .description(`List the ${summary}: the rows of ${plugin}, with the pod of each.`)
       .addHelpText(
         'after',
-        examples(`kcorder get ${name} node-1`, `kcorder get ${name} 0193a5c2 --pod shop/web-0 -o jsonl`),
+        examples(`kcorder get ${name} node-1`, `kcorder get ${name} c20261124t093730 --pod shop/web-0 -o jsonl`),
       );
     addRowOptions(command, runs, () => plugin);
   }
@@ -27,7 +27,7 @@ export function addKinds(get: Command, runs: Runs): void {
     .command('rows')
     .description('List the rows of any plugin that was run, with the pod of each.')
     .requiredOption('--plugin <name>', 'of this plugin, as `kcorder get plugins` lists them, or kind', filled)
-    .addHelpText('after', examples('kcorder get rows 0193a5c2 --plugin linux.vmaregexscan.VmaRegExScan'));
+    .addHelpText('after', examples('kcorder get rows c20261124t093730 --plugin linux.vmaregexscan.VmaRegExScan'));
   addRowOptions(command, runs, ({ plugin = '' }) => pluginOf(plugin));
 }
 
@@ -37,7 +37,7 @@ function addRowOptions(
   nameOf: (options: { readonly plugin?: string }) => string,
 ): void {
   command
-    .argument('<capture|node>', 'a capture, or a node for its newest analyzed capture', filled)
+    .argument('<capture|node>', captureText, filled)
     .option('--pod <namespace/name>', 'only those of this pod', onePod)
     .option('--container <name>', 'only those of this container', filled)
     .option('--pid <number>', 'only those of the process with this pid on the node', pidNumber)
@@ -59,7 +59,7 @@ export function addQuery(program: Command, { inSession, alone }: Runs): void {
   const command = program
     .command('query')
     .description('Ask the results of a capture one SELECT, on this machine.')
-    .argument('[capture|node]', 'a capture, or a node for its newest analyzed capture', filled)
+    .argument('[capture|node]', captureText, filled)
     .argument('[sql]', 'the SELECT', filled)
     .option('-f, --file <file>', 'ask a file that was downloaded, and no collector', filled)
     .option('--unmask', unmaskText)
@@ -67,7 +67,7 @@ export function addQuery(program: Command, { inSession, alone }: Runs): void {
       'after',
       examples(
         `kcorder query node-1 "SELECT namespace, pod, count(*) FROM sockets WHERE state = 'LISTEN' GROUP BY 1, 2"`,
-        `kcorder query -f 0193a5c2.sqlite 'SELECT plugin, state, reason FROM _plugins' -o csv`,
+        `kcorder query -f c20261124t093730.sqlite 'SELECT plugin, state, reason FROM _plugins' -o csv`,
       ),
     )
     .action((first: string | undefined, second: string | undefined, options: QueryOptions, own: Command) => {

@@ -48,6 +48,13 @@ export function analysisWord(status: AnalysisStatus | undefined): string {
   return status.state === AnalysisState.FAILED ? word.toUpperCase() : word;
 }
 
+/** The same, where earlier results are there although plugins could not be added to them: `done (1 FAILED)`. */
+export function resultsWord(status: AnalysisStatus | undefined): string {
+  if (status?.resultsKept !== true) return analysisWord(status);
+  const word = status.reason === 'canceled' ? 'canceled' : 'FAILED';
+  return `done (${status.spec?.plugins.length ?? 0} ${word})`;
+}
+
 /** Reason and detail as far as they are known: `acquirer_died: AVML ended …`, `canceled by alice`; empty without both. */
 export function because(ending: { readonly reason: string; readonly detail: string } | undefined): string {
   const { reason = '', detail = '' } = ending ?? {};

@@ -35,6 +35,16 @@ ID          NODE   PHASE      OUTCOME   ANALYSIS  EVIDENCE       SIZE  AGE  REAS
   );
 });
 
+test.each([
+  ['plugins_failed', 'done (1 FAILED)'],
+  ['canceled', 'done (1 canceled)'],
+])('an addition that ended as %s hides no earlier results', (reason, word) => {
+  const analysis = { state: AnalysisState.FAILED, reason, spec: { plugins: [{ name: 'linux.bash.Bash' }] } };
+  const kept = captureOf({ analysis: { ...analysis, resultsKept: true } });
+  expect(captureText(kept, look, nowMs)).toMatch(new RegExp(` complete +${word.replaceAll(/[()]/g, '\\$&')} `));
+  expect(captureText(captureOf({ analysis }), look, nowMs)).toMatch(/ complete +FAILED /);
+});
+
 test('one capture with its details', () => {
   expect(captureText(partial, look, nowMs)).toBe(
     `

@@ -6,13 +6,13 @@ import { specText } from '../calls/analysis-choice.ts';
 import { ageText, bytesText, momentOf, utcText } from '../output/figures.ts';
 import { type Cell, type Column, type Look, type Row, tableOf } from '../output/grid.ts';
 import {
-  analysisWord,
   because,
   leftOutBrief,
   leftOutText,
   outcomeText,
   outcomeWord,
   phaseWord,
+  resultsWord,
   waitingText,
 } from './capture-words.ts';
 import { confinementText } from './confinement.ts';
@@ -60,7 +60,7 @@ export function captureText(capture: Capture, look: Look, nowMs: number, found?:
     ['left out', leftOutText(capture)],
     [
       'analysis',
-      [analysisWord(capture.analysis), because(capture.analysis), specText(capture.analysis?.spec)]
+      [resultsWord(capture.analysis), because(capture.analysis), specText(capture.analysis?.spec)]
         .filter(Boolean)
         .join(', '),
     ],
@@ -102,7 +102,7 @@ function rowOf(capture: Capture, wide: boolean, nowMs: number): Row {
     capture.nodeName,
     capture.waiting ? 'waiting' : phaseWord(capture.phase),
     outcomeCell(capture),
-    analysisWord(capture.analysis),
+    resultsWord(capture.analysis),
     placeCell(capture.storage),
     capture.durableBytes === 0n ? '-' : bytesText(capture.durableBytes),
     ageText(momentOf(capture.requestedAt), nowMs),

@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { PluginSpec } from '../capture/capture.ts';
 import type { AnalysisJob, AnalysisReport, PluginReport } from './analysis.ts';
 import { leastConfined } from './isolation.ts';
 import { makeAddedDir, removeIndexes, removeUnreported } from './leftovers.ts';
@@ -13,6 +15,16 @@ const notReplaced = 'not_replaced: ';
 export async function readAddable(outputDir: string): Promise<AnalysisReport | undefined> {
   const report = await readReport(outputDir);
   return report?.plugins.some(({ state }) => state !== 'failed') === true ? report : undefined;
+}
+
+/** The rows that plugins would replace by those of a run with other arguments, each as a part of a sentence. */
+export function replacedRows(earlier: AnalysisReport, plugins: readonly PluginSpec[]): string[] {
+  return plugins.flatMap(({ name, arguments: given = {} }) => {
+    const { state, rowCount, arguments: before = {} } = earlier.plugins.find((plugin) => plugin.name === name) ?? {};
+    if (state !== 'rows' || isDeepStrictEqual(before, given)) return [];
+    const told = Object.entries(before).map(([argument, value]) => `${argument}=${value}`);
+    return [`${rowCount} rows of ${name}, run ${told.length === 0 ? 'without arguments' : `with ${told.join(' ')}`}`];
+  });
 }
 
 /**

@@ -1,10 +1,11 @@
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { packImage } from '../store/frames/pack.ts';
 import type { SymbolsEnd } from '../symbols/symbols.ts';
 import { until } from '../testing/files.ts';
 import { events, partial } from '../testing/states.ts';
+import { writeReport } from './report-file.ts';
 import { report, rig } from './testing/queue-rig.ts';
 
 test('sealed captures are analysed one after the other, each where its image lies', async () => {
@@ -235,6 +236,28 @@ test('an analysis again that the end of the collector stopped begins anew with t
   next.queue.wake();
   await until(() => next.again.get('c-1')?.kind === 'ended');
   await next.queue.close();
+});
+
+test('an addition that fails says whether the results are there that it was for', async () => {
+  const plugin = { name: 'processes', reason: '', rowCount: 0, seconds: 1, warnings: [], columns: [] };
+  await using r = rig({ analyze: async ({ adds }) => (adds ? { ...report, state: 'failed', reason: 'x' } : report) });
+  r.sealed('c-1');
+  r.queue.wake();
+  await r.done('c-1');
+  const dir = join(r.dir, 'evidence/c-1/analysis');
+  mkdirSync(dir, { recursive: true });
+  const spec = { plugins: [{ name: 'linux.bash.Bash' }] };
+  for (const state of ['failed', 'empty'] as const) {
+    await writeReport(dir, { ...report, plugins: [{ ...plugin, state }] });
+    r.again.ask('c-1', 'operator/alice', spec);
+    r.queue.wake();
+    await until(() => r.again.get('c-1')?.kind === 'ended');
+  }
+  const failed = { kind: 'failed', reason: 'x', detail: '' };
+  expect(r.endedAgain).toEqual([
+    ['c-1', failed],
+    ['c-1', { ...failed, kept: true }],
+  ]);
 });
 
 /** Brings an image to its place at rest, as the keeper does. */

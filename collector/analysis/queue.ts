@@ -6,6 +6,7 @@ import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { Symbols } from '../symbols/symbols.ts';
+import { readAddable } from './addition.ts';
 import type { Analysis, AnalysisJob, AnalysisReport, ImageSource } from './analysis.ts';
 import { canceledBy, withoutSymbols } from './endings.ts';
 import { canceledReason } from './run.ts';
@@ -106,14 +107,27 @@ export class AnalysisQueue {
     const canceling = new AbortController();
     this.#running = { captureId: turn.captureId, canceling };
     try {
-      turn.end(await this.#analyze(turn, signal, canceling.signal));
+      turn.end(await this.#withKept(turn, await this.#analyze(turn, signal, canceling.signal)));
     } catch (error) {
       signal.throwIfAborted();
-      turn.end(canceling.signal.aborted ? canceledBy(canceling.signal.reason) : this.#brokenDown(turn, error));
+      const ending = canceling.signal.aborted ? canceledBy(canceling.signal.reason) : this.#brokenDown(turn, error);
+      turn.end(await this.#withKept(turn, ending));
     } finally {
       this.#running = undefined;
     }
     return 0;
+  }
+
+  /** Of an addition that failed: whether the results that it was for are there. */
+  async #withKept(turn: Turn, ending: AnalysisEnding): Promise<AnalysisEnding> {
+    const spec = turn.adds ? turn.spec() : undefined;
+    if (ending.kind !== 'failed' || spec === undefined || !('plugins' in spec)) return ending;
+    const earlier = await readAddable(this.#outputDir(turn.captureId)).catch(() => undefined);
+    return earlier === undefined ? ending : { ...ending, kept: true };
+  }
+
+  #outputDir(captureId: string): string {
+    return `${this.#deps.evidence.pathOf(captureId)}/analysis`;
   }
 
   #brokenDown({ captureId }: Turn, error: unknown): AnalysisEnding {
@@ -217,7 +231,7 @@ export class AnalysisQueue {
         ...choices,
         kernel: request.kernel,
         containers: this.#deps.journal.containersOf(request.id),
-        outputDir: `${this.#deps.evidence.pathOf(request.id)}/analysis`,
+        outputDir: this.#outputDir(request.id),
       },
       signal,
     );

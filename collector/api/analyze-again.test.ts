@@ -1,7 +1,10 @@
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AnalysisState, Phase } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeReport } from '../analysis/report-file.ts';
+import { report } from '../analysis/testing/queue-rig.ts';
 import { AuditLog } from '../journal/audit-log.ts';
 import { until } from '../testing/files.ts';
 import { limeImage } from '../testing/lime-image.ts';
@@ -102,4 +105,44 @@ test('deleted evidence is refused with who deleted it', async () => {
     code: 'evidence_deleted',
     message: expect.stringContaining('operator/bob'),
   });
+});
+
+test('rows are not replaced by those of other arguments unless that is asked for', async () => {
+  const captureId = await captured('n6');
+  const rows = { state: 'rows', reason: '', rowCount: 412, seconds: 1, warnings: [], columns: ['PID'] } as const;
+  const dir = join(rig.dataDir, 'evidence', captureId, 'analysis');
+  mkdirSync(dir, { recursive: true });
+  await writeReport(dir, {
+    ...report,
+    plugins: [
+      { ...rows, name: 'linux.lsof.Lsof' },
+      { ...rows, name: 'linux.bash.Bash', arguments: { pid: '7' } },
+      { ...rows, name: 'linux.elfs.Elfs', state: 'empty', rowCount: 0 },
+    ],
+  });
+  const ask = (name: string, pid: string, replace = false) => {
+    const plugins = [{ name, arguments: pid === '' ? [] : [{ name: 'pid', value: pid }] }];
+    return rig.operator().analyzeCapture({ captureId, analysis: { plugins }, replace });
+  };
+  const refused = (message: RegExp) => ({ code: 'results_exist', message: expect.stringMatching(message) });
+  await expect(ask('linux.lsof.Lsof', '7')).rejects.toMatchObject(
+    refused(/412 rows of linux\.lsof\.Lsof, run without arguments, .* Repeat with --replace/),
+  );
+  await expect(ask('linux.bash.Bash', '8')).rejects.toMatchObject(refused(/linux\.bash\.Bash, run with pid=7, /));
+  const allowed = [
+    ['linux.lsof.Lsof', '', false],
+    ['linux.bash.Bash', '7', false],
+    ['linux.elfs.Elfs', '7', false],
+    ['linux.lsof.Lsof', '7', true],
+  ] as const;
+  for (const [name, pid, replace] of allowed) {
+    expect((await ask(name, pid, replace)).capture?.id).toBe(captureId);
+    await rig.done(captureId);
+    await until(async () => {
+      const { capture } = await rig.operator().getCapture({ captureId });
+      return capture?.analysis?.state === AnalysisState.FAILED;
+    });
+  }
+  const { capture } = await rig.operator().getCapture({ captureId });
+  expect(capture?.analysis).toMatchObject({ reason: 'symbols_missing', resultsKept: true });
 });

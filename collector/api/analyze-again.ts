@@ -1,5 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
-import type { AnalysisSpec } from '../capture/capture.ts';
+import { readAddable, replacedRows } from '../analysis/addition.ts';
+import type { AnalysisSpec, PluginSpec } from '../capture/capture.ts';
+import type { EvidenceDirectory } from '../evidence/evidence-directory.ts';
 import type { CaptureJournal, JournaledCapture } from '../journal/capture-journal.ts';
 import type { Reanalyses } from '../journal/reanalyses.ts';
 import type { StorageRecord } from '../store/storage-record.ts';
@@ -10,18 +12,27 @@ export interface AnalyzeDeps {
   readonly journal: CaptureJournal;
   readonly storage: { get(captureId: string): StorageRecord | undefined };
   readonly again: Reanalyses;
+  readonly evidence: Pick<EvidenceDirectory, 'pathOf'>;
+}
+
+/** What is to run, and who wants it. */
+export interface AnalyzeWish {
+  readonly actor: string;
+  /** Undefined: the default profile. */
+  readonly spec: AnalysisSpec | undefined;
+  /** Rows may be replaced by those of a run with other arguments. */
+  readonly replace: boolean;
 }
 
 /**
- * Has the image of an ended capture analysed again; a wish that waits already stays the only one. Without a spec it is for the default profile.
- * Throws capture_unknown, capture_running, evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
+ * Has the image of an ended capture analysed again; a wish that waits already stays the only one.
+ * Throws results_exist for rows that it would replace unasked, capture_unknown, capture_running, evidence_missing, evidence_deleted, invalid_argument for an image that is not complete.
  */
-export function analyzeAgain(
-  { journal, storage, again }: AnalyzeDeps,
+export async function analyzeAgain(
+  { journal, storage, again, evidence }: AnalyzeDeps,
   captureId: string,
-  actor: string,
-  spec?: AnalysisSpec,
-): JournaledCapture {
+  { actor, spec, replace }: AnalyzeWish,
+): Promise<JournaledCapture> {
   const capture = journal.get(captureId);
   const { state } = capture;
   if (state.phase !== 'done')
@@ -33,6 +44,21 @@ export function analyzeAgain(
     const message = `the image of capture ${captureId} is not complete (${state.outcome.kind}), and an analysis of it could hide what is missing: download it and look at it yourself`;
     throw new Fault('invalid_argument', message);
   }
+  // One that waits or runs already is answered as that.
+  const isIdle = (again.get(captureId)?.kind ?? 'ended') === 'ended';
+  if (isIdle && !replace && spec !== undefined && 'plugins' in spec)
+    await checkReplaced(captureId, `${evidence.pathOf(captureId)}/analysis`, spec.plugins);
   again.ask(captureId, actor, spec);
   return capture;
+}
+
+/** A damaged report is told when the analysis runs. */
+async function checkReplaced(captureId: string, outputDir: string, plugins: readonly PluginSpec[]): Promise<void> {
+  const earlier = await readAddable(outputDir).catch(() => undefined);
+  const lost = earlier === undefined ? [] : replacedRows(earlier, plugins);
+  if (lost.length === 0) return;
+  throw new Fault(
+    'results_exist',
+    `nothing was run on capture ${captureId}: it has ${lost.join('; ')}, and a run with other arguments would replace them. Repeat with --replace if they may go; 'kcorder download ${captureId} --results' keeps a copy`,
+  );
 }

@@ -143,9 +143,9 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
         });
       return { ...results, capture: present(capture) };
     },
-    analyzeCapture: async ({ captureId, analysis }, context) => {
+    analyzeCapture: async ({ captureId, analysis, replace }, context) => {
       const spec = await readSpec(analysis, () => deps.admitToUnmask(context));
-      return { capture: present(analyzeAgain(deps, captureId, actor(context), spec)) };
+      return { capture: present(await analyzeAgain(deps, captureId, { actor: actor(context), spec, replace })) };
     },
     cancelAnalysis: async ({ captureId }, context) => {
       deps.analyses.cancel(captureId, actor(context));

@@ -134,7 +134,10 @@ function endingOf(analysis: AnalysisEnding): StatusInit {
     case 'done':
       return { state: AnalysisState.DONE };
     case 'failed':
-      return { state: AnalysisState.FAILED, reason: analysis.reason, detail: analysis.detail };
+      return {
+        ...{ state: AnalysisState.FAILED, reason: analysis.reason, detail: analysis.detail },
+        resultsKept: analysis.kept === true,
+      };
     case 'skipped':
       return { state: AnalysisState.SKIPPED, reason: analysis.reason, detail: analysis.detail };
   }

@@ -158,7 +158,8 @@ export interface Evidence {
 
 export type AnalysisEnding =
   | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly reason: string; readonly detail: string }
+  /** `kept`: it was to add plugins to earlier results, and these are there. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly detail: string; readonly kept?: true }
   | { readonly kind: 'skipped'; readonly reason: string; readonly detail: string };
 
 interface Acquired {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { kubeconfigText } from '../../fixtures/cluster.ts';
 import { type ClusterRig, startRig } from '../../fixtures/cluster-rig.ts';
 import { runCommand } from '../../fixtures/command.ts';
 import { analysisOf, captureOf, nodesOf } from '../../fixtures/lab-capture.ts';
@@ -51,7 +52,7 @@ test('a service account is asked for a token for kcorder alone, once for all cal
   expect(ran.exit).toBe(0);
   const asked = rig.kubernetes.seen.filter((request) => request.path.endsWith('/token'));
   expect(asked.map(({ body }) => JSON.parse(body).spec)).toEqual([{ audiences: ['kcorder'], expirationSeconds: 3600 }]);
-  expect(rig.tokens).toEqual(['Bearer of-account', 'Bearer of-account']);
+  expect(rig.tokens).toEqual(['Bearer of-account', 'Bearer of-account', 'Bearer of-account']);
 });
 
 test('a token that is about to end is fetched again before the next call', async () => {
@@ -62,7 +63,7 @@ test('a token that is about to end is fetched again before the next call', async
     return { status: { token: `number-${count}`, expirationTimestamp } };
   };
   await rig.withToken('watch', 'x', '--service-account', 'people/alice');
-  expect(rig.tokens).toEqual(['Bearer number-2', 'Bearer number-3']);
+  expect(rig.tokens).toEqual(['Bearer number-2', 'Bearer number-3', 'Bearer number-4']);
 });
 
 test('--token-file says who calls the collector, the kubeconfig who calls the API server', async () => {
@@ -87,6 +88,15 @@ test.each<[string, () => string[], number, RegExp]>([
     () => ['--kubeconfig', rig.kubeconfig({ username: 'a', password: 'b' })],
     1,
     /^kcorder: user alice of context lab has no token .* Come as a service account: `kcorder --service-account NAMESPACE\/NAME …`.*`kubectl create clusterrolebinding kcorder-alice --clusterrole=kcorder-responder --serviceaccount=kcorder:alice`\.\n$/,
+  ],
+  [
+    'a kubeconfig without users',
+    () => [
+      '--kubeconfig',
+      rig.fileOf(JSON.stringify({ ...JSON.parse(kubeconfigText(rig.kubernetes.url, {})), users: undefined })),
+    ],
+    2,
+    /^kcorder: context lab names the user "alice", which the kubeconfig \/\S+\/config lacks, so nobody can sign in\. Add it under users .*--context; there are: lab\.\n$/,
   ],
   [
     'a plugin that fails',

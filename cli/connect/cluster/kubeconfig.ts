@@ -137,6 +137,12 @@ function choose(config: KubeConfig, wanted: string | undefined, paths: readonly 
       'config_invalid',
       `context ${name} names the cluster "${context.cluster}", which the kubeconfig lacks. ${next}`,
     );
+  // As with kubectl, a context may name no user at all: the API server's proxy asks for none.
+  if (context.user && config.getUser(context.user) === null)
+    throw new Fault(
+      'config_invalid',
+      `context ${name} names the user "${context.user}", which the kubeconfig ${paths.join(':')} lacks, so nobody can sign in. Add it under users (\`kubectl config set-credentials\`, or fetch the kubeconfig again), or choose another context with --context; there are: ${names}.`,
+    );
   config.setCurrentContext(name);
 }
 

@@ -163,6 +163,7 @@ test.each([
     { conditions: parseFilter('Nope = 1') },
     /no column "Nope"\. Its columns: PID, "Any Value"/,
   ],
+  ['a mistyped order', { order: parseOrder('pids desc') }, /no column "pids"\. Did you mean PID\? Its columns/],
   ['an order that there is none', { order: parseOrder('Nope') }, /no column "Nope"/],
   [
     'a pid where rows have none',

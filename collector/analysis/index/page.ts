@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { Fault } from '@kcorder/proto/fault.ts';
+import { nearNames } from '../near-names.ts';
 import { type Clause, clauseOf, sortKey, tickFunction } from './conditions.ts';
 import type { RowOrder } from './filter.ts';
 import { placeColumns, quoted } from './names.ts';
@@ -72,10 +73,16 @@ class Table {
   column(word: string): string {
     const column = this.#byName.get(word.toLowerCase());
     if (column !== undefined) return column;
-    const names = this.columns.map(({ name }) => (/^\w+$/.test(name) ? name : `"${name}"`)).join(', ');
+    const shown = (name: string): string => (/^\w+$/.test(name) ? name : `"${name}"`);
+    const near = nearNames(
+      word,
+      this.columns.map(({ name }) => name),
+    ).map(shown);
+    const hint = near.length === 0 ? '' : ` Did you mean ${near.join(', ')}?`;
+    const names = this.columns.map(({ name }) => shown(name)).join(', ');
     throw new Fault(
       'invalid_argument',
-      `${this.#plugin} has no column "${word.slice(0, 80)}". Its columns: ${names.slice(0, 2_000)}`,
+      `${this.#plugin} has no column "${word.slice(0, 80)}".${hint} Its columns: ${names.slice(0, 2_000)}`,
     );
   }
 
