@@ -5,6 +5,7 @@ import { isDeleted } from '../render/storage.ts';
 import type { Session } from '../session.ts';
 import { getCapture, listCaptures } from './captures.ts';
 
+const wholeId = /^c\d{8}t\d{6}-[0-9a-f]{8}$/;
 /** Of an id: fewer characters say too little. */
 const fewestCharacters = 4;
 const mostCandidates = 5;
@@ -30,6 +31,11 @@ export const completeImage: Need = {
  */
 export async function resolveCapture(session: Session, word: string, need?: Need): Promise<Capture> {
   return (await withId(session, word)) ?? (await newestOf(session, word, need)) ?? (await withBeginning(session, word));
+}
+
+/** Returns its id alone, as resolveCapture: whoever names it in full needs no right but that of the command. */
+export async function resolveId(session: Session, word: string, need?: Need): Promise<string> {
+  return wholeId.test(word) ? word : (await resolveCapture(session, word, need)).id;
 }
 
 async function withId(session: Session, word: string): Promise<Capture | undefined> {

@@ -1,7 +1,7 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import type { AnalysisChoice } from '../calls/analysis-choice.ts';
 import { printCapture } from '../calls/captures.ts';
-import { completeImage, resolveCapture } from '../calls/resolve-capture.ts';
+import { completeImage, resolveId } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import { awaitCapture } from '../follow/await-capture.ts';
 import { conclude } from '../follow/conclude.ts';
@@ -19,7 +19,7 @@ export interface AnalyzeOptions {
 /** `kcorder analyze CAPTURE|NODE`: has its image analyzed again. */
 export async function analyze(session: Session, target: string, options: AnalyzeOptions): Promise<number> {
   const { analysis, replace } = options;
-  const { id: captureId } = await resolveCapture(session, target, completeImage);
+  const captureId = await resolveId(session, target, completeImage);
   const request = { captureId, replace, ...(analysis && { analysis }) };
   const { capture } = await session.calls.analyzeCapture(request, { signal: session.terminal.interrupt });
   if (capture === undefined) throw new Fault('internal', `the collector answered without capture ${captureId}`);

@@ -96,6 +96,15 @@ test.each(commands)('kcorder %s takes an id and its beginning', async (command) 
   expect(taken.length % 2).toBe(0);
 });
 
+test.each(commands.filter((command) => command !== 'ps'))(
+  'kcorder %s of a full id looks nothing up, which would need another right',
+  async (command) => {
+    const { stderr } = await kcorder(`${command} c20261122t180000-0d0d0d0d`);
+    expect(stderr).toContain('there is no capture c20261122t180000-0d0d0d0d');
+    expect(new Set(taken)).toEqual(new Set(['c20261122t180000-0d0d0d0d']));
+  },
+);
+
 test.each([
   ['analyze', whole.id, 'is newer, but has no complete image'],
   ['verify', partial.id, 'is newer, but has no sealed image'],

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { Fault } from '@kcorder/proto/fault.ts';
 import { OutcomeKind } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { type EvidenceHeader, EvidenceHeaderSchema } from '@kcorder/proto/gen/kcorder/v1/operator_pb.ts';
-import { resolveCapture, sealedImage } from '../calls/resolve-capture.ts';
+import { resolveId, sealedImage } from '../calls/resolve-capture.ts';
 import { exists, openPartFile, type PartFile, privateMode, taken, told } from '../download/part-file.ts';
 import { transfer } from '../download/transfer.ts';
 import { exitCode } from '../exit-code.ts';
@@ -16,7 +16,7 @@ import type { Session } from '../session.ts';
 
 /** `kcorder download CAPTURE|NODE [-f FILE]`: fetches an image, going on where FILE.part ends, and keeps it only if its SHA-256 is right. */
 export async function download(session: Session, target: string, file: string | undefined): Promise<number> {
-  const { id: captureId } = await resolveCapture(session, target, sealedImage);
+  const captureId = await resolveId(session, target, sealedImage);
   const path = file ?? defaultName(captureId);
   const manifestPath = `${path}.manifest.json`;
   if (await exists(path)) throw taken(path);

@@ -1,6 +1,6 @@
 import { Fault } from '@kcorder/proto/fault.ts';
 import { type Verdict, VerdictSchema } from '@kcorder/proto/gen/kcorder/v1/evidence_pb.ts';
-import { resolveCapture, sealedImage } from '../calls/resolve-capture.ts';
+import { resolveId, sealedImage } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import { createMeter } from '../follow/meter.ts';
 import { leavable } from '../follow/stream.ts';
@@ -18,7 +18,7 @@ interface Verified {
 
 /** `kcorder verify CAPTURE|NODE`: has the collector read the whole image and compare it with its manifest. */
 export async function verify(session: Session, target: string): Promise<number> {
-  const { id: captureId } = await resolveCapture(session, target, sealedImage);
+  const captureId = await resolveId(session, target, sealedImage);
   const { verdict, totalBytes } = await follow(session, captureId);
   session.print({
     document: () => ({

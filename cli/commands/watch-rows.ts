@@ -5,7 +5,7 @@ import { type PluginResult, PluginState } from '@kcorder/proto/gen/kcorder/v1/an
 import { AnalysisState, type AnalysisStatus } from '@kcorder/proto/gen/kcorder/v1/capture_pb.ts';
 import { pluginOf } from '@kcorder/proto/results/kinds.ts';
 import { remarkOnPlugin } from '../analysis/remarks.ts';
-import { resolveCapture } from '../calls/resolve-capture.ts';
+import { resolveId } from '../calls/resolve-capture.ts';
 import { exitCode } from '../exit-code.ts';
 import { spokenByCollector } from '../failure.ts';
 import { deadlineSignal, pause, pauseMs, worthAnotherTry } from '../follow/pause.ts';
@@ -31,7 +31,7 @@ export async function watchRows(
   word: string,
   { timeoutMs, unmask }: WatchRowsOptions,
 ): Promise<number> {
-  const { id: captureId } = await resolveCapture(session, target);
+  const captureId = await resolveId(session, target);
   const plugin = pluginOf(word);
   const late = `the rows of ${plugin} were not all there within ${durationText(timeoutMs)}`;
   const signal = deadlineSignal(session.terminal.interrupt, timeoutMs, late);

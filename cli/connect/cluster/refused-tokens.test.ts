@@ -66,7 +66,7 @@ function countAccountTokens(lifetimeMs: number, refused: (authorization: string)
   };
 }
 
-const watch = (...options: string[]) => runCommand(['watch', 'x', '--kubeconfig', ...options]);
+const watch = (...options: string[]) => runCommand(['watch', 'c20261122t190311-0193a5c2', '--kubeconfig', ...options]);
 const account = ['--service-account', 'people/alice'];
 
 test.each<[string, Fault, () => string[]]>([
