@@ -66,7 +66,7 @@ test.each([
     ['symbols', 'build', 'vmlinux', '--ouput', 'f'],
     /^kcorder: unknown option '--ouput'\n\(Did you mean --output\?\)\n/,
   ],
-  ['a missing argument', ['watch'], /^kcorder: missing required argument 'capture'\n/],
+  ['a missing argument', ['watch'], /^kcorder: missing required argument 'capture\|node'\n/],
   ['an argument too many', ['cancel', 'a', 'b'], /^kcorder: too many arguments for 'cancel'/],
   ['a capture without a reason', ['capture', 'n'], /^kcorder: required option '--reason <text>' not specified\n/],
   ['an empty reason', ['capture', 'n', '--reason', ' '], /argument ' ' is invalid\. It must not be empty\./],
@@ -115,7 +115,7 @@ test.each([
   [
     'an id beside --node',
     ['get', 'captures', 'x', '--node', 'n'],
-    /^kcorder: a capture id and --node do not go together/,
+    /^kcorder: a capture and --node do not go together/,
   ],
   ['--all beside --plugin', ['ps', 'x', '--all', '--plugin', 'p'], /^kcorder: --all and --plugin do not go together/],
   [
@@ -220,8 +220,8 @@ test('Ctrl-C while an ISF is built, which lets nothing else in, leaves no file: 
 });
 
 test('a wait that takes too long ends with exit code 124', async () => {
-  const { exit, stderr } = await ended(start(['watch', 'x', '--timeout', '400ms']));
-  expect(stderr).toMatch(/kcorder: capture x has not ended within 400ms\./);
+  const { exit, stderr } = await ended(start(['watch', 'c20261122t190311-0193a5c2', '--timeout', '400ms']));
+  expect(stderr).toMatch(/kcorder: capture c20261122t190311-0193a5c2 has not ended within 400ms\./);
   expect(exit).toBe(124);
 });
 
