@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -14,33 +14,42 @@ import { damages, type Range } from './damage/damages.ts';
 import { flawsOf } from './damage/flaws.ts';
 import { rangesRead } from './damage/read-ranges.ts';
 import { slipsOf } from './damage/tracebacks.ts';
-import { ensureRecording } from './record.ts';
+import { ensureRecording, type Recording } from './record.ts';
 import { recordedNode } from './recorded.ts';
-import { type ReplayedNode, replay } from './replay.ts';
+import { replay } from './replay.ts';
 
 const mebibyte = 2 ** 20;
 const columns = ['rows', 'empty', 'failed', 'unsupported'] as const;
 
 let dir: string;
-let node: ReplayedNode;
-let symbols: AnalysisJob['symbols'];
+let imagePath: string;
+let job: Omit<AnalysisJob, 'image' | 'outputDir'>;
 let read: readonly Range[];
 const tally: string[] = [];
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'kcorder-damage-'));
-  node = await replay(await ensureRecording(recordedNode('6.1', false)));
-  const isfSha256 = basename(node.btfPath, '.json');
-  symbols = { isfPath: node.btfPath, isfSha256, source: 'test', quality: 'btf' };
-  read = await rangesRead(node.imagePath, { ...node.job, symbols, outputDir: join(dir, 'read') });
+  const recording = await ensureRecording(recordedNode('6.1', false));
+  imagePath = recording.imagePath;
+  job = await jobOf(recording);
+  read = await rangesRead(imagePath, job, join(dir, 'read'));
 }, 1_200_000);
 
-afterAll(async () => {
-  await node?.[Symbol.asyncDispose]();
+afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
   const head = ['damage', 'seed', 'analysis', ...columns, 'seconds', 'MiB of memory'];
   process.stdout.write(`\n| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}\n${tally.join('\n')}\n`);
 });
+
+/** Has the product make the symbols; its processes are gone afterwards, or they would count as memory of the analysis. */
+async function jobOf(recording: Recording): Promise<typeof job> {
+  await using node = await replay(recording);
+  const { captureId, kernel, containers } = node.job;
+  const isfPath = join(dir, 'isf.json');
+  copyFileSync(node.btfPath, isfPath);
+  const isfSha256 = basename(node.btfPath, '.json');
+  return { captureId, kernel, containers, symbols: { isfPath, isfSha256, source: 'test', quality: 'btf' } };
+}
 
 const rounds = Array.from({ length: fuzzRuns(1) }, (_, round) => fuzzSeed + round);
 
@@ -48,10 +57,9 @@ test.each(rounds.flatMap((seed) => damages.map((damage) => ({ seed, name: damage
   'an image with $name, by the seed $seed, is analyzed to an end that says what was found and why no more',
   async ({ seed, name, damage }) => {
     const path = join(dir, 'image.lime');
-    writeFileSync(path, damage.apply({ image: readFileSync(node.imagePath), read, next: random(seed) }));
+    writeFileSync(path, damage.apply({ image: readFileSync(imagePath), read, next: random(seed) }));
     const outputDir = join(dir, 'out');
     const logPath = join(dir, 'stderr');
-    const job = { ...node.job, symbols };
     const python = await pythonWithLog(logPath);
     const taken = await analyzeMeasured(python, { job }, { kind: 'lime', path }, outputDir, profiles.deep);
     const slips = slipsOf(readFileSync(logPath, 'utf8'));

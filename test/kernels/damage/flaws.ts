@@ -37,7 +37,7 @@ export async function flawsOf(
 function flawsOfEnding({ name, state, reason, rowCount }: PluginReport, report: AnalysisReport): string[] {
   const told = `${name} ${state} (${reason}) with ${rowCount} rows`;
   if ((state === 'rows' || state === 'empty') !== (reason === '')) return [told];
-  if ((state === 'rows') !== rowCount > 0) return [told];
+  if ((state === 'rows') !== rowCount > 0 || /[\r\n]/.test(reason)) return [told];
   const [, why] = /^not_run: (.*)$/s.exec(reason) ?? [];
   if (why !== undefined && why !== report.reason && !byLimit.test(why)) return [told];
   return crash.test(reason) ? [told] : [];

@@ -9,7 +9,11 @@ import { ensureVolatility } from '../../../tools/setup/volatility.ts';
 import type { Range } from './damages.ts';
 
 /** Returns what the plugins that scan nothing ask for of an image, each range once, by its offset: blocks of 64 KiB. */
-export async function rangesRead(imagePath: string, job: AnalysisJob): Promise<Range[]> {
+export async function rangesRead(
+  imagePath: string,
+  job: Omit<AnalysisJob, 'image' | 'outputDir'>,
+  outputDir: string,
+): Promise<Range[]> {
   const program = { python: await ensureVolatility(), entry: join(repoDir, 'collector/analysis/volatility/run.py') };
   // Without room for a copy each block is asked for by itself.
   const analysis = createAnalysis(program, undefined, { freeBytes: async () => 0 });
@@ -24,6 +28,7 @@ export async function rangesRead(imagePath: string, job: AnalysisJob): Promise<R
     [Symbol.asyncDispose]: async () => {},
   };
   const plugins = profiles.standard;
-  await analysis.analyze({ ...job, image: { kind: 'ranges', source }, plugins }, new AbortController().signal);
+  const image = { kind: 'ranges', source } as const;
+  await analysis.analyze({ ...job, image, outputDir, plugins }, new AbortController().signal);
   return [...lengths].map(([offset, length]) => ({ offset, length })).sort((one, other) => one.offset - other.offset);
 }
