@@ -71,7 +71,7 @@ export async function packLargeImage(image: LargeImage): Promise<Extract<ImageSo
 /** Analyzes an image, and looks at the memory of the processes meanwhile. */
 export async function analyzeMeasured(
   python: string,
-  { job }: LargeImage,
+  { job }: Pick<LargeImage, 'job'>,
   image: ImageSource,
   outputDir: string,
   plugins: NonNullable<AnalysisJob['plugins']>,

@@ -19,7 +19,7 @@ def end_with_error(error: BaseException, rows: int) -> dict[str, Any]:
     if isinstance(error, MemoryError):
         return {"state": "failed", "reason": "out_of_memory"}
     missing = missing_name(error)
-    why = f"the kernel's symbols have no {missing}" if missing else str(error)
+    why = f"the kernel's symbols have no {missing}" if missing else " ".join(str(error).split())
     if rows == 0 and (missing or isinstance(error, Unsupported) or lacks(why)):
         return {"state": "unsupported", "reason": _first_sentence(why)}
     return {"state": "failed", "reason": (why if missing else f"{type(error).__name__}: {why}")[:_REASON_LIMIT]}

@@ -10,6 +10,7 @@ from volatility3.framework.symbols.linux.extensions import network
 
 from lists import List, MapleTree, Tree
 from memory import read_string
+from paths import file_name
 
 # KSYM_NAME_LEN
 _SYMBOL_NAME_LIMIT_BYTES = 512
@@ -83,6 +84,13 @@ class Page(extensions.page):
         return flags.member("f") if isinstance(flags, objects.AggregateType) else flags
 
 
+class Name(extensions.qstr):
+    """Of a file, with the length that a file system allows."""
+
+    def name_as_str(self) -> str:
+        return file_name(self)
+
+
 class ExportedSymbol(extensions.kernel_symbol):
     """Offsets are relative to their own place (4.19). Stock reckons that of the name from the whole, and fails to read it."""
 
@@ -104,6 +112,7 @@ INSTEAD_OF: dict[type, type] = {
     extensions.rb_root: Tree,
     extensions.maple_tree: MapleTree,
     extensions.page: Page,
+    extensions.qstr: Name,
     network.inet_sock: InetSocket,
 }
 EXTRA: dict[str, type] = {"taint_flag": TaintFlag}

@@ -45,7 +45,7 @@ def walk_up(utilities: type[LinuxUtilities], root: Any, root_mount: Any, entry: 
         if at_top:
             entry, mount = mount.get_dentry_parent(), mount.get_vfsmnt_parent()
         else:
-            names.append(_name(entry.d_name))
+            names.append(file_name(entry.d_name))
             entry = entry.d_parent
     path = "/" + "/".join(name.strip("/") for name in reversed(names))
     if not all(names):
@@ -59,8 +59,9 @@ def address_of(place: Any) -> int:
     return int(place) if isinstance(place, objects.Pointer) else int(place.vol.offset)
 
 
-def _name(name: Any) -> str:
-    """Returns what qstr.name_as_str does, for a name that a file system can have."""
+def file_name(name: Any) -> str:
+    """Returns what stock's qstr.name_as_str does, for a name that a file system can have: stock reads as much as the image
+    says, up to 4 GiB, which is all memory of many nodes."""
     length = min(int(name.len), _NAME_LIMIT_BYTES) if name.has_member("len") else _NAME_LIMIT_BYTES
     try:
         return utility.pointer_to_string(name.name, length + 1)

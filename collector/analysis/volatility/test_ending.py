@@ -103,6 +103,13 @@ class Ending(unittest.TestCase):
         end = _end(rows)
         self.assertEqual((end["state"], end["reason"][:10]), ("failed", "TypeError:"))
 
+    def test_an_error_of_several_lines_is_one(self) -> None:
+        def rows() -> Iterator[list[Plain]]:
+            yield ["one"]
+            raise ValueError("invalid value 9\n    given 1001\n  allowed 0001")
+
+        self.assertEqual(_end(rows)["reason"], "ValueError: invalid value 9 given 1001 allowed 0001")
+
     def test_an_argument_that_was_not_given(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             name = "linux.vmaregexscan.VmaRegExScan"

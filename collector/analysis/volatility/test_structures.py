@@ -5,7 +5,10 @@ import unittest
 from typing import Any
 from unittest.mock import patch
 
+import analyse
 import paths
+from kernel import Kernel
+from table import Table
 from testing.mini_kernel import MiniKernel
 from testing.node import PEER, make_node, make_seq_operations
 
@@ -218,17 +221,30 @@ class Paths(OnKernel):
         kernel = make_node()
         folder, file = (kernel.symbols[name]["address"] for name in ("a_folder", "a_file"))
         kernel.put(folder, "dentry", "d_parent", file)
-        with patch("paths._name", wraps=paths._name) as named:
+        with patch("paths.file_name", wraps=paths.file_name) as named:
             self.assertEqual(self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"], "<potentially smeared>")
         self.assertLess(named.call_count, 20)
 
     def test_a_name_is_no_longer_than_a_file_system_allows(self) -> None:
+        kernel = self._with_long_name()
+        self.assertRegex(self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"], r"\A/etc/x{255,256}\Z")
+
+    def test_nor_is_one_that_volatility_asks_for_by_itself(self) -> None:
+        kernel = self._with_long_name()
+        file = kernel.symbols["a_file"]["address"]
+
+        def names(opened: Kernel, _warnings: Any) -> Table:
+            return Table(["name"], iter([[opened.object("dentry", file).d_name.name_as_str()]]))
+
+        with patch.dict(analyse._OURS, {"names": names}):
+            self.assertRegex(self._run(kernel, "names")[0][0]["name"], r"\Ax{255,256}\Z")
+
+    def _with_long_name(self) -> MiniKernel:
         kernel = make_node()
         file = kernel.symbols["a_file"]["address"]
         kernel.put(file, "dentry", "d_name___name", kernel.bytes(b"x" * (1 << 20)))
         kernel.put(file, "dentry", "d_name___len", 0xFFFFFFFF)
-        path = self._run(kernel, "linux.lsof.Lsof")[0][3]["Path"]
-        self.assertRegex(path, r"\A/etc/x{255,256}\Z")
+        return kernel
 
 
 if __name__ == "__main__":
