@@ -112,11 +112,7 @@ test.each([
     ['join-token', 'create', '--node', 'n'],
     /^kcorder: required option '--uid <uid>' not/,
   ],
-  [
-    'an id beside --node',
-    ['get', 'captures', 'x', '--node', 'n'],
-    /^kcorder: a capture and --node do not go together/,
-  ],
+  ['an id beside --node', ['get', 'captures', 'x', '--node', 'n'], /^kcorder: a capture and --node do not go together/],
   ['--all beside --plugin', ['ps', 'x', '--all', '--plugin', 'p'], /^kcorder: --all and --plugin do not go together/],
   [
     'an unknown form',
