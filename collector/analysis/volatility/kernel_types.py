@@ -8,7 +8,7 @@ from volatility3.framework.symbols import linux
 from volatility3.framework.symbols.linux import extensions
 from volatility3.framework.symbols.linux.extensions import network
 
-from lists import List, MapleTree, Tree
+from lists import List, Mapping, MapleTree, Tree
 from memory import read_string
 from paths import file_name
 
@@ -113,6 +113,7 @@ INSTEAD_OF: dict[type, type] = {
     extensions.maple_tree: MapleTree,
     extensions.page: Page,
     extensions.qstr: Name,
+    extensions.vm_area_struct: Mapping,
     network.inet_sock: InetSocket,
 }
 EXTRA: dict[str, type] = {"taint_flag": TaintFlag}

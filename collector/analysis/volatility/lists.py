@@ -82,5 +82,18 @@ class MapleTree(extensions.maple_tree):
         yield from super()._parse_maple_tree_node(maple_tree_entry, parent, *rest, **more)
 
 
+class Mapping(extensions.vm_area_struct):
+    """Stock takes one for invalid whose file cannot be read, but fails at a file that has no inode, and all are lost."""
+
+    def is_valid(self) -> bool:
+        try:
+            return super().is_valid()
+        except AttributeError as error:
+            if error.obj is not None:
+                raise
+            _tell_broken(self, "file of a mapping")
+            return False
+
+
 def _name(symbol_type: str) -> str:
     return symbol_type.rpartition("!")[2]

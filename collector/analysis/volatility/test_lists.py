@@ -18,6 +18,23 @@ _LEAF = 1 << 3 | 2
 _MODULES = "The list of module.list is broken in this image (smear or tampering): entries may be missing."
 
 
+def _make_mapped() -> tuple[MiniKernel, int, int]:
+    """A process with two mappings: the kernel, the node of their tree, and the first."""
+    kernel = make_node(**_MAPPED)
+    mm = kernel.make("mm_struct", pgd=kernel.symbols["init_top_pgt"]["address"], start_brk=0x1000, brk=0x3000, start_stack=0x4000)
+    tree = kernel.member(mm, "mm_struct", "mm_mt")[0]
+    kernel.put(tree, "maple_tree", "ma_flags", 1 << 2)
+    node = (kernel.bytes(bytes(512)) + 255) & ~255
+    kernel.put(tree, "maple_tree", "ma_root", node | _LEAF)
+    kernel.write_bytes(node, (tree | 1).to_bytes(8, "little"))
+    areas = [kernel.make("vm_area_struct", vm_start=start, vm_end=start + 0x2000) for start in (0x1000, 0x3000)]
+    slots = b"".join(area.to_bytes(8, "little") for area in areas)
+    kernel.write_bytes(kernel.member(node, "maple_node", "mr64___slot")[0], slots)
+    for pointer in ("mm", "active_mm"):
+        kernel.put(kernel.symbols["a_task"]["address"], "task_struct", pointer, mm)
+    return kernel, node, areas[0]
+
+
 class Lists(unittest.TestCase):
     def _analyse(self, kernel: MiniKernel, *plugins: str) -> dict[str, dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,23 +75,20 @@ class Lists(unittest.TestCase):
         self.assertIn("The red-black tree is broken in this image (smear or tampering): entries may be missing.", end["warnings"])
 
     def test_a_node_of_a_maple_tree_that_names_another_parent_is_told(self) -> None:
-        kernel = make_node(**_MAPPED)
-        mm = kernel.make("mm_struct", pgd=kernel.symbols["init_top_pgt"]["address"], start_brk=0x1000, brk=0x3000)
-        tree = kernel.member(mm, "mm_struct", "mm_mt")[0]
-        kernel.put(tree, "maple_tree", "ma_flags", 1 << 2)
-        node = (kernel.bytes(bytes(512)) + 255) & ~255
-        kernel.put(tree, "maple_tree", "ma_root", node | _LEAF)
-        kernel.write_bytes(node, (tree | 1).to_bytes(8, "little"))
-        area = kernel.make("vm_area_struct", vm_start=0x1000, vm_end=0x3000)
-        kernel.write_bytes(kernel.member(node, "maple_node", "mr64___slot")[0], area.to_bytes(8, "little"))
-        for pointer in ("mm", "active_mm"):
-            kernel.put(kernel.symbols["a_task"]["address"], "task_struct", pointer, mm)
+        kernel, node, _area = _make_mapped()
         whole = self._analyse(kernel, "linux.proc.Maps")["linux.proc.Maps"]
         self.assertEqual((whole["state"], whole.get("warnings")), ("rows", None))
         kernel.write_bytes(node, (node | 1).to_bytes(8, "little"))
         torn = self._analyse(kernel, "linux.proc.Maps")["linux.proc.Maps"]
         self.assertEqual(torn["state"], "failed")
         self.assertIn("The maple tree of a process's mappings is broken in this image (smear or tampering): entries may be missing.", torn["warnings"])
+
+    def test_a_mapping_of_a_file_without_an_inode_costs_no_other(self) -> None:
+        kernel, _node, area = _make_mapped()
+        kernel.put(area, "vm_area_struct", "vm_file", kernel.make("file"))
+        end = self._analyse(kernel, "linux.proc.Maps")["linux.proc.Maps"]
+        self.assertEqual([row["Start"] for row in end["table"]], ["0x3000"])
+        self.assertEqual(end["warnings"], ["The file of a mapping is broken in this image (smear or tampering): entries may be missing."])
 
 
 if __name__ == "__main__":
