@@ -24,6 +24,8 @@ image_path = sys.argv[2]
 image = Image("lime", descriptor=os.open(image_path, os.O_RDONLY))
 symbols = load_symbols(job["isfPath"], job["isfSha256"])
 kernel = open_kernel(symbols, Job(image, job["vmcoreinfo"], job["banner"]))
+# Set in an address of the kernel, and not looked at by its page tables.
+beyond = (1 << 64) - 1 - kernel.layer.address_mask
 module_type = kernel.module.get_type("module")
 nodes = follow_list(kernel.layer, kernel.module.object_from_symbol("modules").vol.offset).nodes
 before, hidden, after = nodes[2:5]
@@ -40,8 +42,8 @@ def write(address: int, value: int) -> None:
 
 def bridge(before: int, after: int) -> None:
     """What list_del() does to the neighbors of what it takes off."""
-    write(before, after | 0xFFFF << 48)
-    write(after + 8, before | 0xFFFF << 48)
+    write(before, after | beyond)
+    write(after + 8, before | beyond)
 
 
 def poison(at: int) -> None:

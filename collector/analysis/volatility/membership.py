@@ -18,8 +18,8 @@ _POINTER_BYTES = 8
 _PAGE_BYTES = 4096
 # list_del() leaves these: include/linux/poison.h of Linux.
 _POISON = (0xDEAD000000000100, 0xDEAD000000000122)
-# More than is read at once: within it nothing is known of what was read first.
-_AT_ONCE_BYTES = 4 << 20
+# The kernel takes a process off one list after the other, and this much may be read meanwhile.
+_AT_ONCE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
