@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from volatility3.framework import contexts, exceptions
@@ -81,7 +82,7 @@ class _Table:
         self._module = module
         self._layer = module.context.layers[module.layer_name]
         self._tasks = module.get_type("pid").relative_child_offset("tasks")
-        self._slots = module.get_type("xa_node").relative_child_offset("slots")
+        self._slots, self._shift = (module.get_type("xa_node").relative_child_offset(name) for name in ("slots", "shift"))
         self._of_task = {name: module.get_type("task_struct").relative_child_offset(name) for name in _OF_TASK}
 
     def pids(self) -> Iterator[int]:
@@ -90,7 +91,7 @@ class _Table:
         size = min(self._module.get_type("xa_node").child_template("slots").size, _SLOTS * _POINTER_BYTES)
         ahead, nodes, pids = [], set(), set()
         try:
-            ahead.append(self._head())
+            ahead.append(self._head)
         except exceptions.InvalidAddressException:
             return
         while ahead:
@@ -109,11 +110,10 @@ class _Table:
 
     def entry(self, number: int) -> Entry | None:
         """Walks down as the kernel does. Raises InvalidAddressException where memory is missing."""
-        shift_at = self._module.get_type("xa_node").relative_child_offset("shift")
-        entry, shift, at = self._head(), _HIGHEST_SHIFT, 0
+        entry, shift, at = self._head, _HIGHEST_SHIFT, 0
         while shift > 0 and entry & _TAG == _NODE and entry > _LOWEST_NODE:
             node, above = entry - _NODE, shift
-            shift = self._read(node + shift_at, 1)
+            shift = self._read(node + self._shift, 1)
             # Memory that is another thing by now, or a PID that this tree is too low for.
             if shift % _SHIFT_STEP or shift >= above or (at == 0 and number >> shift >= _SLOTS):
                 return None
@@ -141,6 +141,7 @@ class _Table:
         except exceptions.InvalidAddressException:
             return None
 
+    @cached_property
     def _head(self) -> int:
         space = self._module.object("pid_namespace", offset=self._module.get_symbol("init_pid_ns").address)
         return int(space.idr.idr_rt.xa_head)
