@@ -174,7 +174,8 @@ test('a hundred thousand rows are told in few messages, and all of them to whoev
   await slow.next();
   await run(['many', 'after']);
   expect(await states.end).toBe('ended');
-  expect(states.messages).toBeLessThan(60);
+  // Four a second, whatever comes.
+  expect(states.messages).toBeLessThan(500);
   let next = 0;
   for (let each = await slow.next(); !each.done; each = await slow.next()) {
     const rows = each.value.rows?.rows ?? [];
