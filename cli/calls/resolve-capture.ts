@@ -30,7 +30,13 @@ export const completeImage: Need = {
  * is needed and is not deleted; the beginning of an id. Throws Fault capture_unknown, evidence_deleted, and invalid_argument for a beginning of several ids.
  */
 export async function resolveCapture(session: Session, word: string, need?: Need): Promise<Capture> {
-  return (await withId(session, word)) ?? (await newestOf(session, word, need)) ?? (await withBeginning(session, word));
+  // A node can be named like an id.
+  const isId = wholeId.test(word);
+  return (
+    (await withId(session, word)) ??
+    (isId ? undefined : await newestOf(session, word, need)) ??
+    (await withBeginning(session, word))
+  );
 }
 
 /** Returns its id alone, as resolveCapture: whoever names it in full needs no right but that of the command. */

@@ -22,9 +22,10 @@ const deleted = captureOf({
   ...{ id: 'c20261121t180000-0e', nodeName: 'lab-2' },
   storage: deletedOf(),
 });
+const misleading = captureOf({ id: 'd20261122t180000-0f', nodeName: 'c20261122t180000-0d0d0d0d' });
 /** Newest first, as the collector lists them. */
-const captures = [running, partial, whole, deleted];
-const ids = captures.map(({ id }) => id);
+const captures = [running, partial, whole, deleted, misleading];
+const ids = [running, partial, whole, deleted].map(({ id }) => id);
 
 let certificates: Certificates;
 let collector: LoopbackCollector;
@@ -116,6 +117,11 @@ test.each([
   const { stderr } = await kcorder(`${command} lab-1`);
   expect(new Set(taken)).toEqual(new Set([id]));
   expect(stderr).toContain(told === '' ? '' : `warning: capture ${running.id} of lab-1 ${told}; this is ${id}`);
+});
+
+test('what has the form of an id is no node', async () => {
+  const { stderr } = await kcorder('get captures c20261122t180000-0d0d0d0d');
+  expect(stderr).toContain('"c20261122t180000-0d0d0d0d" is neither');
 });
 
 test('kcorder get captures shows the one that a beginning or a node stands for', async () => {

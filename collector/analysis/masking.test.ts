@@ -37,6 +37,7 @@ test.each([
   ['JSON in quotes', `sh -c "{\\"token\\": \\"hunter2\\"}" x`, `sh -c "{\\"token\\": [masked] x`],
   ['signs in a password', 'app --password=a,b;hunter2&c x', 'app --password=[masked] x'],
   ['several addresses', 'app amqp://a:x@h1 amqp://b:y@h2', 'app amqp://a:[masked]@h1 amqp://b:[masked]@h2'],
+  ['an address behind a name', `amqp://h1,amqp://u:${'x'.repeat(255)}@h2`, 'amqp://h1,amqp://u:[masked]@h2'],
   ['an address behind one without', 'app http://h:80/ db://b:y@h2', 'app http://h:80/ db://b:[masked]@h2'],
   ['no letter of an address without a user', 'redis://:hunter2@h', 'redis://:[masked]@h'],
   ['signs in an address', 'psql postgres://bob:a/b@hunter2@db/shop', 'psql postgres://bob:[masked]@db/shop'],

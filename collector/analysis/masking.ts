@@ -96,8 +96,8 @@ const secrets: readonly RegExp[] = [
   /()-----BEGIN [^-]{0,64}PRIVATE KEY-----[\s\S]*?(?:-----END [^-]{0,64}PRIVATE KEY-----|$)/g,
 ];
 
-/** Before a password in an address. */
-const beforeLogin = /:\/\/[^\s:/@]{0,256}:/g;
+/** Before a password in an address, and a colon, with which another address may begin. */
+const beforeLogin = /:\/\/[^\s:/@]{0,256}(?=:)/g;
 const mostOfLogin = 256;
 
 /** scheme://user:x@host, where the password may itself have an @. Each character is looked at a bounded number of times, unlike by a pattern. */
@@ -106,7 +106,7 @@ function maskLogins(text: string): string {
   let done = 0;
   let at = 0;
   for (const { index, 0: before } of text.matchAll(beforeLogin)) {
-    const from = index + before.length;
+    const from = index + before.length + 1;
     if (from < done) continue;
     if (at < from) at = text.indexOf('@', from);
     if (at === -1) break;

@@ -121,7 +121,8 @@ function mergeInto(merged: KubeConfig, config: KubeConfig): void {
 
 /** Who is asked, by which address and certificate, and the name of who asks. */
 function partiesOf(config: KubeConfig): string {
-  return JSON.stringify([config.getCurrentCluster(), config.getContextObject(config.getCurrentContext())]);
+  const { cluster, user } = config.getContextObject(config.getCurrentContext()) ?? {};
+  return JSON.stringify([config.getCurrentCluster(), cluster, user]);
 }
 
 function choose(config: KubeConfig, wanted: string | undefined, paths: readonly string[]): void {

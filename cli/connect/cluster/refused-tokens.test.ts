@@ -133,3 +133,15 @@ test.each<[string, object]>([
     expect(ran.exit).toBe(1);
   },
 );
+
+test('another namespace of the context keeps no token from being replaced', async () => {
+  end = refused;
+  const lab = JSON.parse(kubeconfigText(rig.kubernetes.url, { token: 'secret' }));
+  const path = rig.fileOf(JSON.stringify(lab));
+  const users = [{ name: 'alice', user: { token: 'another' } }];
+  const contexts = [{ name: 'lab', context: { ...lab.contexts[0].context, namespace: 'shop' } }];
+  meanwhile = () => writeFileSync(path, JSON.stringify({ ...lab, users, contexts }));
+  const ran = await watch(path);
+  expect(rig.tokens).toContain('Bearer another');
+  expect(ran.exit).toBe(0);
+});
