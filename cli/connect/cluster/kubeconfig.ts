@@ -119,7 +119,7 @@ function mergeInto(merged: KubeConfig, config: KubeConfig): void {
   });
 }
 
-/** Who is asked, by which address and certificate, and the name of who asks. */
+/** The server by its address and certificate, and the name of the user who asks it. */
 function partiesOf(config: KubeConfig): string {
   const { cluster, user } = config.getContextObject(config.getCurrentContext()) ?? {};
   return JSON.stringify([config.getCurrentCluster(), cluster, user]);

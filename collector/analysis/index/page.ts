@@ -8,7 +8,7 @@ import { makePageToken, readPageToken } from './page-token.ts';
 import type { PageColumn, RowPage, RowQuery } from './query.ts';
 import type { ColumnType } from './schema.ts';
 
-/** What one page may hold, though it always holds a row: bytes of text, and cells, each of which becomes a message. */
+/** Bounds of one page, which always holds a row: bytes of text, and cells, each of which becomes a message. */
 const mostBytes = 4 * 2 ** 20;
 const mostCells = 50_000;
 

@@ -287,7 +287,7 @@ export type Process = Message<"kcorder.v1.Process"> & {
   sockets: Socket[];
 
   /**
-   * Whether each of the kernel's lists has it; unset where that cannot be told. A process of one alone is hidden, or it began or ended while the
+   * True for each of the kernel's lists that has it; unset where that cannot be told. A process of one alone is hidden, or it began or ended while the
    * memory was read.
    *
    * @generated from field: optional bool in_task_list = 17;
